@@ -1,0 +1,1 @@
+"""Films and reference standard -> the cohort table."""

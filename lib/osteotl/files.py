@@ -1,0 +1,70 @@
+"""Writing and hashing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+
+def write_bytes(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
+    """Call `write` with a file beside `path`, sync it, then rename it into place.
+
+    A reader sees the old file or the new one, never a part; a full disk raises before anything is replaced.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 text, whole or not at all."""
+    return write_bytes(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """Write indented JSON, whole or not at all; not-a-number and infinities become null, NumPy scalars plain numbers."""
+    return write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
+    """Write a table without its index, floats in full precision, whole or not at all."""
+    return write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def plain(content: Any) -> Any:
+    """Mappings, sequences and NumPy scalars as what JSON can hold."""
+    if isinstance(content, dict):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple | set | frozenset):
+        return [plain(value) for value in content]
+    if hasattr(content, "tolist") and not isinstance(content, str):
+        return plain(content.tolist())
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if content is None or isinstance(content, str | int | bool):
+        return content
+    if isinstance(content, os.PathLike):
+        return os.fspath(content)
+    raise TypeError(f"{type(content).__name__} cannot be written as JSON: {content!r}")
+
+
+def sha256(path: str | Path) -> str:
+    """The hash of a file's bytes, 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

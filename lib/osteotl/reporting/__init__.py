@@ -1,0 +1,1 @@
+"""Numbers -> tables, figures, checklists, the page; knows nothing of torch."""

@@ -1,0 +1,1 @@
+"""Predictions -> numbers; knows nothing of films or torch."""

@@ -1,0 +1,420 @@
+"""study.yaml -> one typed, checked object.
+
+Everything that a study can be told is a field of a class below; nothing else is accepted. `load_study` reads the file,
+checks it whole and reports every fault at once, each with its place in the file, the offending value and the rule.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+
+
+class StudyError(ValueError):
+    """The configuration cannot be used; `faults` lists every reason, one line each."""
+
+    def __init__(self, faults: list[str]):
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+# --- cohorts ----------------------------------------------------------------------------------------------------------
+
+
+class PhantomCohort(_Strict):
+    """Synthetic radiographs made from a seed alone; they validate the instrument, not the hypothesis."""
+
+    reader: Literal["phantom-chest", "phantom-knee", "phantom-texture"]
+    films: int = Field(ge=4, le=100_000)
+    malignant: int | None = Field(None, ge=1, description="films with a lesion; default: 40 % of films")
+    site: Literal["A", "B"] = "A"
+    image_size: int = Field(160, ge=64, le=1024)
+    seed: int = Field(0, ge=0)
+    marker: bool = Field(False, description="plant a lead marker in every malignant film: the shortcut audit must see it")
+    validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
+
+    @model_validator(mode="after")
+    def _fits(self) -> PhantomCohort:
+        if self.malignant is not None and self.malignant >= self.films:
+            raise ValueError(f"malignant ({self.malignant}) must be smaller than films ({self.films})")
+        if self.validation > 1 and self.validation >= self.films:
+            raise ValueError(f"validation ({self.validation}) must be smaller than films ({self.films})")
+        return self
+
+
+FILE_READERS = ("btxrd", "nih", "vindr", "rsna", "tbx11k", "coco", "yolo", "voc", "labelme", "manifest")
+
+
+class FileCohort(_Strict):
+    """Films and reference standard in a folder, in one of the public layouts."""
+
+    reader: Literal["btxrd", "nih", "vindr", "rsna", "tbx11k", "coco", "yolo", "voc", "labelme", "manifest"]
+    root: Path = Field(description="folder of the cohort; $NAME is taken from the environment")
+    where: str | None = Field(None, description="a pandas query over the reader's columns that keeps films")
+    images: str | None = Field(None, description="folder of films below root, where the layout leaves it open")
+    annotations: str | None = Field(None, description="file or folder of annotations below root")
+    table: str | None = Field(None, description="table with one row per film below root (csv or xlsx)")
+    patients: str | None = Field(None, description="csv below root that maps image_id to patient_id")
+    classes: dict[str, str | None] = Field(default_factory=dict, description="source class: finding; null ignores it")
+    label: Literal[0, 1] | None = Field(None, description="label of every film, where the layout holds none")
+    site: str | None = Field(None, description="site of every film, where the layout holds none")
+    patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
+    validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        text = os.path.expanduser(os.path.expandvars(str(value)))
+        if unset := re.findall(r"\$\{?(\w+)", text):
+            raise ValueError(f"environment variable {unset[0]} is not set (export {unset[0]}=/folder/of/the/films)")
+        return text
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                groups = re.compile(value).groups
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+            if groups < 1:
+                raise ValueError("needs one group (...) that captures the patient")
+        return value
+
+
+class ConcatCohort(_Strict):
+    """Several cohorts read one after another as one."""
+
+    reader: Literal["concat"]
+    parts: list[Cohort] = Field(min_length=1)
+    where: str | None = None
+    validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
+
+
+Cohort = Annotated[PhantomCohort | FileCohort | ConcatCohort, Field(discriminator="reader")]
+ConcatCohort.model_rebuild()
+
+
+class Cohorts(_Strict):
+    """The films: for pretraining, for development (training + validation), and for external testing."""
+
+    pretrain: Cohort | None = None
+    other_modality: Cohort | None = Field(None, description="films of another texture family, for a control arm")
+    development: Cohort
+    external: Cohort | None = Field(None, description="null: a test partition is held out of development by patient")
+    test_share: Share = Field(0.3, description="share of development patients held for testing where external is null")
+    partition_seed: int = Field(0, ge=0)
+
+
+# --- arms and detector ------------------------------------------------------------------------------------------------
+
+
+class Arm(_Strict):
+    """One way to initialise the detector; arms differ in nothing else unless a control arm says so here."""
+
+    initialise: str = Field(description="random, pretrain, other_modality, or a path to .safetensors (or .pt)")
+    label: str | None = Field(None, max_length=60, description="name shown in the report")
+    seed_offset: int = Field(0, ge=0, description="added to every seed: an A/A arm trains again with other seeds")
+    train_for: Literal["finetune", "pretrain_and_finetune"] = Field(
+        "finetune", description="optimiser steps: fine-tuning's, or pretraining's and fine-tuning's together"
+    )
+    allow_pickle: bool = Field(False, description="accept an ultralytics .pt (read by safe loading only)")
+
+    @field_validator("initialise")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value in ("random", "pretrain", "other_modality"):
+            return value
+        value = os.path.expanduser(os.path.expandvars(value))
+        if not value.endswith((".safetensors", ".pt")):
+            raise ValueError("must be random, pretrain, other_modality, or a path that ends in .safetensors or .pt")
+        return value
+
+
+class Detector(_Strict):
+    """Architecture, training and scoring: the same for every arm."""
+
+    model: Literal["yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"] = "yolov5n"
+    image_size: int = Field(160, ge=64, le=2048, multiple_of=32)
+    epochs: int = Field(16, ge=1, le=10_000)
+    pretrain_epochs: int = Field(15, ge=1, le=10_000)
+    batch: int = Field(8, ge=1, le=1024)
+    optimizer: Literal["AdamW", "SGD"] = "AdamW"
+    learning_rate: float = Field(0.001, gt=0, lt=1)
+    augmentation: dict[str, float] = Field(
+        default_factory=lambda: {"mosaic": 0.0, "fliplr": 0.5, "translate": 0.1, "scale": 0.3, "hsv_v": 0.2},
+        description="ultralytics' augmentation settings; those not named are off",
+    )
+    fraction_training: Literal["equal_steps", "equal_epochs", "both"] = "equal_steps"
+    checkpoints: list[int] = Field(default_factory=list, description="optimiser steps after which films are also scored")
+    pretrained_weights: Path | None = Field(None, description="pretraining given as .safetensors: 01 checks and copies it")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: Literal["float32", "bf16"] = "float32"
+    test_time_flip: bool = False
+
+
+class Privacy(_Strict):
+    salt: str = Field("osteotl", min_length=1, description="identifiers are hashed with it; fixed, so that runs repeat")
+
+
+class Integrity(_Strict):
+    """How faults in the cohorts are judged."""
+
+    severity: dict[str, Literal["error", "warning", "ignore"]] = Field(
+        default_factory=dict, description="fault code: severity; overrides the written table"
+    )
+    exclude: list[str] = Field(default_factory=list, description="film file names to leave out, each counted in the flow")
+
+
+# --- statistics -------------------------------------------------------------------------------------------------------
+
+
+class OperatingPoints(_Strict):
+    high_sensitivity: Share | None = 0.90
+    high_specificity: Share | None = 0.90
+    youden: bool = True
+
+    @property
+    def names(self) -> list[str]:
+        """The points asked for, in the order of the page."""
+        return [name for name in ("high_sensitivity", "high_specificity", "youden") if getattr(self, name)]
+
+
+class Statistics(_Strict):
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    bootstrap: int = Field(10_000, ge=100, le=1_000_000)
+    bootstrap_seed: int = Field(0, ge=0)
+    sampling: Literal["by_class", "consecutive"] = "by_class"
+    auc_margin: float = Field(0.03, gt=0, lt=0.5)
+    auc_margin_reason: str = Field("smaller differences would not change which detector a department picks", min_length=1)
+    operating_points: OperatingPoints = OperatingPoints()
+    thresholds_from: list[Literal["validation", "external"]] = Field(["validation", "external"], min_length=1)
+    prevalences: list[Share] = Field([0.36, 0.10, 0.01, 0.001], min_length=1)
+    decision_range: tuple[Share, Share] = (0.01, 0.20)
+    family: list[str] = Field(
+        default_factory=list,
+        description="secondary tests, as measure@point; default: sensitivity and specificity at the locked points",
+    )
+    hit_rule: Literal["iou50", "iou30", "iou10", "centre"] = "iou30"
+
+    @field_validator("decision_range")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError(f"must rise: {value[0]} is not below {value[1]}")
+        return value
+
+    @model_validator(mode="after")
+    def _family(self) -> Statistics:
+        measures = ("sensitivity", "specificity", "ppv", "npv")
+        for entry in self.family:
+            measure, _, point = entry.partition("@")
+            if measure not in measures or point not in self.operating_points.names:
+                raise ValueError(
+                    f"family entry {entry!r} is not measure@point with measure one of {', '.join(measures)} "
+                    f"and point one of {', '.join(self.operating_points.names)}"
+                )
+        return self
+
+    @property
+    def declared_family(self) -> list[str]:
+        """The declared secondary family, or its default."""
+        return list(self.family) or [f"{m}@{p}" for p in self.operating_points.names for m in ("sensitivity", "specificity")]
+
+
+class Report(_Strict):
+    """What a run cannot know; shown where the checklists ask the author."""
+
+    institution: str | None = Field(None, max_length=200)
+    reference_standard: dict[Literal["malignant", "normal"], str] = Field(default_factory=dict)
+    author: dict[str, str] = Field(default_factory=dict, description="checklist item: the author's answer")
+    gallery_films: int = Field(24, ge=4, le=48)
+    gallery_seed: int = Field(0, ge=0)
+
+
+class Study(_Strict):
+    """One study, checked."""
+
+    title: str = Field(min_length=1, max_length=200)
+    cohorts: Cohorts | None = None
+    predictions: Path | None = Field(None, description="scores made elsewhere: no films, no training")
+    arms: dict[Name, Arm] = Field(default_factory=dict)
+    reference: Name | None = None
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
+    fractions: list[Annotated[float, Field(gt=0, le=1)]] = Field([1.0], min_length=1)
+    detector: Detector = Detector()
+    privacy: Privacy = Privacy()
+    integrity: Integrity = Integrity()
+    statistics: Statistics = Statistics()
+    report: Report = Report()
+
+    @field_validator("seeds", "fractions")
+    @classmethod
+    def _unique(cls, value: list[Any]) -> list[Any]:
+        if repeated := sorted({v for v in value if value.count(v) > 1}):
+            raise ValueError(f"named twice: {repeated[0]}")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Study:
+        faults = []
+        if self.predictions is None:
+            if self.cohorts is None:
+                faults.append("cohorts is missing (or name a predictions file)")
+            if len(self.arms) < 2:
+                faults.append(f"arms must name at least two arms to compare, got {len(self.arms)}")
+            if 1.0 not in self.fractions:
+                faults.append("fractions must hold 1.0: the headline compares arms trained on all labels")
+            if self.reference is None:
+                faults.append("reference is missing: name the arm that the others are compared with")
+        if self.arms and self.reference is not None and self.reference not in self.arms:
+            faults.append(f"reference {self.reference!r} is not an arm; arms are {', '.join(self.arms)}")
+        for name, arm in self.arms.items():
+            needs = arm.initialise
+            if needs in ("pretrain", "other_modality") and self.cohorts and getattr(self.cohorts, needs) is None:
+                if not (needs == "pretrain" and self.detector.pretrained_weights):
+                    faults.append(f"arms.{name}.initialise is {needs!r}, but cohorts.{needs} is missing")
+            if needs.endswith(".pt") and not arm.allow_pickle:
+                faults.append(f"arms.{name}.initialise is a .pt file, which can carry code: convert it to .safetensors, "
+                              f"or set arms.{name}.allow_pickle: true to read it by safe loading")
+            if arm.train_for == "pretrain_and_finetune" and (self.cohorts is None or self.cohorts.pretrain is None):
+                faults.append(f"arms.{name}.train_for is 'pretrain_and_finetune', but cohorts.pretrain is missing")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def replicates(self) -> list[tuple[str, float, int]]:
+        """Every (arm, fraction, seed) to train, in the order of the file."""
+        return [(arm, fraction, seed) for arm in self.arms for fraction in self.fractions for seed in self.seeds]
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a key stand twice and keeps the last; an arm named twice must not vanish in silence."""
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        line = key_node.start_mark.line + 1
+        if key in seen:
+            raise StudyError([f"line {line}: {key!r} is named twice (first on line {seen[key]}); each name once"])
+        seen[key] = line
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _sentence(error: Any) -> str:
+    place = ".".join(str(p) for p in error["loc"] if p not in FILE_READERS and not str(p).startswith("phantom-"))
+    place = place.replace(".concat", "") or "study"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown key (docs/study.md lists the keys that exist)"
+    if error["type"] == "missing":
+        return f"{place}: missing, and it has no default"
+    value = error.get("input")
+    shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | list) and len(repr(value)) < 80 else ""
+    return f"{place}: {message}{shown}"
+
+
+def parse_study(content: Any, folder: Path | None = None) -> Study:
+    """Check a configuration already read from YAML.
+
+    Parameters
+    ----------
+    content : mapping
+        The file's content.
+    folder : Path, optional
+        Folder of the file; relative `root` and `predictions` paths start there.
+
+    Raises
+    ------
+    StudyError
+        With every fault: key's path, rule, value.
+    """
+    if not isinstance(content, dict):
+        raise StudyError([f"study: must be a mapping of settings, got {type(content).__name__}"])
+    try:
+        study = Study.model_validate(content)
+    except ValidationError as error:
+        raise StudyError([part for e in error.errors() for part in _sentence(e).split("; ") if part]) from error
+    return study if folder is None else _rooted(study, folder)
+
+
+def _rooted(study: Study, folder: Path) -> Study:
+    """Paths in the file are relative to the file's folder."""
+    update: dict[str, Any] = {}
+    if study.predictions is not None:
+        update["predictions"] = folder / study.predictions
+    if study.cohorts is not None:
+        rooted = {n: _root_cohort(getattr(study.cohorts, n), folder) for n in ("pretrain", "other_modality", "development", "external")}
+        update["cohorts"] = study.cohorts.model_copy(update=rooted)
+    if study.detector.pretrained_weights is not None:
+        weights = folder / study.detector.pretrained_weights
+        update["detector"] = study.detector.model_copy(update={"pretrained_weights": weights})
+    arms = {
+        name: arm if arm.initialise in ("random", "pretrain", "other_modality")
+        else arm.model_copy(update={"initialise": str(folder / arm.initialise)})
+        for name, arm in study.arms.items()
+    }
+    return study.model_copy(update={**update, "arms": arms})
+
+
+def _root_cohort(cohort: Any, folder: Path) -> Any:
+    if isinstance(cohort, FileCohort):
+        return cohort.model_copy(update={"root": folder / cohort.root})
+    if isinstance(cohort, ConcatCohort):
+        return cohort.model_copy(update={"parts": [_root_cohort(part, folder) for part in cohort.parts]})
+    return cohort
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check one study file.
+
+    Parameters
+    ----------
+    path : path
+        A YAML file; see docs/study.md for every key.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    StudyError
+        The file is missing, is not YAML, or breaks a rule: every fault is listed, none is fixed in silence.
+
+    Examples
+    --------
+    >>> study = load_study("study.yaml")
+    >>> study.reference
+    'scratch'
+    """
+    path = Path(path)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise StudyError([f"{path}: cannot be read ({error.strerror}); name a study with --config FILE"]) from error
+    except UnicodeDecodeError as error:
+        raise StudyError([f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"]) from error
+    except yaml.YAMLError as error:
+        raise StudyError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from error
+    return parse_study(content, path.parent)

@@ -1,0 +1,1 @@
+"""Run one notebook; what its result depends on."""
