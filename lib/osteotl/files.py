@@ -38,7 +38,7 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def write_json(path: str | Path, content: Any) -> Path:
-    """Write indented JSON, whole or not at all; not-a-number and infinities become null, NumPy scalars plain numbers."""
+    """Write indented JSON, whole or not at all; what is not finite becomes null, NumPy scalars plain numbers."""
     return write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -42,7 +42,7 @@ class PhantomCohort(_Strict):
     site: Literal["A", "B"] = "A"
     image_size: int = Field(160, ge=64, le=1024)
     seed: int = Field(0, ge=0)
-    marker: bool = Field(False, description="plant a lead marker in every malignant film: the shortcut audit must see it")
+    marker: bool = Field(False, description="plant a marker in every malignant film: the audit must see it")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
     @model_validator(mode="after")
@@ -107,6 +107,9 @@ Cohort = Annotated[PhantomCohort | FileCohort | ConcatCohort, Field(discriminato
 ConcatCohort.model_rebuild()
 
 
+COHORTS = ("pretrain", "other_modality", "development", "external")
+
+
 class Cohorts(_Strict):
     """The films: for pretraining, for development (training + validation), and for external testing."""
 
@@ -131,6 +134,11 @@ class Arm(_Strict):
         "finetune", description="optimiser steps: fine-tuning's, or pretraining's and fine-tuning's together"
     )
     allow_pickle: bool = Field(False, description="accept an ultralytics .pt (read by safe loading only)")
+
+    @property
+    def from_file(self) -> bool:
+        """Whether the start is a file of weights."""
+        return self.initialise.endswith((".safetensors", ".pt"))
 
     @field_validator("initialise")
     @classmethod
@@ -158,8 +166,8 @@ class Detector(_Strict):
         description="ultralytics' augmentation settings; those not named are off",
     )
     fraction_training: Literal["equal_steps", "equal_epochs", "both"] = "equal_steps"
-    checkpoints: list[int] = Field(default_factory=list, description="optimiser steps after which films are also scored")
-    pretrained_weights: Path | None = Field(None, description="pretraining given as .safetensors: 01 checks and copies it")
+    checkpoints: list[int] = Field(default_factory=list, description="optimiser steps at which films are also scored")
+    pretrained_weights: Path | None = Field(None, description="pretraining given as .safetensors; 01 copies it")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     precision: Literal["float32", "bf16"] = "float32"
     test_time_flip: bool = False
@@ -175,7 +183,7 @@ class Integrity(_Strict):
     severity: dict[str, Literal["error", "warning", "ignore"]] = Field(
         default_factory=dict, description="fault code: severity; overrides the written table"
     )
-    exclude: list[str] = Field(default_factory=list, description="film file names to leave out, each counted in the flow")
+    exclude: list[str] = Field(default_factory=list, description="film file names to leave out, each counted")
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
@@ -198,7 +206,7 @@ class Statistics(_Strict):
     bootstrap_seed: int = Field(0, ge=0)
     sampling: Literal["by_class", "consecutive"] = "by_class"
     auc_margin: float = Field(0.03, gt=0, lt=0.5)
-    auc_margin_reason: str = Field("smaller differences would not change which detector a department picks", min_length=1)
+    auc_margin_reason: str = Field("a smaller difference would not change which detector is picked", min_length=1)
     operating_points: OperatingPoints = OperatingPoints()
     thresholds_from: list[Literal["validation", "external"]] = Field(["validation", "external"], min_length=1)
     prevalences: list[Share] = Field([0.36, 0.10, 0.01, 0.001], min_length=1)
@@ -231,7 +239,8 @@ class Statistics(_Strict):
     @property
     def declared_family(self) -> list[str]:
         """The declared secondary family, or its default."""
-        return list(self.family) or [f"{m}@{p}" for p in self.operating_points.names for m in ("sensitivity", "specificity")]
+        points = self.operating_points.names
+        return list(self.family) or [f"{m}@{p}" for p in points for m in ("sensitivity", "specificity")]
 
 
 class Report(_Strict):
@@ -267,37 +276,55 @@ class Study(_Strict):
             raise ValueError(f"named twice: {repeated[0]}")
         return value
 
-    @model_validator(mode="after")
-    def _whole(self) -> Study:
-        faults = []
-        if self.predictions is None:
-            if self.cohorts is None:
-                faults.append("cohorts is missing (or name a predictions file)")
-            if len(self.arms) < 2:
-                faults.append(f"arms must name at least two arms to compare, got {len(self.arms)}")
-            if 1.0 not in self.fractions:
-                faults.append("fractions must hold 1.0: the headline compares arms trained on all labels")
-            if self.reference is None:
-                faults.append("reference is missing: name the arm that the others are compared with")
-        if self.arms and self.reference is not None and self.reference not in self.arms:
-            faults.append(f"reference {self.reference!r} is not an arm; arms are {', '.join(self.arms)}")
-        for name, arm in self.arms.items():
-            needs = arm.initialise
-            if needs in ("pretrain", "other_modality") and self.cohorts and getattr(self.cohorts, needs) is None:
-                if not (needs == "pretrain" and self.detector.pretrained_weights):
-                    faults.append(f"arms.{name}.initialise is {needs!r}, but cohorts.{needs} is missing")
-            if needs.endswith(".pt") and not arm.allow_pickle:
-                faults.append(f"arms.{name}.initialise is a .pt file, which can carry code: convert it to .safetensors, "
-                              f"or set arms.{name}.allow_pickle: true to read it by safe loading")
-            if arm.train_for == "pretrain_and_finetune" and (self.cohorts is None or self.cohorts.pretrain is None):
-                faults.append(f"arms.{name}.train_for is 'pretrain_and_finetune', but cohorts.pretrain is missing")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
     def replicates(self) -> list[tuple[str, float, int]]:
         """Every (arm, fraction, seed) to train, in the order of the file."""
         return [(arm, fraction, seed) for arm in self.arms for fraction in self.fractions for seed in self.seeds]
+
+
+# --- rules between sections -------------------------------------------------------------------------------------------
+
+
+def _section(content: Any, *keys: str) -> Any:
+    """A part of the raw file, or None where it is missing or not a mapping."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _between_sections(content: dict[str, Any]) -> list[str]:
+    """Rules that join sections, on the raw file: they are reported beside the faults of single keys, not after them."""
+    faults = []
+    arms = _section(content, "arms") if isinstance(_section(content, "arms"), dict) else {}
+    reference, fractions = content.get("reference"), content.get("fractions", [1.0])
+    if content.get("predictions") is None:
+        if content.get("cohorts") is None:
+            faults.append("cohorts: missing (or name a predictions file)")
+        if len(arms) < 2:
+            faults.append(f"arms: name at least two arms to compare (got {len(arms)})")
+        if isinstance(fractions, list) and 1.0 not in fractions:
+            faults.append(
+                f"fractions: must hold 1.0: the headline compares arms trained on all labels (got {fractions})"
+            )
+        if reference is None:
+            faults.append("reference: missing; name the arm that the others are compared with")
+    if arms and reference is not None and reference not in arms:
+        faults.append(f"reference: {reference!r} is not an arm; the arms are {', '.join(map(str, arms))}")
+    for name, arm in arms.items():
+        faults += [f"arms.{name}.{fault}" for fault in _arm_needs(arm, content)]
+    return faults
+
+
+def _arm_needs(arm: Any, content: dict[str, Any]) -> list[str]:
+    """What an arm asks of the rest of the file."""
+    faults, initialise = [], str(_section(arm, "initialise"))
+    given = initialise == "pretrain" and _section(content, "detector", "pretrained_weights")
+    if initialise in ("pretrain", "other_modality") and not given and _section(content, "cohorts", initialise) is None:
+        faults.append(f"initialise: {initialise!r} needs cohorts.{initialise}, which is missing")
+    if initialise.endswith(".pt") and not _section(arm, "allow_pickle"):
+        faults.append("initialise: a .pt file can carry code; convert it to .safetensors, or set allow_pickle: true")
+    if _section(arm, "train_for") == "pretrain_and_finetune" and _section(content, "cohorts", "pretrain") is None:
+        faults.append("train_for: pretrain_and_finetune needs cohorts.pretrain, which is missing")
+    return faults
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -351,10 +378,13 @@ def parse_study(content: Any, folder: Path | None = None) -> Study:
     """
     if not isinstance(content, dict):
         raise StudyError([f"study: must be a mapping of settings, got {type(content).__name__}"])
+    faults = _between_sections(content)
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        raise StudyError([part for e in error.errors() for part in _sentence(e).split("; ") if part]) from error
+        raise StudyError([_sentence(e) for e in error.errors()] + faults) from error
+    if faults:
+        raise StudyError(faults)
     return study if folder is None else _rooted(study, folder)
 
 
@@ -364,14 +394,13 @@ def _rooted(study: Study, folder: Path) -> Study:
     if study.predictions is not None:
         update["predictions"] = folder / study.predictions
     if study.cohorts is not None:
-        rooted = {n: _root_cohort(getattr(study.cohorts, n), folder) for n in ("pretrain", "other_modality", "development", "external")}
+        rooted = {name: _root_cohort(getattr(study.cohorts, name), folder) for name in COHORTS}
         update["cohorts"] = study.cohorts.model_copy(update=rooted)
     if study.detector.pretrained_weights is not None:
         weights = folder / study.detector.pretrained_weights
         update["detector"] = study.detector.model_copy(update={"pretrained_weights": weights})
     arms = {
-        name: arm if arm.initialise in ("random", "pretrain", "other_modality")
-        else arm.model_copy(update={"initialise": str(folder / arm.initialise)})
+        name: arm.model_copy(update={"initialise": str(folder / arm.initialise)}) if arm.from_file else arm
         for name, arm in study.arms.items()
     }
     return study.model_copy(update={**update, "arms": arms})
@@ -417,4 +446,6 @@ def load_study(path: str | Path) -> Study:
         raise StudyError([f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"]) from error
     except yaml.YAMLError as error:
         raise StudyError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from error
+    except StudyError as error:
+        raise StudyError([f"{path}: {fault}" for fault in error.faults]) from None
     return parse_study(content, path.parent)

@@ -1,0 +1,32 @@
+"""Files are written whole or not at all."""
+
+import json
+
+import numpy as np
+import pytest
+
+from osteotl.files import write_bytes, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+
+    def fails(file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(path, fails)
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_json_holds_no_nan_and_no_numpy(tmp_path):
+    path = write_json(tmp_path / "a.json", {"a": np.float64("nan"), "b": np.arange(2), 3: (np.int64(1), float("inf"))})
+    assert json.loads(path.read_text()) == {"a": None, "b": [0, 1], "3": [1, None]}
+
+
+def test_what_json_cannot_hold_is_named():
+    with pytest.raises(TypeError, match="object"):
+        write_json("unused.json", {"a": object()})

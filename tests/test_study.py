@@ -1,0 +1,117 @@
+"""The configuration: what is refused, where, with which rule, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from osteotl.study import StudyError, load_study, parse_study
+
+ROOT = Path(__file__).parents[1]
+KNEES = {"reader": "phantom-knee", "films": 20}
+SMALL = {
+    "title": "small",
+    "cohorts": {"pretrain": {"reader": "phantom-chest", "films": 20}, "development": KNEES, "external": KNEES},
+    "arms": {"scratch": {"initialise": "random"}, "transfer": {"initialise": "pretrain"}},
+    "reference": "scratch",
+}
+
+
+def faults_of(**changes) -> str:
+    with pytest.raises(StudyError) as caught:
+        parse_study(SMALL | changes)
+    return "\n".join(caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    "path", sorted([ROOT / "study.yaml", *(ROOT / "studies").glob("*.yaml")]), ids=lambda p: p.name
+)
+def test_shipped_studies_are_valid(path, monkeypatch):
+    for name in ("OSTEOTL_RADIOGRAPHS", "BTXRD_ROOT", "CHEST_ROOT"):
+        monkeypatch.setenv(name, "/films")
+    assert load_study(path).title
+
+
+def test_default_study_is_the_published_external_set_with_three_seeds():
+    # 743 external films of which 268 malignant [abstract]; at least 100 malignant validation films
+    study = load_study(ROOT / "study.yaml")
+    assert (study.cohorts.external.films, study.cohorts.external.malignant) == (743, 268)
+    assert len(study.replicates()) == 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "rule"),
+    [
+        ({"fraktions": [1]}, "fraktions", "unknown key"),
+        ({"fractions": [0]}, "fractions.0", "greater than 0"),
+        ({"fractions": [0.5]}, "fractions", "must hold 1.0"),
+        ({"fractions": [1.0, 1.0]}, "fractions", "named twice"),
+        ({"seeds": [1, 1]}, "seeds", "named twice"),
+        ({"seeds": []}, "seeds", "at least 1"),
+        ({"reference": "nobody"}, "reference", "not an arm"),
+        ({"arms": {"scratch": {"initialise": "random"}}}, "arms", "at least two"),
+        ({"arms": {"scratch": {"initialise": "random"}, "a b": {"initialise": "random"}}}, "arms.a b", "pattern"),
+        (
+            {"arms": {"scratch": {"initialise": "random"}, "x": {"initialise": "w.pt"}}},
+            "arms.x.initialise",
+            "carry code",
+        ),
+        (
+            {"arms": {"scratch": {"initialise": "random"}, "x": {"initialise": "chest"}}},
+            "arms.x.initialise",
+            "safetensors",
+        ),
+        (
+            {"arms": {"scratch": {"initialise": "random"}, "x": {"initialise": "other_modality"}}},
+            "arms.x",
+            "other_modality",
+        ),
+        ({"statistics": {"operating_points": {"high_sensitivity": 1.2}}}, "high_sensitivity", "less than 1"),
+        ({"statistics": {"decision_range": [0.2, 0.1]}}, "decision_range", "must rise"),
+        ({"statistics": {"family": ["auc@youden"]}}, "statistics", "measure@point"),
+        ({"detector": {"image_size": 100}}, "detector.image_size", "multiple of 32"),
+        ({"cohorts": SMALL["cohorts"] | {"development": {"reader": "x"}}}, "cohorts.development", "btxrd"),
+        ({"cohorts": SMALL["cohorts"] | {"development": KNEES | {"malignant": 20}}}, "cohorts.development", "smaller"),
+    ],
+)
+def test_impossible_values_name_their_place_and_rule(changes, place, rule):
+    text = faults_of(**changes)
+    assert place in text
+    assert rule in text
+
+
+def test_all_faults_at_once():
+    text = faults_of(foo=1, reference="nobody", fractions=[0], statistics={"confidence": 2})
+    for word in ("foo", "nobody", "fractions", "confidence"):
+        assert word in text
+
+
+def test_an_arm_named_twice_is_refused(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text("title: x\narms:\n  a: {initialise: random}\n  a: {initialise: pretrain}\n")
+    with pytest.raises(StudyError, match=r"line 4: 'a' is named twice \(first on line 3\)"):
+        load_study(file)
+
+
+def test_unset_environment_variable_is_named(monkeypatch):
+    monkeypatch.delenv("NOWHERE", raising=False)
+    text = faults_of(cohorts={"development": {"reader": "coco", "root": "$NOWHERE/films"}})
+    assert "environment variable NOWHERE is not set" in text
+
+
+def test_paths_start_at_the_file(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text("title: x\npredictions: scores.csv\n")
+    assert load_study(file).predictions == tmp_path / "scores.csv"
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "title: [", "\x00", "", "title: *x"])
+def test_rubbish_is_refused_in_words(tmp_path, text):
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(StudyError):
+        load_study(file)
+
+
+def test_missing_file_is_refused_in_words(tmp_path):
+    with pytest.raises(StudyError, match="--config"):
+        load_study(tmp_path / "none.yaml")
