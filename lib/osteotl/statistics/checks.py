@@ -173,13 +173,13 @@ def check_ids(ids: ArrayLike, n: int | None = None, name: str = "image_id") -> N
     """
     array = _vector(ids, name)
     _same_length(array, n, name)
-    series = pd.Series(array)
-    if series.isna().any():
-        raise ValueError(f"{name}[{int(series.isna().idxmax())}] is missing; every film needs an identifier")
-    if series.duplicated().any():
-        first = int(series.duplicated().idxmax())
+    missing = np.flatnonzero(pd.isna(array))
+    if missing.size:
+        raise ValueError(f"{name}[{missing[0]}] is missing; every film needs an identifier")
+    repeats = np.flatnonzero(pd.Series(array).duplicated())
+    if repeats.size:
         raise ValueError(
-            f"{name}[{first}] repeats {array[first]!r} ({int(series.duplicated().sum())} repeats); "
+            f"{name}[{repeats[0]}] repeats {array[repeats[0]]!r} ({repeats.size} repeats); "
             "each film stands once per arm and seed: remove the duplicates"
         )
     return array
@@ -208,7 +208,7 @@ def check_same_ids(ids: Mapping[str, ArrayLike]) -> None:
                 f"({len(lacking)} such films); score every film with every arm"
             )
         if (first != other).any():
-            raise ValueError(f"films of {arm!r} stand in another order than those of {arms[0]!r}; sort both by image_id")
+            raise ValueError(f"films of {arm!r} are in another order than those of {arms[0]!r}; sort both by image_id")
 
 
 def check_share(value: float, name: str, ends: bool = False) -> float:

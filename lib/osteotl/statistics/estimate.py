@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -70,8 +70,11 @@ class Estimate:
 
     def map(self, transform: Callable[[float], float]) -> Estimate:
         """The same number on another, increasing scale (limits are mapped as they are)."""
-        mapped = [None if v is None else transform(v) for v in (self.estimate, self.lower, self.upper)]
-        return Estimate(*mapped, self.method, self.n, self.p, self.df, self.not_estimable)
+
+        def mapped(value: float | None) -> float | None:
+            return None if value is None else transform(value)
+
+        return replace(self, estimate=mapped(self.estimate), lower=mapped(self.lower), upper=mapped(self.upper))
 
     def to_dict(self) -> dict[str, Any]:
         """The `Number` of statistics.json: p, df and not_estimable appear only where they exist."""

@@ -1,0 +1,56 @@
+"""Every number equal to the reference packages: runs each case of the folder named by OSTEOTL_ORACLES.
+
+Each quantity of each case is mapped once (tests/oracles/*.py) to a function of osteotl.statistics; a quantity that is
+neither mapped nor on the written informational list is a failure. OSTEOTL_PARITY=FILE also writes the comparisons.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracles.registry import Case, cases, compare_case, mapping, quantity
+
+
+def pytest_generate_tests(metafunc: Any) -> None:
+    if "case" in metafunc.fixturenames:
+        folder = os.environ.get("OSTEOTL_ORACLES")
+        found = cases(Path(folder)) if folder else []
+        metafunc.parametrize("case", found, ids=lambda case: case.name)
+
+
+def test_every_quantity_of_the_case_agrees(case: Case, record_property: Any) -> None:
+    rows = list(compare_case(case))
+    record_property("oracle_rows", json.dumps([asdict(row) for row in rows]))
+    failures = [f"{row.quantity}: {failure}" for row in rows for failure in row.failures]
+    assert not failures, f"{len(failures)} of {case.name} disagree:\n" + "\n".join(failures[:60])
+
+
+def test_the_folder_holds_cases(oracle_folder: Path) -> None:
+    assert len(cases(oracle_folder)) > 0, f"no oracle case in {oracle_folder}"
+
+
+def test_two_mappings_for_one_quantity_are_refused() -> None:
+    quantity("twice_claimed")(lambda case: 0)
+    quantity("twice_.*")(lambda case: 1)
+    with pytest.raises(LookupError, match="claimed by"):
+        mapping("twice_claimed")
+
+
+def test_a_wrong_value_is_found(tmp_path: Path) -> None:
+    quantity("always_one")(lambda case: {"value": 1.0, "undefined": None})
+    refs = [{"quantity": "always_one", "value": {"value": 1.5, "undefined": "NaN"}, "rtol": 1e-9}]
+    (row,) = compare_case(Case(tmp_path / "x.json", {"case": "x", "refs": refs}))
+    assert row.values == 2
+    assert row.failures == (".value: expected 1.5, got 1.0",)
+
+
+def test_an_unmapped_quantity_is_a_failure(tmp_path: Path) -> None:
+    refs = [{"quantity": "nobody_knows_this", "value": 1, "rtol": 0}]
+    (row,) = compare_case(Case(tmp_path / "x.json", {"case": "x", "refs": refs}))
+    assert row.failures == ("no function is mapped to this quantity",)
