@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -32,7 +33,7 @@ class Look:
     marker: str
 
     @property
-    def line(self) -> dict[str, object]:
+    def line(self) -> dict[str, Any]:
         """Arguments of `Axes.plot`."""
         return {"color": self.colour, "dashes": self.dashes if len(self.dashes) > 2 or self.dashes[1] else (None, None)}
 
