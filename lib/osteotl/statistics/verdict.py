@@ -118,7 +118,7 @@ def _sentence(word: str, also: str | None, d: Estimate, margin: float, arm: str,
         "equivalent": f"The detectors {arm} and {reference} were equivalent within the declared margin {number}.",
         "non-inferior": f"The detector {arm} was not worse than the one {reference} by more than the declared margin; "
         f"that it is better was not shown {number}.",
-        "inconclusive": f"No difference was shown between the detectors {arm} and {reference}, and none can be ruled out "
+        "inconclusive": f"No difference was shown between the detectors {arm} and {reference}, nor can one be ruled out "
         f"{number}.",
     }[word]
     if also == "equivalent":
