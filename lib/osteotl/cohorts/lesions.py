@@ -1,0 +1,91 @@
+"""Findings drawn into phantoms: the same texture family in bone and in lung, and benign look-alikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from osteotl.cohorts.canvas import Box, Canvas, Field, box_around, bump, step
+
+# Frozen on scratch runs alone, before any transfer arm was run; phantoms.py says how it was measured.
+CONTRAST = 0.055
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One lesion of one patient.
+
+    Attributes
+    ----------
+    radius : float
+        Share of the film's longest side.
+    lucent : float
+        Overall loss (> 0) or gain (< 0) of density, in units of the contrast.
+    mottle, cloud : float
+        Weight of the moth-eaten texture and of cloudy matrix.
+    strength : float
+        Multiplies the contrast; lesions differ in how plain they are.
+    """
+
+    radius: float
+    lucent: float
+    mottle: float
+    cloud: float
+    strength: float
+
+
+# (lucent, mottle, cloud): osteosarcoma forms cloudy bone, Ewing sarcoma permeates, chondrosarcoma is lucent with
+# dots of calcified matrix; a chest nodule adds density with the same mottle.
+PATTERNS = {
+    "osteosarcoma": (-0.35, 1.0, 0.9),
+    "Ewing sarcoma": (0.55, 1.2, 0.2),
+    "chondrosarcoma": (0.35, 1.1, 0.6),
+    "nodule": (-0.9, 0.9, 0.5),
+}
+
+
+def draw_lesion(
+    canvas: Canvas, film: Field, centre: tuple[float, float], lesion: Lesion, rng: np.random.Generator
+) -> tuple[Field, Box]:
+    """Add a moth-eaten, ill-defined lesion to attenuation.
+
+    Parameters
+    ----------
+    film : array
+        Attenuation.
+    centre : (x, y)
+        In shares of the longest side.
+
+    Returns
+    -------
+    film : array
+        With the lesion.
+    box : (x_min, y_min, x_max, y_max)
+        Pixels, around where the lesion has at least half its strength.
+    """
+    dx, dy = canvas.x - centre[0], canvas.y - centre[1]
+    turn, flat = rng.uniform(-0.7, 0.7), rng.uniform(0.7, 1.0)
+    cos, sin = np.sqrt(1 - turn**2), turn
+    distance = np.hypot((dx * cos + dy * sin) / lesion.radius, (dy * cos - dx * sin) / (lesion.radius * flat))
+    ragged = distance + 0.13 * canvas.noise(rng, 0.045)
+    mask = step(1 - ragged, 0.22) * (distance < 1.6)
+    holes = canvas.noise(rng, 0.017)
+    cloud = canvas.noise(rng, 0.04)
+    rim = bump(ragged - 1, 0.3) * (distance < 1.6)
+    change = mask * (lesion.mottle * holes + lesion.cloud * np.abs(cloud) - lesion.lucent) + 0.25 * rim
+    return film + CONTRAST * lesion.strength * change, box_around(np.where(distance < 1.6, mask, 0.0), 0.5)
+
+
+def draw_benign(canvas: Canvas, film: Field, centre: tuple[float, float], rng: np.random.Generator) -> Field:
+    """Add one benign look-alike: a cyst with a sclerotic rim, a bone island, or an overlying soft-tissue shadow."""
+    kind = rng.integers(3)
+    radius = rng.uniform(0.025, 0.07)
+    distance = np.hypot((canvas.x - centre[0]) / rng.uniform(0.75, 1.0), canvas.y - centre[1]) / radius
+    if kind == 0:
+        change = -0.9 * step(1 - distance, 0.1) + 0.9 * bump(distance - 1.05, 0.22)
+    elif kind == 1:
+        change = 2.0 * bump(distance, 0.5 + 0.2 * rng.random())
+    else:
+        change = rng.choice([-1.0, 1.0]) * 1.1 * bump(distance, 1.6)
+    return film + CONTRAST * rng.uniform(0.7, 1.2) * change

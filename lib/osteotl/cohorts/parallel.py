@@ -1,0 +1,53 @@
+"""Work spread over processes, with a progress bar."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+FEW = 24  # fewer items are done before a second process has started
+
+
+def workers() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def mapped(
+    function: Callable[[Item], Result], items: Sequence[Item], title: str, processes: int | None = None
+) -> list[Result]:
+    """Apply a function to every item, over processes where there are many; results in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by name (a `functools.partial` of such a one will do).
+    items : sequence
+        Small things that can be sent to a process: paths, settings.
+    title : str
+        Shown before the progress bar.
+    processes : int, optional
+        Default: as many as there are processors. An interruption stops them all.
+    """
+    processes = workers() if processes is None else processes
+    shown = {"desc": title, "total": len(items), "unit": "film", "mininterval": 1.0, "leave": False, "file": sys.stderr}
+    if processes <= 1 or len(items) < FEW:
+        return list(tqdm(map(function, items), **shown))
+    # neither a fork of a process that already runs threads (a notebook's kernel does) nor an import for every worker
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["osteotl.cohorts.preparation", "osteotl.cohorts.phantoms"])
+    chunk = max(1, min(16, len(items) // (4 * processes)))
+    with ProcessPoolExecutor(min(processes, len(items)), mp_context=context) as pool:
+        try:
+            return list(tqdm(pool.map(function, items, chunksize=chunk), **shown))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
