@@ -71,6 +71,7 @@ class FileCohort(_Strict):
     label: Literal[0, 1] | None = Field(None, description="label of every film, where the layout holds none")
     site: str | None = Field(None, description="site of every film, where the layout holds none")
     patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
+    patient_prefix: str | None = Field(None, description="written before patient ids whose numbers another source also uses")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
     @field_validator("root", mode="before")

@@ -1,0 +1,198 @@
+"""What can be wrong with a cohort, how serious it is, and how a person is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+#: The written table: code -> (severity, what it means). `integrity.severity` of study.yaml overrides the first column.
+CODES: dict[str, tuple[str, str]] = {
+    # reading
+    "root_missing": ("error", "the folder of a cohort does not exist or cannot be opened"),
+    "file_missing": ("error", "a table or annotation file that the layout needs is not there"),
+    "file_unreadable": ("error", "a table or annotation file cannot be read as what it should be"),
+    "column_missing": ("error", "a table lacks a column that the layout needs"),
+    "row_invalid": ("error", "a row or entry cannot be read: a number that is none, an empty identifier"),
+    "where_invalid": ("error", "the query in `where` cannot be answered"),
+    "label_unknown": ("error", "a label that is neither 0 nor 1, nor mapped"),
+    "class_unmapped": ("warning", "boxes of a class that `classes` does not name were left out"),
+    "class_absent": ("warning", "`classes` names a class that no annotation uses"),
+    "cohort_empty": ("error", "no film is left in a cohort"),
+    "licence_conflict": ("warning", "the licence of a public cohort is stated differently in two places"),
+    "patient_unknown": ("warning", "no patient identifier: every film counts as a patient of its own"),
+    "patient_unmatched": ("error", "`patient_pattern` does not match a film's name"),
+    "patient_unmapped": ("warning", "the patient map does not name a film; it counts as a patient of its own"),
+    "patient_in_two_parts": ("warning", "two parts of a concatenated cohort use the same patient identifier"),
+    "value_implausible": ("warning", "an age or other value that cannot be true was taken as missing"),
+    # films and identifiers
+    "film_missing": ("error", "an annotation names a film that is not there"),
+    "film_unreadable": ("error", "a film cannot be decoded whole"),
+    "film_unlisted": ("warning", "a film in the folder that the table does not name was left out"),
+    "film_ambiguous": ("error", "two files could be the film that a table names"),
+    "path_outside_root": ("error", "a table names a film outside the cohort's folder"),
+    "not_annotated": ("warning", "films whose status is not annotated were left out, never taken as normal"),
+    "duplicate_id": ("error", "an identifier stands for two films"),
+    "unknown_id": ("error", "an annotation names an identifier that no film has"),
+    "exclude_unknown": ("error", "`integrity.exclude` names a film that no cohort holds"),
+    "severity_unknown": ("error", "`integrity.severity` names a code that does not exist"),
+    # boxes and labels
+    "box_invalid": ("error", "a box with a coordinate that is not a finite number"),
+    "box_empty": ("error", "a box without area"),
+    "box_inverted": ("error", "a box whose maximum lies before its minimum"),
+    "box_outside": ("error", "a box that leaves its film"),
+    "box_edge": ("warning", "a box that leaves its film by rounding was cut at the edge"),
+    "box_mixup": ("error", "a box that only makes sense with corners and sizes exchanged"),
+    "box_whole_film": ("warning", "a box that covers nearly the whole film"),
+    "box_duplicate": ("warning", "the same box stands twice"),
+    "size_mismatch": ("error", "the annotation states another size than the film has"),
+    "malignant_without_box": ("error", "a malignant film without a lesion box in a cohort that trains"),
+    "boxes_absent": ("warning", "no malignant film of a cohort has a box: localisation cannot be measured there"),
+    "normal_with_box": ("error", "a film labelled 0 that has a lesion box"),
+    # the cohort as a whole
+    "one_class": ("error", "a cohort or partition holds films of one class only"),
+    "few_malignant": ("warning", "fewer than 29 malignant validation patients: a target of 0.90 cannot be assured"),
+    "too_few_patients": ("error", "too few patients to make the partitions"),
+    "patient_in_two_cohorts": ("error", "a patient stands in two cohorts"),
+    "patient_in_two_partitions": ("error", "a patient stands in two partitions"),
+    "film_in_two_cohorts": ("error", "the same file is read by two cohorts"),
+    "duplicate_exact": ("warning", "the same film stands twice in a cohort"),
+    "duplicate_exact_across": ("error", "the same film stands in two cohorts or partitions"),
+    "duplicate_label_conflict": ("error", "the same film stands twice with different labels"),
+    "near_duplicate": ("warning", "two films of different patients look the same"),
+    "near_duplicate_across": ("warning", "two films of different patients in two cohorts or partitions look the same"),
+    "film_constant": ("error", "a film with hardly any grey levels"),
+    "film_saturated": ("warning", "a film that is mostly pure black or pure white"),
+    "class_source_confounded": ("warning", "class and source go together: scores may measure the source"),
+    "name_in_filename": ("warning", "a file name looks as if it holds a person's name"),
+    "date_in_filename": ("warning", "a file name looks as if it holds a date"),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a cohort.
+
+    Attributes
+    ----------
+    severity : {'error', 'warning'}
+    code : str
+        A key of `CODES`.
+    file : str
+        The file it concerns, relative to the cohort's folder and led by that folder's name; never absolute.
+    message : str
+        What is wrong; names the file.
+    remedy : str
+        What would mend it.
+    """
+
+    severity: str
+    code: str
+    file: str
+    message: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The fault as integrity.json holds it."""
+        return asdict(self)
+
+
+class CohortError(ValueError):
+    """The cohorts cannot be used as they are; `faults` holds every fault, errors first."""
+
+    def __init__(self, faults: list[Fault]):
+        self.faults = faults
+        super().__init__(listing(faults))
+
+
+def fault(code: str, file: str, message: str, remedy: str) -> Fault:
+    """A fault with the severity of the written table; the file is named in the message."""
+    if code not in CODES:
+        raise ValueError(f"no fault code {code!r}; the codes are {', '.join(CODES)}")
+    file, message, remedy = printable(file), printable(message), printable(remedy)
+    text = message if not file or file in message else f"{file}: {message}"
+    return Fault(CODES[code][0], code, file, text, remedy)
+
+
+def printable(text: str, limit: int = 400) -> str:
+    """Text from a user's file that is safe on a terminal: no control characters, not endless."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def shown(path: str | Path, root: str | Path) -> str:
+    """A path as outputs may name it: relative to the cohort's folder, led by that folder's name."""
+    root = Path(root)
+    try:
+        inside = Path(path).relative_to(root)
+    except ValueError:
+        return Path(path).name
+    return (Path(root.name) / inside).as_posix()
+
+
+def judge(faults: Iterable[Fault], severity: Mapping[str, str]) -> list[Fault]:
+    """Apply a study's own severities; ignored faults vanish, repeated ones stand once, errors come first.
+
+    A severity for a code that does not exist is itself a fault.
+    """
+    judged = [replace(f, severity=severity.get(f.code, f.severity)) for f in dict.fromkeys(faults)]
+    judged += [
+        fault("severity_unknown", code, f"integrity.severity names {code!r}, which is no fault code",
+              f"the codes are {', '.join(sorted(CODES))}")
+        for code in severity if code not in CODES
+    ]
+    kept = [f for f in judged if f.severity != "ignore"]
+    order = {code: place for place, code in enumerate(CODES)}
+    return sorted(kept, key=lambda f: (f.severity != "error", order[f.code], f.file, f.message))
+
+
+def errors(faults: Iterable[Fault]) -> list[Fault]:
+    """The faults that stop a study."""
+    return [f for f in faults if f.severity == "error"]
+
+
+def counts(faults: Iterable[Fault]) -> dict[str, Any]:
+    """How many faults there are, by severity and by code."""
+    faults = list(faults)
+    by_code = Counter(f.code for f in faults)
+    return {
+        "errors": sum(f.severity == "error" for f in faults),
+        "warnings": sum(f.severity == "warning" for f in faults),
+        "by_code": dict(sorted(by_code.items())),
+    }
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def listing(faults: Iterable[Fault], limit: int | None = None) -> str:
+    """Faults as a person wants to read them: grouped by code, counted, files aligned, one remedy a group.
+
+    Parameters
+    ----------
+    faults : iterable of Fault
+    limit : int, optional
+        At most so many lines a group; what is left out is counted. Default: every one.
+    """
+    faults = list(faults)
+    if not faults:
+        return "No fault found."
+    total = counts(faults)
+    lines = [f"{_plural(total['errors'], 'error')}, {_plural(total['warnings'], 'warning')}"]
+    for severity, code in dict.fromkeys((f.severity, f.code) for f in faults):
+        group = [f for f in faults if (f.severity, f.code) == (severity, code)]
+        lines += ["", f"{severity.upper()}  {code} ({len(group):,}): {CODES[code][1]}"]
+        lines += _group(group, limit)
+    return "\n".join(lines)
+
+
+def _group(group: list[Fault], limit: int | None) -> list[str]:
+    part = group if limit is None else group[:limit]
+    width = min(max(len(f.file) for f in part), 60)
+    lines = [f"  {f.file:<{width}}  {f.message.removeprefix(f.file).lstrip(': ')}".rstrip() for f in part]
+    if len(part) < len(group):
+        lines.append(f"  ... and {len(group) - len(part):,} more")
+    return lines + [f"  remedy: {remedy}" for remedy in list(dict.fromkeys(f.remedy for f in part))[:5]]

@@ -1,0 +1,104 @@
+"""Reader `coco`: one or more COCO .json files (images, annotations, categories) beside the films.
+
+`annotations` names a file or a folder (default: the one .json at or directly below the root). A film that `images` lists
+without any annotation was looked at and is a film without lesion; a film in the folder that no file lists is left out.
+Identifier 0 is an identifier; `iscrowd` and `area` may be missing and play no part.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import as_list, number, read_json
+
+
+def read(draft: Draft) -> None:
+    """Read every annotation file into the draft."""
+    for path in annotation_files(draft, ".json"):
+        content = read_json(draft, path)
+        if content is not None:
+            read_content(draft, path, content)
+
+
+def annotation_files(draft: Draft, suffix: str) -> list[Path]:
+    """The annotation files that the study names, or those at or directly below the root."""
+    if draft.spec.annotations:
+        named = draft.root / draft.spec.annotations
+        files = sorted(named.rglob(f"*{suffix}")) if named.is_dir() else [named]
+    else:
+        files = sorted(draft.root.glob(f"*{suffix}")) or sorted(draft.root.glob(f"*/*{suffix}"))
+    if not files:
+        draft.fault("file_missing", draft.root, f"there is no {suffix} file of annotations", "set `annotations`")
+    return files
+
+
+def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "native") -> None:
+    """Add the films and boxes of one COCO mapping."""
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        draft.fault("file_unreadable", path, "is JSON but not COCO: it has no list `images`", "export it as COCO (detection)")
+        return
+    categories = {entry["id"]: str(entry.get("name", entry["id"])) for entry in as_list(content.get("categories"))
+                  if isinstance(entry, dict) and isinstance(entry.get("id"), int | str)}
+    names = _images(draft, path, content["images"])
+    kept: dict[str, int] = {}
+    broken: set[str] = set()
+    for place, entry in enumerate(as_list(content.get("annotations"))):
+        _annotation(draft, path, f"annotation {place}", entry, names, categories, kept, broken)
+    for entry, name in names.values():
+        film = draft.find_film(name, path)
+        label = int(bool(kept.get(name))) if kept.get(name) or name not in broken else None
+        draft.add_film(name, film, label, annotated_width=number(entry.get("width")),
+                       annotated_height=number(entry.get("height")), annotated_as=annotated_as)
+
+
+def _images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
+    names: dict[Any, tuple[dict[str, Any], str]] = {}
+    for place, entry in enumerate(images):
+        name = entry.get("file_name") if isinstance(entry, dict) else None
+        key = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name or not isinstance(key, int | str):
+            draft.fault("row_invalid", path, f"images[{place}] lacks an id or a file_name", "export it again")
+        elif key in names:
+            draft.fault("duplicate_id", path, f"image id {key!r} stands for {names[key][1]!r} and {name!r}", "number them anew")
+        else:
+            names[key] = (entry, name)
+    return names
+
+
+def _annotation(draft: Draft, path: Path, place: str, entry: Any, names: dict[Any, tuple[dict[str, Any], str]],
+                categories: dict[Any, str], kept: dict[str, int], broken: set[str]) -> None:
+    image = entry.get("image_id") if isinstance(entry, dict) else None
+    if not isinstance(image, int | str) or image not in names:
+        draft.fault("unknown_id", path, f"{place} names image_id {image!r}, which `images` does not list", "correct it")
+        return
+    name = names[image][1]
+    category = entry.get("category_id")
+    if not isinstance(category, int | str) or category not in categories:
+        draft.fault("unknown_id", path, f"{place} ({name}) names category_id {category!r}, which `categories` does not list",
+                    "add the category")
+        broken.add(name)
+        return
+    finding = draft.finding(categories[category])
+    if finding is None:
+        return
+    corners = box_of(entry)
+    if corners is None:
+        draft.fault("box_invalid", path, f"{place} ({name}): bbox {entry.get('bbox')!r} is not four numbers", "draw it again")
+        broken.add(name)
+        return
+    draft.add_box(name, corners, finding)
+    kept[name] = kept.get(name, 0) + 1
+
+
+def box_of(entry: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    """Corners of an annotation: its bbox [x, y, width, height], else the bounds of its polygons."""
+    box = [number(value) for value in as_list(entry.get("bbox"))]
+    if len(box) == 4 and all(map(math.isfinite, box)):
+        return box[0], box[1], box[0] + box[2], box[1] + box[3]
+    points = [number(v) for part in as_list(entry.get("segmentation")) for v in as_list(part)]
+    if box or len(points) < 6 or len(points) % 2 or not all(map(math.isfinite, points)):
+        return None
+    return min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])

@@ -1,0 +1,210 @@
+"""From a reader's draft to a cohort: patients, sites, `where`, and films whose status nobody annotated."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from osteotl.cohorts.faults import shown
+from osteotl.cohorts.readers.columns import ages, canonical, plain_name, queryable, sex_word, words
+from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
+from osteotl.cohorts.readers.files import read_table
+from osteotl.study import FileCohort
+
+SAFE = (
+    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert, ast.USub, ast.BinOp, ast.BitAnd,
+    ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
+    ast.In, ast.NotIn, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple, ast.Call, ast.Attribute, ast.keyword,
+)
+SAFE_METHODS = {"str", "contains", "startswith", "endswith", "lower", "upper", "isin", "isna", "notna", "between", "fullmatch"}
+
+
+def finish(draft: Draft) -> RawCohort:
+    """Complete a draft.
+
+    Returns
+    -------
+    RawCohort
+        Films that exist, are annotated and pass `where`; everything left out stands in `flow`.
+    """
+    films, boxes = draft.frames()
+    if films.empty:
+        draft.fault("cohort_empty", "", f"no film was read by reader {draft.spec.reader}", "check `root` and the faults above")
+        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")])
+    films = _unique(draft, films)
+    if draft.spec.table and draft.spec.reader in ("coco", "yolo", "voc", "labelme"):
+        films = _with_table(draft, films)
+    films = _patients(draft, films)
+    films = films.assign(
+        site=films["site"].where(films["site"].notna(), draft.spec.site),
+        label=pd.to_numeric(films["label"]).astype(float).fillna(float("nan") if draft.spec.label is None else draft.spec.label),
+        age=ages(draft, films["age"]), sex=words(films["sex"], sex_word),
+    )
+    films, flow = _left_out(draft, films)
+    _class_faults(draft)
+    if films.empty:
+        draft.fault("cohort_empty", "", "no film is left", "check `where`, and that films are annotated")
+    boxes = boxes[boxes["image_id"].isin(films["image_id"])].reset_index(drop=True)
+    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow)
+
+
+def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
+    again = films["image_id"].duplicated(keep=False)
+    for name, rows in films[again].groupby("image_id", sort=True):
+        draft.fault("duplicate_id", str(name), f"stands {len(rows)} times", "keep one row per film")
+    repeated = films["path"].duplicated(keep=False) & films["path"].notna() & ~again
+    for path, rows in films[repeated].groupby("path", sort=True):
+        names = ", ".join(map(str, rows["image_id"]))
+        draft.fault("duplicate_id", Path(str(path)), f"is the film of several rows: {names}", "keep one row per film")
+    return films[~films["image_id"].duplicated() & ~(films["path"].duplicated() & films["path"].notna())]
+
+
+def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
+    """Join the study's own table (one row per film, by file name or stem) to films of an annotation layout."""
+    path = draft.root / str(draft.spec.table)
+    table = read_table(draft, path)
+    if table is None:
+        return films
+    table = canonical(table, ("path", "image_id", "patient_id", "site", "view", "age", "sex", "subtype"))
+    key = next((name for name in ("path", "image_id") if name in table), None)
+    if key is None:
+        draft.fault("column_missing", path, "has no column that names the film", "add a column `path` or `image_id`")
+        return films
+    table["_stem"] = table[key].map(_stem)
+    if (twice := table["_stem"].duplicated()).any():
+        draft.fault("duplicate_id", path, f"names {table.loc[twice, key].iloc[0]!r} twice", "keep one row per film")
+    table = table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
+    stems = films["image_id"].map(_stem)
+    for name in sorted(films["image_id"][~stems.isin(table.index)]):
+        draft.fault("film_unlisted", name, f"is not in {draft.spec.table}: its columns are missing", "add a row")
+    for column in table.columns:
+        values = stems.map(table[column]).replace("", None)
+        old = films[column] if column in films else None
+        films = films.assign(**{column: values if old is None else old.where(old.notna(), values)})
+    return films
+
+
+def _stem(name: object) -> str:
+    return re.sub(r"\.(png|jpe?g|tiff?|dcm|dicom|bmp)$", "", str(name).replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE)
+
+
+# --- patients ---------------------------------------------------------------------------------------------------------
+
+
+def _patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
+    """Patient of every film: the map file, else the pattern, else the layout's own column, else the film itself."""
+    patients = films["patient_id"].astype(object).where(films["patient_id"].notna(), None)
+    if draft.spec.patient_pattern is not None:
+        patients = _by_pattern(draft, films, draft.spec.patient_pattern)
+    if draft.spec.patients is not None:
+        mapped = films["image_id"].map(_stem).map(_patient_map(draft))
+        for name in films["image_id"][mapped.isna() & patients.isna()]:
+            draft.fault("patient_unmapped", name, f"is not in {draft.spec.patients}", "add its row to the map")
+        patients = mapped.where(mapped.notna(), patients)
+    unknown = patients.isna()
+    if draft.spec.patients is None and draft.spec.patient_pattern is None and unknown.any():
+        draft.fault("patient_unknown", "", f"{unknown.sum():,} of {len(films):,} films have no patient identifier; each counts "
+                    "as a patient of its own, so films of one patient may stand in two partitions",
+                    "give `patients` (a map file) or `patient_pattern` (a pattern on the file name)")
+    prefix = draft.spec.patient_prefix or ""
+    named = prefix + patients.astype(str)
+    return films.assign(patient_id=named.where(~unknown, "film:" + films["image_id"].astype(str)))
+
+
+def _by_pattern(draft: Draft, films: pd.DataFrame, pattern: str) -> pd.Series:
+    compiled = re.compile(pattern)
+    found = []
+    for name in films["image_id"]:
+        match = compiled.search(_stem(name))
+        found.append(match[1] if match and match[1] else None)
+        if found[-1] is None:
+            draft.fault("patient_unmatched", name, f"patient_pattern {pattern!r} finds no patient in the name",
+                        "widen the pattern, or name the film under integrity.exclude")
+    return pd.Series(found, index=films.index, dtype=object)
+
+
+def _patient_map(draft: Draft) -> dict[str, str]:
+    """Film stem -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
+    path = draft.root / str(draft.spec.patients)
+    table = read_table(draft, path)
+    if table is None:
+        return {}
+    plain = {plain_name(name): name for name in table.columns}
+    nih = next((plain[name] for name in ("nih_image_index", "cxr_match") if name in plain), None)
+    film = next((plain[name] for name in ("image_id", "path", "image", "file", "file_name", "patientid") if name in plain), None)
+    patient = nih or next((plain[name] for name in ("patient_id", "patient", "subject", "case") if name in plain), None)
+    if film is None or patient is None or film == patient:
+        draft.fault("column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id")
+        return {}
+    values = table[patient].str.slice(0, 8) if nih else table[patient]
+    pairs = pd.DataFrame({"film": table[film].map(_stem), "patient": values}).query("patient != ''").drop_duplicates()
+    for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
+        draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
+    return dict(zip(pairs["film"], pairs["patient"], strict=True))
+
+
+# --- which films stay -------------------------------------------------------------------------------------------------
+
+
+def _left_out(draft: Draft, films: pd.DataFrame) -> tuple[pd.DataFrame, list[Step]]:
+    flow = [Step("read", len(films), films["patient_id"].nunique(), "")]
+
+    def leave(films: pd.DataFrame, gone: pd.Series, reason: str) -> pd.DataFrame:
+        if gone.any():
+            flow.append(Step("left out", int(gone.sum()), films.loc[gone, "patient_id"].nunique(), reason))
+        return films[~gone]
+
+    films = leave(films, films["path"].isna(), "film not found")
+    if draft.spec.where is not None:
+        kept = keep(draft, films, draft.spec.where)
+        films = leave(films, ~kept, f"not within where: {draft.spec.where}")
+    unknown = films["label"].isna()
+    if unknown.any():
+        names = ", ".join(shown(Path(str(p)), draft.root) for p in films.loc[unknown, "path"].head(3))
+        draft.fault("not_annotated", "", f"{unknown.sum():,} films whose status is not annotated were left out (such as {names})",
+                    "annotate them, or give the cohort a `label` if every film has the same status")
+    return leave(films, unknown, "status not annotated").astype({"label": int}), flow
+
+
+def keep(draft: Draft, films: pd.DataFrame, where: str) -> pd.Series:
+    """Which films a `where` query keeps; a query that cannot be answered is a fault and keeps all."""
+    everything = pd.Series(True, index=films.index)
+    try:
+        _harmless(where)
+        table = queryable(films.drop(columns=["root", "path"]))
+        answer = table.eval(where, engine="python")
+        if not isinstance(answer, pd.Series) or not pd.api.types.is_bool_dtype(answer.dropna().infer_objects()):
+            raise ValueError("it is no condition that is true or false for every film")
+        return answer.infer_objects().fillna(False).astype(bool)
+    except Exception as error:  # the query is free text: whatever pandas makes of it is the user's fault to read
+        columns = ", ".join(sorted(str(name) for name in films.columns if name not in ("root", "path", "annotated_as")))
+        draft.fault("where_invalid", "", f"where {where!r}: {error or type(error).__name__}", f"the columns are {columns}")
+        return everything
+
+
+def _harmless(where: str) -> None:
+    """Refuse everything but comparisons: a study file comes by e-mail, and `eval` can call functions."""
+    tree = ast.parse(re.sub(r"`[^`]*`", "column", where), mode="eval")
+    for node in ast.walk(tree):
+        if not isinstance(node, SAFE) or (isinstance(node, ast.Attribute) and node.attr not in SAFE_METHODS):
+            raise ValueError("only comparisons, and/or/not, in, and .str.contains and the like are allowed")
+        if isinstance(node, ast.Name) and node.id.startswith("_"):
+            raise ValueError(f"{node.id} is no column")
+
+
+def _class_faults(draft: Draft) -> None:
+    if draft.ignored_classes:
+        listed = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(draft.ignored_classes.items()))
+        draft.fault("class_unmapped", "", f"boxes of classes that `classes` does not name were left out: {listed}",
+                    "name them in `classes`, with null to leave them out without this warning")
+    unused = [name for name in draft.spec.classes if name not in draft.used_classes]
+    if unused and draft.spec.reader not in ("manifest", "btxrd"):
+        draft.fault("class_absent", "", f"no annotation uses the class {', '.join(map(repr, unused))}", "check its spelling")
+
+
+def plain_spec(spec: FileCohort) -> str:
+    """How a cohort is called in messages: its folder's name."""
+    return Path(spec.root).name

@@ -1,0 +1,139 @@
+"""Reader `labelme`: one LabelMe .json per film below `annotations` (default: annotations or Annotations).
+
+A lesion drawn twice, as polygon and as rectangle (BTXRD does so), is ONE lesion. Rule: a rectangle and a polygon of the
+same class, whose bounds overlap with an intersection over union of at least 0.5, are joined one to one, best overlap
+first; the rectangle gives the box. A file without shapes says 'no lesion'; a film without a file is not annotated and
+left out, unless the study gives every film a `label`.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import as_list, number, read_json
+
+SAME_LESION = 0.5  # intersection over union; BTXRD's and the osteosarcoma films' pairs lie above .9
+Corners = tuple[float, float, float, float]
+
+
+def read(draft: Draft) -> None:
+    """Read every annotation file and film into the draft."""
+    seen: set[Path] = set()
+    for path in annotation_paths(draft):
+        content = read_json(draft, path)
+        if content is None:
+            continue
+        film = film_of(draft, path, content)
+        if film is None:
+            continue
+        if film in seen:
+            draft.fault("duplicate_id", path, f"annotates {film.name} a second time", "keep one file per film")
+            continue
+        seen.add(film)
+        image_id = film.relative_to(draft.root).as_posix()
+        lesions = lesions_of(draft, path, content)
+        kept = None if lesions is None else add_lesions(draft, image_id, lesions)
+        draft.add_film(image_id, film, None if kept is None else int(kept > 0), **stated_size(content))
+    for film in draft.index.paths:
+        if film not in seen:
+            draft.add_film(film.relative_to(draft.root).as_posix(), film, None)
+
+
+def annotation_paths(draft: Draft) -> list[Path]:
+    """The .json files of the annotation folder, nested folders included (BTXRD's archive nests one)."""
+    names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations"]
+    folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), None)
+    if folder is None:
+        if draft.spec.label is None:
+            draft.fault("file_missing", names[0], "there is no such folder of LabelMe files", "set `annotations` to it")
+        return []
+    return sorted(folder.rglob("*.json"))
+
+
+def film_of(draft: Draft, path: Path, content: Any) -> Path | None:
+    """The film that a file annotates: its imagePath, else the film of the same stem."""
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        draft.fault("file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "export it from LabelMe")
+        return None
+    named = content.get("imagePath")
+    if isinstance(named, str) and named:
+        name = named.replace("\\", "/").rsplit("/", 1)[-1]  # LabelMe stores '..\\images\\x.jpg' of the annotator's disk
+        if len(found := draft.index.find(name)) == 1:
+            return found[0]
+        return draft.find_film(name, path)
+    return draft.find_film(path.stem, path)
+
+
+def stated_size(content: dict[str, Any]) -> dict[str, Any]:
+    """The film size that the annotation states."""
+    return {"annotated_width": number(content.get("imageWidth")), "annotated_height": number(content.get("imageHeight")),
+            "annotated_as": "native"}
+
+
+def lesions_of(draft: Draft, path: Path, content: dict[str, Any]) -> list[tuple[str, Corners]] | None:
+    """Class and corners of every lesion, each once; None where a shape cannot be read."""
+    shapes: list[tuple[str, str, Corners]] = []
+    whole = True
+    for place, shape in enumerate(content["shapes"]):
+        read_shape = _shape(shape)
+        if read_shape is None:
+            draft.fault("box_invalid", path, f"shapes[{place}] is no polygon, rectangle or circle of finite points", "draw it again")
+            whole = False
+        else:
+            shapes.append(read_shape)
+    return _once(shapes) if whole or shapes else None
+
+
+def add_lesions(draft: Draft, image_id: str, lesions: list[tuple[str, Corners]]) -> int:
+    """Add the lesions whose class the study keeps; how many."""
+    kept = [(finding, corners) for name, corners in lesions if (finding := draft.finding(name)) is not None]
+    for finding, corners in kept:
+        draft.add_box(image_id, corners, finding)
+    return len(kept)
+
+
+def _shape(shape: Any) -> tuple[str, str, Corners] | None:
+    if not isinstance(shape, dict):
+        return None
+    kind = shape.get("shape_type") or "polygon"
+    pairs = [as_list(pair) for pair in as_list(shape.get("points"))]
+    points = [(number(pair[0]), number(pair[1])) for pair in pairs if len(pair) == 2]
+    least = {"polygon": 3, "rectangle": 2, "circle": 2}.get(kind if isinstance(kind, str) else "")
+    if least is None or len(points) != len(pairs) or len(points) < least:
+        return None
+    if not all(math.isfinite(value) for point in points for value in point):
+        return None
+    if kind == "circle":  # centre and a point on the rim
+        (x, y), rim = points[0], math.dist(points[0], points[1])
+        points = [(x - rim, y - rim), (x + rim, y + rim)]
+    across, down = [x for x, _ in points], [y for _, y in points]
+    return str(shape.get("label", "")), str(kind), (min(across), min(down), max(across), max(down))
+
+
+def _once(shapes: list[tuple[str, str, Corners]]) -> list[tuple[str, Corners]]:
+    """Join each rectangle with the polygon of the same lesion."""
+    pairs = sorted(
+        ((overlap(shapes[r][2], shapes[p][2]), -r, -p)
+         for r in range(len(shapes)) for p in range(len(shapes))
+         if shapes[r][1] == "rectangle" and shapes[p][1] == "polygon" and shapes[r][0] == shapes[p][0]),
+        reverse=True,
+    )
+    joined: set[int] = set()
+    for share, r, p in pairs:
+        if share >= SAME_LESION and not joined & {-r, -p}:
+            joined |= {-r, -p}
+            shapes[-p] = (shapes[-p][0], "drawn as rectangle", shapes[-p][2])
+    return [(name, corners) for name, kind, corners in shapes if kind != "drawn as rectangle"]
+
+
+def overlap(first: Corners, second: Corners) -> float:
+    """Intersection over union of two boxes."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return width * height / (areas - width * height)
