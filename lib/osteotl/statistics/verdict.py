@@ -118,8 +118,8 @@ def _sentence(word: str, also: str | None, d: Estimate, margin: float, arm: str,
         "equivalent": f"The detectors {arm} and {reference} were equivalent within the declared margin {number}.",
         "non-inferior": f"The detector {arm} was not worse than the one {reference} by more than the declared margin; "
         f"that it is better was not shown {number}.",
-        "inconclusive": f"No difference was shown between the detectors {arm} and {reference}, nor can one be ruled out "
-        f"{number}.",
+        "inconclusive": f"Between the detectors {arm} and {reference} no difference was shown, and none can be ruled "
+        f"out {number}.",
     }[word]
     if also == "equivalent":
         text += " The difference is real but smaller than the margin: different, yet equivalent."
