@@ -1,0 +1,361 @@
+"""Lesion-level quantities: matching, FROC, LROC, figures of merit, AP, intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oracles.registry import Case, quantity
+from osteotl.statistics import lesion_figures as lf
+from osteotl.statistics import lesion_intervals as li
+from osteotl.statistics import localisation as loc
+from osteotl.statistics.coco import coco_summary
+from osteotl.statistics.matching import Marks, marks_from_ratings, match_boxes
+
+RULE = r"(?P<rule>iou50|iou30|iou10|centre)"
+ARM = r"arm(?P<arm>\d)"
+FIGURES = (
+    "wAFROC",
+    "wAFROC1",
+    "AFROC",
+    "AFROC1",
+    "HrAuc",
+    "HrSe",
+    "HrSp",
+    "MaxLLF",
+    "MaxNLF",
+    "MaxNLFAllCases",
+    "FROC",
+)
+
+
+def extra(case: Case, kind: str) -> pd.DataFrame:
+    return case.cached(("extra", kind), lambda: case.extra(case.content["extra_data"][kind]))
+
+
+def films(case: Case) -> np.ndarray:
+    return extra(case, "images")["image_id"].to_numpy()
+
+
+def marks(case: Case, rule: str, arm: str | int) -> Marks:
+    def made() -> Marks:
+        return match_boxes(films(case), case.frame[case.frame["arm"] == int(arm)], extra(case, "truth"), rule)
+
+    return case.cached(("marks", rule, int(arm)), made)
+
+
+# --- boxes ------------------------------------------------------------------------------------------------------------
+
+
+@quantity(rf"counts\.{RULE}\.{ARM}")
+def counts(case: Case, rule: str, arm: str) -> dict[str, Any]:
+    c = marks(case, rule, arm).counts()
+    return {
+        "images": c.films,
+        "diseased": c.diseased,
+        "lesions": c.lesions,
+        "boxes": c.marks,
+        "hits": c.hits,
+        "false_positives": c.false_positives,
+        "of_which_duplicates": c.duplicates,
+        "misses": c.misses,
+        "images_with_a_hit": c.films_with_a_hit,
+    }
+
+
+@quantity(rf"at_score_ge_(?P<score>[0-9.]+?)\.{RULE}\.{ARM}")
+def at_score(case: Case, score: str, rule: str, arm: str) -> dict[str, Any]:
+    c = marks(case, rule, arm).counts(float(score))
+    return {
+        "hits": c.hits,
+        "false_positives": c.false_positives,
+        "misses": c.misses,
+        "lesion_sensitivity": c.lesion_sensitivity,
+        "fp_per_image": c.false_positives_per_film,
+        "fp_per_lesion_free_image": c.false_positives_per_lesion_free_film,
+        "precision": c.precision,
+        "f1": c.f1,
+        "images_with_a_hit": c.films_with_a_hit,
+    }
+
+
+def _froc_points(curve: loc.Froc) -> dict[str, Any]:
+    return {
+        "threshold": curve.threshold,
+        "hits": curve.hits,
+        "false_positives": curve.false_positives,
+        "fp_lesion_free": curve.false_positives_lesion_free,
+    }
+
+
+@quantity(rf"froc_points\.{RULE}\.{ARM}")
+def froc_points(case: Case, rule: str, arm: str) -> dict[str, Any]:
+    return _froc_points(loc.froc(marks(case, rule, arm)))
+
+
+@quantity(rf"sens_at_fppi\.{RULE}\.{ARM}")
+def sens_at_fppi(case: Case, rule: str, arm: str, expected: Any) -> dict[str, Any]:
+    curve = loc.froc(marks(case, rule, arm))
+    clean = loc.froc(marks(case, rule, arm).without_duplicates())
+    rates = expected["fppi"]
+    return {
+        "fppi": rates,
+        "step": curve.sensitivity_at(rates, "step"),
+        "interp": curve.sensitivity_at(rates, "interp"),
+        "step_fp_lesion_free": curve.sensitivity_at(rates, "step", lesion_free=True),
+        "step_duplicates_ignored": clean.sensitivity_at(rates, "step"),
+        "mean_step": curve.mean_sensitivity("step"),
+        "mean_interp": curve.mean_sensitivity("interp"),
+    }
+
+
+@quantity(rf"froc_area\.{RULE}\.{ARM}")
+def froc_area(case: Case, rule: str, arm: str, expected: dict[str, float]) -> dict[str, float]:
+    curve = loc.froc(marks(case, rule, arm))
+    return {name: curve.area(float(name.removeprefix("0_"))) for name in expected}
+
+
+@quantity(rf"fom\.{RULE}\.{ARM}")
+def figures(case: Case, rule: str, arm: str) -> dict[str, float]:
+    return {name: lf.figure_of_merit(marks(case, rule, arm), name) for name in FIGURES}
+
+
+@quantity(rf"ap\.{RULE}\.{ARM}")
+def average_precision(case: Case, rule: str, arm: str) -> dict[str, float]:
+    judged = marks(case, rule, arm)
+    ap = loc.lesion_average_precision(judged)
+    backwards = loc.lesion_average_precision(judged, film_order=-np.arange(judged.films))
+    return {
+        "step": ap.step,
+        "envelope": ap.envelope,
+        "coco101_grouped": ap.coco101,
+        "step_duplicates_ignored": loc.lesion_average_precision(judged.without_duplicates()).step,
+        "coco101_row_order": ap.coco101_row_order,
+        "coco101_reversed_image_order": backwards.coco101_row_order,
+    }
+
+
+@quantity(rf"coco\.{ARM}")
+def coco(case: Case, arm: str) -> dict[str, float]:
+    s = coco_summary(films(case), case.frame[case.frame["arm"] == int(arm)], extra(case, "truth"))
+    return {"AP": s.ap, "AP50": s.ap50, "AP75": s.ap75, "AR1": s.ar1, "AR10": s.ar10, "AR100": s.ar100}
+
+
+@quantity(rf"lroc\.{RULE}\.{ARM}")
+def lroc(case: Case, rule: str, arm: str, expected: dict[str, float]) -> dict[str, float]:
+    curve = loc.lroc(marks(case, rule, arm))
+    values = {"area": curve.area, "pcl_max": float(curve.share_correct[-1]) if len(curve.threshold) else 0.0}
+    for name in set(expected) - set(values):
+        kind, fraction = name.split("@")
+        if kind == "partial_lroc_area":
+            values[name] = curve.partial_area(float(fraction))
+        else:
+            values[name] = float(curve.share_correct_at(float(fraction), kind.removeprefix("pcl_"))[0])
+    return values
+
+
+def _lroc_points(curve: loc.Lroc) -> dict[str, Any]:
+    return {
+        "threshold": curve.threshold,
+        "false_positive_images": curve.false_positives,
+        "correctly_localised": curve.correct,
+    }
+
+
+@quantity(rf"lroc_points\.{RULE}\.{ARM}")
+def lroc_points(case: Case, rule: str, arm: str) -> dict[str, Any]:
+    return _lroc_points(loc.lroc(marks(case, rule, arm)))
+
+
+@quantity(rf"(?P<figure>wAFROC|LROC|HrAuc)_(?P<method>delong|jackknife)\.{RULE}")
+def compared(case: Case, figure: str, method: str, rule: str) -> dict[str, Any]:
+    pair = marks(case, rule, 1), marks(case, rule, 2)
+    c = li.compare_figures(*pair, figure, method)
+    exact = lf.exact_bootstrap_covariance([lf.kernel(m, figure) for m in pair])
+    return {
+        "estimate": [a.estimate for a in c.arms],
+        "var": np.diag(c.covariance),
+        "cov": c.covariance[0, 1],
+        "diff": c.difference.estimate,
+        "se_diff": c.standard_error,
+        "z": c.z,
+        "p_two_sided": c.difference.p,
+        "ci95_diff": list(c.difference.interval),
+        "se_stratified_bootstrap_exact": np.sqrt(np.diag(exact)),
+        "se_diff_stratified_bootstrap_exact": float(np.sqrt(max(exact[0, 0] + exact[1, 1] - 2 * exact[0, 1], 0))),
+    }
+
+
+@quantity(rf"lesion_sensitivity_ge_(?P<score>[0-9.]+?)_intervals\.{RULE}")
+def sensitivity_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
+    cut = float(score)
+    values: dict[str, Any] = {}
+    for arm in (1, 2):
+        s = li.lesion_sensitivity(marks(case, rule, arm), cut)
+        values[f"arm{arm}"] = {
+            "p": s.clustered.estimate,
+            "var_clustered": s.variance,
+            "ci95_wald_clustered": list(s.clustered.interval),
+            "ci95_logit_clustered": list(s.logit.interval),
+            "ci95_wilson_ignoring_clusters": list(s.wilson.interval),
+        }
+    d = li.lesion_sensitivity_difference(marks(case, rule, 1), marks(case, rule, 2), cut)
+    error = (d.upper - d.lower) / 2 / 1.959963984540054
+    z = d.estimate / error if error else None
+    values["difference"] = {"diff": d.estimate, "se": error, "z": z, "ci95": list(d.interval)}
+    return values
+
+
+@quantity(rf"fp_per_image_ge_(?P<score>[0-9.]+?)_intervals\.{RULE}")
+def false_positive_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
+    values = {}
+    for arm in (1, 2):
+        f = li.false_positives_per_film(marks(case, rule, arm), float(score))
+        values[f"arm{arm}"] = {
+            "fp": f.poisson.n,
+            "mean": f.normal.estimate,
+            "se": f.standard_error,
+            "ci95_normal": list(f.normal.interval),
+            "ci95_poisson_garwood": list(f.poisson.interval),
+        }
+    return values
+
+
+@quantity(r"rep(?P<replicate>\d+)")
+def replicate(case: Case, replicate: str, expected: Any) -> dict[str, Any]:
+    weights = extra(case, "weights")[f"w{replicate}"].to_numpy(float)
+    return {f"arm{arm}": _drawn(marks(case, "iou50", arm), weights) for arm in (1, 2)}
+
+
+def _drawn(judged: Marks, weights: np.ndarray) -> dict[str, Any]:
+    curve, ap = loc.froc(judged, weights), loc.lesion_average_precision(judged, weights)
+    cut = judged.score >= 0.5
+    values = {
+        "images": weights.sum(),
+        "diseased": weights[judged.diseased].sum(),
+        "lesions": curve.lesions,
+        "lroc_area": loc.lroc(judged, weights).area,
+        "ap_step": ap.step,
+        "ap_envelope": ap.envelope,
+        "sens_at_fppi_step": curve.sensitivity_at(line="step"),
+        "sens_at_fppi_interp": curve.sensitivity_at(line="interp"),
+        "lesion_sensitivity_ge_0_5": weights[judged.film[cut & judged.hit]].sum() / curve.lesions,
+        "fp_per_image_ge_0_5": weights[judged.film[cut & ~judged.hit]].sum() / curve.films,
+    }
+    for name in ("wAFROC", "AFROC", "HrAuc", "MaxLLF"):
+        values[name] = lf.figure_of_merit(judged, name, weights)
+    return values
+
+
+# --- readers: FROC ----------------------------------------------------------------------------------------------------
+
+
+def reader_marks(case: Case) -> dict[tuple[int, int], Marks]:
+    return case.cached("readers", lambda: _reader_marks(case))
+
+
+def _reader_marks(case: Case) -> dict[tuple[int, int], Marks]:
+    truth = extra(case, "truth")
+    ids = pd.Index(truth["case"].unique())
+    ill = truth.groupby("case", sort=False)["y"].first().to_numpy() == 1
+    lesions = truth[truth["lesion"].notna()]
+    key = pd.MultiIndex.from_frame(lesions[["case", "lesion"]].astype(int))
+    made = {}
+    for reader, rows in case.frame.groupby(["modality", "reader"]):
+        hit = rows["type"].to_numpy() == "LL"
+        found = np.full(len(rows), -1)
+        found[hit] = key.get_indexer(pd.MultiIndex.from_frame(rows.loc[hit, ["case", "lesion"]].astype(int)))
+        made[reader] = marks_from_ratings(
+            ill,
+            ids.get_indexer(rows["case"]),
+            rows["rating"],
+            found,
+            ids.get_indexer(lesions["case"]),
+            lesions["weight"],
+        )
+    return made
+
+
+def grid(values: dict[tuple[int, int], Any]) -> list[list[Any]]:
+    """[modality][reader]"""
+    return [[v for (m, _), v in sorted(values.items()) if m == modality] for modality in sorted({m for m, _ in values})]
+
+
+def weighted(case: Case, column: str | None) -> dict[tuple[int, int], Marks]:
+    if column is None:
+        return reader_marks(case)
+    truth = extra(case, "truth")
+    chosen = truth.loc[truth["lesion"].notna(), column].to_numpy()
+    return {key: lf.with_lesion_weights(m, chosen) for key, m in reader_marks(case).items()}
+
+
+@quantity(
+    r"fom\.(?P<figure>wAFROC1?|AFROC1?|FROC|HrAuc|HrSe|HrSp|MaxLLF|MaxNLF|MaxNLFAllCases)(\.(?P<column>weight\w*))?"
+)
+def reader_figures(case: Case, figure: str, column: str | None) -> list[list[float]]:
+    return grid({key: lf.figure_of_merit(m, figure) for key, m in weighted(case, column).items()})
+
+
+@quantity(r"fom_jackknife_var\.(?P<figure>\w+)")
+def reader_jackknife(case: Case, figure: str) -> list[list[float]]:
+    return grid({k: lf.jackknife_covariance([lf.kernel(m, figure)])[0, 0] for k, m in reader_marks(case).items()})
+
+
+@quantity(r"sens_at_fppi")
+def reader_sens_at_fppi(case: Case, expected: dict[str, Any]) -> dict[str, Any]:
+    curves = {key: loc.froc(m) for key, m in reader_marks(case).items()}
+    rates = expected["fppi"]
+    return {
+        "fppi": rates,
+        **{line: grid({k: c.sensitivity_at(rates, line) for k, c in curves.items()}) for line in ("step", "interp")},
+    }
+
+
+@quantity(r"froc_points\.m(?P<modality>\d+)r(?P<reader>\d+)")
+def reader_froc_points(case: Case, modality: str, reader: str) -> dict[str, Any]:
+    return _froc_points(loc.froc(reader_marks(case)[int(modality), int(reader)]))
+
+
+# --- readers: LROC ----------------------------------------------------------------------------------------------------
+
+
+def lroc_readers(case: Case) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    return {
+        key: (rows["y"].to_numpy() == 1, rows["rating"].to_numpy(float), rows["correct"].fillna(0).to_numpy() == 1)
+        for key, rows in case.frame.sort_values("case").groupby(["modality", "reader"])
+    }
+
+
+@quantity(r"roc_area")
+def reader_roc_area(case: Case) -> list[list[float]]:
+    return grid({k: lf.rating_kernel(y, r).value() for k, (y, r, _) in lroc_readers(case).items()})
+
+
+@quantity(r"lroc_area")
+def reader_lroc_area(case: Case) -> list[list[float]]:
+    return grid({k: loc.lroc_of_ratings(*v).area for k, v in lroc_readers(case).items()})
+
+
+@quantity(r"lroc_area_(?P<method>delong|jackknife)_var")
+def reader_lroc_variance(case: Case, method: str) -> list[list[float]]:
+    maker = {"delong": lf.delong_covariance, "jackknife": lf.jackknife_covariance}[method]
+    return grid({k: maker([lf.rating_kernel(*v)])[0, 0] for k, v in lroc_readers(case).items()})
+
+
+@quantity(r"partial_lroc_area@(?P<fraction>[0-9.]+)")
+def reader_partial_area(case: Case, fraction: str) -> list[list[float]]:
+    return grid({k: loc.lroc_of_ratings(*v).partial_area(float(fraction)) for k, v in lroc_readers(case).items()})
+
+
+@quantity(r"pcl_(?P<line>interp|rjafroc|step)@(?P<fraction>[0-9.]+)")
+def reader_share_correct(case: Case, line: str, fraction: str) -> list[list[float]]:
+    return grid(
+        {k: loc.lroc_of_ratings(*v).share_correct_at(float(fraction), line)[0] for k, v in lroc_readers(case).items()}
+    )
+
+
+@quantity(r"lroc_points\.m(?P<modality>\d+)r(?P<reader>\d+)")
+def reader_lroc_points(case: Case, modality: str, reader: str) -> dict[str, Any]:
+    return _lroc_points(loc.lroc_of_ratings(*lroc_readers(case)[int(modality), int(reader)]))
