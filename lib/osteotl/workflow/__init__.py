@@ -1,1 +1,1 @@
-"""Run one notebook; what its result depends on."""
+"""When a step runs: records of what results depend on, and the runner of one notebook."""

@@ -1,0 +1,158 @@
+"""What a notebook asks of the workflow: where it stands, where to read, where to write.
+
+Every notebook opens with
+
+    from osteotl.workflow.step import open_step
+
+    step = open_step("02_finetune", config, outputs, arm=arm, fraction=fraction, seed=seed)
+    step
+
+and then makes its outputs `if not step.fresh:` and loads them otherwise:
+
+    development = pd.read_csv(step.read("cohorts/development.csv"))
+    if not step.fresh:
+        train(...)
+        write_csv(step.write(f"finetune/{arm}/{fraction:g}/{seed}/training.csv"), training)
+    training = pd.read_csv(step.read(f"finetune/{arm}/{fraction:g}/{seed}/training.csv"))
+
+The same cells serve run_all.sh, papermill and JupyterLab. In JupyterLab a finished, unchanged step is loaded; anything
+else is made below OUT/scratch, so that exploring never touches a finished study.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osteotl.study import Study
+from osteotl.workflow.states import Whole
+from osteotl.workflow.steps import from_root, step_name, to_root
+
+RUNNING = "OSTEOTL_STEP"  # set by run_notebook: the step that the engine runs, and whether its outputs hold
+
+
+@dataclass(frozen=True)
+class OpenStep:
+    """A step as its notebook sees it.
+
+    Attributes
+    ----------
+    name : str
+        Such as 02_finetune_transfer_1_0.
+    study : Study
+        The checked configuration.
+    fresh : bool
+        Outputs exist and were made from exactly this configuration, code and input: load them.
+    outputs : Path
+        The study's outputs folder.
+    out : Path
+        Where this run may write: `outputs`, or `outputs/scratch` when explored by hand.
+    config : Path
+        The study file.
+    reasons : list of str
+        Why it is not fresh, in plain words.
+    workers : int
+        Processes that this step may use.
+    writes : tuple of str
+        What it is to write; FOLDER/ stands for all below.
+    """
+
+    name: str
+    study: Study
+    fresh: bool
+    outputs: Path
+    out: Path
+    config: Path
+    reasons: list[str]
+    workers: int
+    writes: tuple[str, ...]
+
+    def read(self, file: str) -> Path:
+        """A file to read, named as below the outputs folder.
+
+        A finished study comes first; what it lacks is taken from scratch.
+
+        Raises
+        ------
+        FileNotFoundError
+            Neither has it: the steps before this one have not run.
+        """
+        places = [self.outputs, self.outputs / "scratch"]
+        if any(file == own or (own.endswith("/") and file.startswith(own)) for own in self.writes):
+            places.insert(0, self.out)
+        for path in [place / file for place in places]:
+            if path.exists():
+                return path
+        raise FileNotFoundError(f"{file} is not there yet: run ./run_all.sh, or the notebook that writes it, first")
+
+    def write(self, file: str) -> Path:
+        """A path to write, named as below the outputs folder; its folder is made.
+
+        Raises
+        ------
+        RuntimeError
+            The step is finished and unchanged: its outputs are loaded, not made again.
+        """
+        if self.fresh:
+            raise RuntimeError(f"{self.name} is finished and unchanged: load {file} instead of writing it again")
+        path = self.out / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def __repr__(self) -> str:
+        if self.fresh:
+            return f"{self.name}: finished and unchanged; outputs are loaded from {to_root(self.outputs)}"
+        why = "" if self.out == self.outputs else f" ({'; '.join(self.reasons)})"
+        return f"{self.name}: outputs are made in {to_root(self.out)}{why}"
+
+
+def open_step(notebook: str, config: str | Path, outputs: str | Path, **parameters: Any) -> OpenStep:
+    """Say where a notebook stands.
+
+    Parameters
+    ----------
+    notebook : str
+        The notebook's stem, such as '03_evaluate'.
+    config, outputs : str
+        As in the notebook's parameters cell; relative paths start at the project's folder.
+    **parameters
+        01_pretrain: cohort; 02_finetune: arm, fraction, seed.
+
+    Returns
+    -------
+    OpenStep
+
+    Raises
+    ------
+    StudyError
+        The configuration cannot be used.
+    ValueError
+        The study has no such step.
+    """
+    whole = Whole(from_root(config), from_root(outputs))
+    name = step_name(notebook, **parameters)
+    if name not in whole.steps:
+        raise ValueError(f"{to_root(whole.config)} has no step {name}; it has {', '.join(whole.steps)}")
+    running, _, state = os.environ.get(RUNNING, "").partition(":")
+    engine = running == name
+    reasons = [] if engine else _reasons(whole, name)
+    return OpenStep(
+        name=name,
+        study=whole.study,
+        fresh=state == "fresh" if engine else not reasons,
+        outputs=whole.outputs,
+        out=whole.outputs if engine or not reasons else whole.outputs / "scratch",
+        config=whole.config,
+        reasons=reasons,
+        writes=whole.steps[name].writes,
+        workers=int(os.environ.get("OSTEOTL_WORKERS", "1")),
+    )
+
+
+def _reasons(whole: Whole, name: str) -> list[str]:
+    """Why a step does not hold, counting the steps before it but not its executed notebook."""
+    step = whole.steps[name]
+    before = [need for need in step.needs if whole.made_differently(whole.steps[need])]
+    return whole.made_differently(step) + [f"{need} does not hold either" for need in before]
