@@ -1,0 +1,269 @@
+"""From labels, scores and settings to the arrays that the bootstrap's compiled loops read.
+
+Films are put into a canonical order (class, scores, patient), so that neither the order of rows nor that of arms
+changes a result; scores are sorted once and cut into segments that every replicate walks through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from osteotl.statistics import _kernels
+from osteotl.statistics._logistic import fit_logistic, logit, why_no_slope
+from osteotl.statistics.checks import (
+    check_arms,
+    check_labels,
+    check_one_of,
+    check_patients,
+    check_probabilities,
+    check_share,
+)
+
+SAMPLINGS = ("by_class", "consecutive")
+MOST_THRESHOLDS = 100
+
+Rule = tuple[str, float | None]
+
+_RULES = {
+    "sensitivity": _kernels.HIGH_SENSITIVITY,
+    "specificity": _kernels.HIGH_SPECIFICITY,
+    "youden": _kernels.YOUDEN,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the compiled loops need; films are rows in canonical order, malignant first."""
+
+    arms: tuple[str, ...]
+    points: tuple[str, ...]
+    reselected: tuple[str, ...]
+    net_benefit_at: NDArray[np.float64]
+    films: NDArray[np.int64]
+    positives: int
+    unit: NDArray[np.int64]
+    strata: NDArray[np.int64]
+    order: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    segments: NDArray[np.int64]
+    cuts: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    rules: NDArray[np.int64]
+    targets: NDArray[np.float64]
+    squared_error: NDArray[np.float64]
+    x: NDArray[np.float64]
+    start: NDArray[np.float64]
+    start_risks: NDArray[np.float64]
+    calibrated: NDArray[np.bool_]
+    undefined: Mapping[str, str]
+    with_risks: bool
+
+    @property
+    def units(self) -> int:
+        """Units drawn: films, or patients where they repeat."""
+        return int(self.strata[-1])
+
+
+def make_plan(
+    labels: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    *,
+    risks: Mapping[str, ArrayLike] | None,
+    patients: ArrayLike | None,
+    thresholds: Mapping[str, Mapping[str, float]],
+    reselect: Mapping[str, Rule],
+    net_benefit_at: ArrayLike,
+    sampling: str,
+) -> Plan:
+    """Check everything, sort once, and lay out the arrays of `Plan`."""
+    label = check_labels(labels)
+    arms = check_arms(scores, label.size)
+    check_one_of(sampling, SAMPLINGS, "sampling")
+    patient = np.arange(label.size) if patients is None else check_patients(patients, label.size)
+    risk = _checked_risks(risks, arms)
+    cuts_at = _checked_thresholds(net_benefit_at, risks is not None)
+    _check_names(thresholds, reselect, tuple(arms))
+    films = canonical_order(label, list(arms.values()), patient)
+    label = label[films]
+    arms = {arm: values[films] for arm, values in arms.items()}
+    risk = {arm: values[films] for arm, values in risk.items()}
+    unit, strata = _units(patient[films], label, sampling)
+    walks = []
+    for arm, values in arms.items():
+        fixed = [float(thresholds[point][arm]) for point in thresholds]
+        at_risk = [_score_reaching(values, risk[arm], t, arm) for t in cuts_at] if risk else []
+        walks.append(_walk(values, label, unit, np.array(fixed + at_risk)))
+    calibration = [_calibration(label, risk.get(arm)) for arm in arms]
+    return Plan(
+        arms=tuple(arms),
+        points=tuple(thresholds),
+        reselected=tuple(reselect),
+        net_benefit_at=cuts_at,
+        films=films,
+        positives=int(label.sum()),
+        unit=unit,
+        strata=strata,
+        **_stack(walks),
+        rules=np.array([_RULES[kind] for kind, _ in reselect.values()], np.int64),
+        targets=np.array([1.0 if target is None else target for _, target in reselect.values()], np.float64),
+        squared_error=np.array([(risk.get(arm, np.zeros(label.size)) - label) ** 2 for arm in arms]),
+        x=np.array([c.x for c in calibration]),
+        start=np.array([c.start for c in calibration]),
+        start_risks=np.array([c.risks for c in calibration]),
+        calibrated=np.array([c.reason is None for c in calibration]),
+        undefined={arm: c.reason for arm, c in zip(arms, calibration, strict=True) if c.reason is not None},
+        with_risks=risks is not None,
+    )
+
+
+def canonical_order(
+    label: NDArray[np.bool_], scores: Sequence[NDArray[np.float64]], patient: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Films by class (malignant first), then by the ranks of their scores over the arms, then by patient.
+
+    Ranks are compared sorted within the film first, so that exchanging two arms changes nothing either.
+    """
+    ranks = np.array([np.unique(values, return_inverse=True)[1] for values in scores])
+    keys = [patient, *ranks[::-1], *np.sort(ranks, axis=0)[::-1], ~label]
+    return np.lexsort(keys).astype(np.int64)
+
+
+def _units(
+    patient: NDArray[np.int64], label: NDArray[np.bool_], sampling: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Unit of each film, and the boundaries of the strata that are drawn apart.
+
+    By class: patients with a malignant film, and patients without. Films of a patient are always drawn together.
+    """
+    _, first, code = np.unique(patient, return_index=True, return_inverse=True)
+    malignant = np.zeros(first.size, bool)
+    np.logical_or.at(malignant, code, label)
+    ranked = np.lexsort((first, ~malignant))  # malignant patients first, each by their first film
+    place = np.empty(first.size, np.int64)
+    place[ranked] = np.arange(first.size)
+    boundaries = [0, int(malignant.sum()), first.size] if sampling == "by_class" else [0, first.size]
+    return place[code], np.unique(np.array(boundaries, np.int64))
+
+
+@dataclass(frozen=True)
+class _Walk:
+    order: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    cuts: NDArray[np.int64]
+    slots: NDArray[np.int64]
+
+
+def _walk(
+    scores: NDArray[np.float64], label: NDArray[np.bool_], unit: NDArray[np.int64], thresholds: NDArray[np.float64]
+) -> _Walk:
+    """Sort one arm's films downwards and cut them into segments (see `_kernels.sweep`)."""
+    down = np.lexsort((~label, -scores))
+    sorted_scores, sorted_label = scores[down], label[down]
+    group = np.flatnonzero(np.r_[True, sorted_scores[1:] != sorted_scores[:-1]])
+    group_end = np.r_[group[1:], scores.size]
+    malignant = np.add.reduceat(sorted_label.astype(np.int64), group)
+    position = np.searchsorted(-sorted_scores, -thresholds, side="right")  # films with score >= threshold
+    starts = np.unique(np.r_[0, group[malignant > 0], position[position < scores.size]])
+    at = np.searchsorted(group, starts)
+    holds = malignant[at] > 0
+    ends = np.column_stack(
+        [starts + malignant[at], np.where(holds, group_end[at], starts), np.r_[starts[1:], scores.size]]
+    )
+    slots = np.argsort(position, kind="stable")
+    cuts = np.searchsorted(np.r_[starts, scores.size], position[slots]) - 1
+    return _Walk(unit[down].astype(np.int32), ends.astype(np.int32), cuts.astype(np.int64), slots.astype(np.int64))
+
+
+def _stack(walks: list[_Walk]) -> dict[str, Any]:
+    segments = np.array([walk.ends.shape[0] for walk in walks], np.int64)
+    ends = np.zeros((len(walks), int(segments.max()), 3), np.int32)
+    for index, walk in enumerate(walks):
+        ends[index, : segments[index]] = walk.ends
+    return {
+        "order": np.array([walk.order for walk in walks]),
+        "ends": ends,
+        "segments": segments,
+        "cuts": np.array([walk.cuts for walk in walks]),
+        "slots": np.array([walk.slots for walk in walks]),
+    }
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    x: NDArray[np.float64]
+    start: tuple[float, float]
+    risks: NDArray[np.float64]
+    reason: str | None
+
+
+def _calibration(label: NDArray[np.bool_], risk: NDArray[np.float64] | None) -> _Calibration:
+    """Logits of one arm's risks, and the whole cohort's calibration fit, which replicates start from."""
+    empty = np.zeros(label.size)
+    reason = "no risks were given" if risk is None else why_no_slope(label, risk)
+    if risk is None or reason is not None:
+        return _Calibration(empty, (0.0, 1.0), empty, reason)
+    x = logit(risk)
+    fit = fit_logistic(label, x)
+    start = (fit.intercept, fit.slope)
+    return _Calibration(x, start, 1 / (1 + np.exp(-(start[0] + start[1] * x))), None)
+
+
+def _checked_risks(
+    risks: Mapping[str, ArrayLike] | None, arms: Mapping[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    if risks is None:
+        return {}
+    if set(risks) != set(arms):
+        raise ValueError(f"risks were given for {sorted(risks)}, scores for {sorted(arms)}; give both for every arm")
+    checked = {arm: check_probabilities(risks[arm], scores.size, f"risks of {arm}") for arm, scores in arms.items()}
+    for arm, scores in arms.items():
+        rising = checked[arm][np.argsort(scores, kind="stable")]
+        order = np.argsort(scores, kind="stable")
+        tied = np.diff(scores[order]) == 0
+        if (np.diff(rising) < 0).any() or (np.diff(rising)[tied] != 0).any():
+            raise ValueError(
+                f"risks of {arm} do not rise with its scores; recalibration keeps the order of films: "
+                "pass the risks as scores too, in a run of their own"
+            )
+    return checked
+
+
+def _checked_thresholds(net_benefit_at: ArrayLike, with_risks: bool) -> NDArray[np.float64]:
+    at = np.atleast_1d(np.asarray(net_benefit_at, np.float64))
+    if at.size and not with_risks:
+        raise ValueError("net benefit needs probabilities: pass `risks` (recalibrated on validation) beside the scores")
+    if at.size > MOST_THRESHOLDS:
+        raise ValueError(f"net benefit at {at.size} thresholds; at most {MOST_THRESHOLDS}: thin the grid")
+    for value in at:
+        check_share(float(value), "a threshold probability of net_benefit_at")
+    return at
+
+
+def _check_names(
+    thresholds: Mapping[str, Mapping[str, float]], reselect: Mapping[str, Rule], arms: tuple[str, ...]
+) -> None:
+    for point, by_arm in thresholds.items():
+        lacking = [arm for arm in arms if arm not in by_arm]
+        if lacking:
+            raise ValueError(f"point {point!r} has no threshold for {', '.join(lacking)}; give one for every arm")
+        if any(np.isnan(by_arm[arm]) for arm in arms):
+            raise ValueError(
+                f"point {point!r} has a threshold that is not a number; give numbers (infinity is allowed)"
+            )
+    for point, (kind, target) in reselect.items():
+        check_one_of(kind, tuple(_RULES), f"rule of {point!r}")
+        if kind != "youden":
+            check_share(float("nan") if target is None else target, f"target of {point!r}")
+    if twice := set(thresholds) & set(reselect):
+        raise ValueError(f"points {sorted(twice)} are both fixed and re-selected; give the two different names")
+
+
+def _score_reaching(scores: NDArray[np.float64], risks: NDArray[np.float64], threshold: float, arm: str) -> float:
+    """The lowest score whose risk is at or above a threshold probability (infinity where none is)."""
+    reached = scores[risks >= threshold]
+    return float(reached.min()) if reached.size else float("inf")

@@ -1,0 +1,440 @@
+"""One joint bootstrap for every statistic of every arm: the same draws serve them all, so every difference is paired.
+
+Vocabulary. *Unit*: what is drawn, a patient where patients repeat, else a film. *Point*: an operating point, either a
+threshold per arm held fixed, or a rule that re-selects the threshold inside each replicate. *Draws*: the B values of a
+statistic. Names of statistics: `auc`, `average_precision`, `max_f1`, `brier`, `calibration_intercept`,
+`calibration_slope`, `POINT/RATE` (rates in `RATES`), `net_benefit/0.10`.
+
+References
+----------
+Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993 (percentile interval; BCa, ch. 14).
+Davison AC, Hinkley DV. Bootstrap Methods and their Application. 1997, eq. 4.11 (p value with +1), eq. 5.36 (BCa of several samples).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from osteotl.statistics import _kernels
+from osteotl.statistics._bootstrap_plan import Plan, Rule, make_plan
+from osteotl.statistics._intervals import bca_limits, p_values, percentile_limits
+from osteotl.statistics.checks import Estimate, check_confidence, check_weights
+
+SCALARS = ("auc", "average_precision", "max_f1", "brier", "calibration_intercept", "calibration_slope")
+NEED_RISKS = ("brier", "calibration_intercept", "calibration_slope")
+RATES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "f1", "lr_positive", "lr_negative", "sum")
+
+# More undefined replicates than this share, and an interval would describe the replicates that happened to be defined.
+MOST_UNDEFINED = 0.05
+BCA_MOST_FILMS = 5_000
+# Where BCa is sound: smooth in the weights. Re-selected points, max F1 and calibration keep percentiles.
+BCA_SCALARS = ("auc", "average_precision")
+BCA_RATES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Values of every statistic in every replicate.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Statistics, the rows of each table.
+    tables : mapping of arm to array of shape (statistics, replicates)
+        NaN where a replicate does not define the statistic (no positive call for PPV, separated classes for the slope).
+    counts : mapping of arm to mapping of point to array of shape (replicates, 4)
+        True positives, false positives, true negatives, false negatives.
+    """
+
+    names: tuple[str, ...]
+    tables: Mapping[str, NDArray[np.float64]]
+    counts: Mapping[str, Mapping[str, NDArray[np.int64]]] = field(repr=False)
+
+    def of(self, arm: str, name: str) -> NDArray[np.float64]:
+        """Values of one statistic of one arm, one per replicate.
+
+        Raises
+        ------
+        ValueError
+            Unknown arm or statistic.
+        """
+        if arm not in self.tables or name not in self.names:
+            raise ValueError(f"no draws of {name!r} for arm {arm!r}; arms: {list(self.tables)}, names: {self.names}")
+        return self.tables[arm][self.names.index(name)]
+
+
+@dataclass(frozen=True)
+class JointBootstrap:
+    """Estimates with intervals for every arm, and for every arm's difference from the reference.
+
+    Attributes
+    ----------
+    estimates : mapping of arm to mapping of statistic to Estimate
+    differences : mapping of arm (but the reference) to mapping of statistic to Estimate with p
+        Difference = arm - reference; p = 2 (1 + #) / (B + 1), at most 1, # the smaller count of draws at or beyond 0.
+    draws : Draws
+    reference : str
+    replicates, films, units : int
+    sampling : str
+        by_class or consecutive.
+    confidence : float
+    """
+
+    estimates: Mapping[str, Mapping[str, Estimate]]
+    differences: Mapping[str, Mapping[str, Estimate]]
+    draws: Draws = field(repr=False)
+    reference: str
+    replicates: int
+    films: int
+    units: int
+    sampling: str
+    confidence: float
+
+    def table(self) -> pd.DataFrame:
+        """Long table: arm, reference (empty for the arm's own value), statistic, estimate, lower, upper, p, reason."""
+        rows = [
+            {"arm": arm, "reference": reference, "statistic": name, "estimate": e.estimate, "lower": e.lower}
+            | {"upper": e.upper, "p": e.p, "not_estimable": e.not_estimable}
+            for reference, results in ((None, self.estimates), (self.reference, self.differences))
+            for arm, by_name in results.items()
+            for name, e in by_name.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+def joint_bootstrap(
+    labels: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    *,
+    risks: Mapping[str, ArrayLike] | None = None,
+    patients: ArrayLike | None = None,
+    thresholds: Mapping[str, Mapping[str, float]] | None = None,
+    reselect: Mapping[str, Rule] | None = None,
+    net_benefit_at: ArrayLike = (),
+    reference: str | None = None,
+    replicates: int = 10_000,
+    seed: int = 0,
+    sampling: str = "by_class",
+    confidence: float = 0.95,
+    bca: bool = False,
+    threads: int | None = None,
+) -> JointBootstrap:
+    """Bootstrap every statistic of every arm at once.
+
+    Parameters
+    ----------
+    labels : array of shape (n,)
+        1 malignant, 0 not.
+    scores : mapping of arm to array of shape (n,)
+        Higher = more suspicious; any range. Test positive = score >= threshold.
+    risks : mapping of arm to array of shape (n,), optional
+        Probabilities in [0, 1] that rise with the scores; needed for Brier score, calibration and net benefit.
+    patients : array of shape (n,), optional
+        Patient of each film; where patients repeat, patients are drawn.
+    thresholds : mapping of point to mapping of arm to score threshold
+        Points held fixed in every replicate.
+    reselect : mapping of point to (rule, target)
+        ("sensitivity", 0.9): maximise specificity subject to sensitivity >= 0.9; ("specificity", 0.9) the reverse;
+        ("youden", None). The threshold is chosen anew, by the rule, inside each replicate.
+    net_benefit_at : array of at most 100 threshold probabilities
+    reference : str, optional
+        Arm that the others are compared with; default: the first.
+    replicates, seed : int
+        The result is a function of these and the data alone: not of threads, nor of the order of rows or arms.
+    sampling : {"by_class", "consecutive"}
+        Malignant and normal units drawn apart (prevalence fixed by design), or all together.
+    confidence : float
+    bca : bool
+        BCa intervals for AUC, average precision and rates at fixed thresholds; at most 5,000 films.
+    threads : int, optional
+        Default: the processors this process may use.
+
+    Returns
+    -------
+    JointBootstrap
+
+    Raises
+    ------
+    ValueError
+        Bad input (see `checks`), replicates < 100, or BCa for more than 5,000 films.
+
+    Notes
+    -----
+    Percentile limits are type-7 quantiles of the draws, as R's `quantile` and pROC. With injected weights
+    (`weighted_statistics`) the values equal pROC, scikit-learn and R's glm on physically repeated rows.
+
+    Examples
+    --------
+    >>> labels = [1, 1, 1, 0, 0, 0, 0]
+    >>> scores = {"scratch": [.9, .4, .6, .5, .3, .2, .1], "transfer": [.9, .7, .6, .5, .3, .2, .1]}
+    >>> result = joint_bootstrap(labels, scores, replicates=200, seed=1)
+    >>> round(result.differences["transfer"]["auc"].estimate, 4)
+    0.0833
+    """
+    check_confidence(confidence)
+    if replicates < 100:
+        raise ValueError(f"replicates is {replicates}; at least 100 are needed for any interval (10,000 for a report)")
+    plan = make_plan(
+        labels,
+        scores,
+        risks=risks,
+        patients=patients,
+        thresholds=thresholds or {},
+        reselect=reselect or {},
+        net_benefit_at=net_benefit_at,
+        sampling=sampling,
+    )
+    if bca and plan.films.size > BCA_MOST_FILMS:
+        raise ValueError(
+            f"bca with {plan.films.size} films; at most {BCA_MOST_FILMS}: percentile intervals are as good"
+        )
+    chosen = plan.arms[0] if reference is None else reference
+    if chosen not in plan.arms:
+        raise ValueError(f"reference {chosen!r} is not among the arms {', '.join(plan.arms)}")
+    observed = _statistics(plan, _run(plan, 1, 0, np.ones((1, plan.units), np.uint16), 1))
+    drawn = _statistics(plan, _run(plan, replicates, seed, np.zeros((0, plan.units), np.uint16), threads))
+    leave_out = _statistics(plan, _leave_one_out(plan, threads)) if bca else None
+    return _summarise(plan, observed, drawn, leave_out, chosen, sampling, confidence)
+
+
+def weighted_statistics(
+    labels: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    weights: ArrayLike,
+    *,
+    risks: Mapping[str, ArrayLike] | None = None,
+    thresholds: Mapping[str, Mapping[str, float]] | None = None,
+    reselect: Mapping[str, Rule] | None = None,
+    net_benefit_at: ArrayLike = (),
+) -> Draws:
+    """Every statistic of the joint bootstrap at given case weights instead of drawn ones.
+
+    Parameters
+    ----------
+    labels, scores, risks, thresholds, reselect, net_benefit_at
+        As in `joint_bootstrap`.
+    weights : array of whole numbers, shape (n,) or (replicates, n)
+        How often each film counts, 0 to 65,535.
+
+    Returns
+    -------
+    Draws
+        One replicate per row of weights; equal to the statistics of physically repeated rows.
+
+    Raises
+    ------
+    ValueError
+        Negative, fractional or too large weights, another number of films, or bad input.
+    """
+    plan = make_plan(
+        labels,
+        scores,
+        risks=risks,
+        patients=None,
+        thresholds=thresholds or {},
+        reselect=reselect or {},
+        net_benefit_at=net_benefit_at,
+        sampling="by_class",
+    )
+    rows = np.atleast_2d(np.asarray(weights, np.float64))
+    for index, one in enumerate(rows):
+        check_weights(one, plan.films.size, f"weights of replicate {index}")
+    if (rows != np.round(rows)).any() or rows.max() > np.iinfo(np.uint16).max:
+        raise ValueError("weights must be whole numbers from 0 to 65535: they say how often a film is repeated")
+    # Units are films here, and already in canonical order.
+    given = rows[:, plan.films].astype(np.uint16)
+    return _statistics(plan, _run(plan, rows.shape[0], 0, given, None))
+
+
+@dataclass(frozen=True)
+class _Output:
+    scalars: NDArray[np.float64]
+    fixed: tuple[NDArray[np.int32], NDArray[np.int32]]
+    chosen: tuple[NDArray[np.int32], NDArray[np.int32]]
+    sizes: NDArray[np.int64]
+
+
+def _run(plan: Plan, replicates: int, seed: int, given: NDArray[np.uint16], threads: int | None) -> _Output:
+    """Share the replicates out to threads; each replicate depends on its own number alone."""
+    arms, cuts, rules = len(plan.arms), plan.cuts.shape[1], plan.rules.size
+    scalars = np.full((replicates, arms, _kernels.SCALARS), np.nan)
+    counts = [np.zeros((replicates, arms, size), np.int32) for size in (cuts, cuts, rules, rules)]
+    sizes = np.zeros((replicates, 2), np.int64)
+
+    def work(bounds: tuple[int, int]) -> None:
+        _kernels.replicates(
+            *bounds, np.uint64(seed), given, plan.strata, plan.unit, plan.positives, plan.order, plan.ends,
+            plan.segments, plan.cuts, plan.slots, plan.rules, plan.targets, plan.squared_error, plan.x, plan.start,
+            plan.start_risks, plan.calibrated, scalars, *counts, sizes,
+        )  # fmt: skip
+
+    workers = min(threads or len(os.sched_getaffinity(0)), 1 + replicates * plan.films.size // 500_000)
+    edges = np.linspace(0, replicates, (4 * workers if workers > 1 else 1) + 1).astype(int)
+    chunks = [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    if workers == 1:
+        for chunk in chunks:
+            work(chunk)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, chunks))
+    return _Output(scalars, (counts[0], counts[1]), (counts[2], counts[3]), sizes)
+
+
+def _leave_one_out(plan: Plan, threads: int | None) -> _Output:
+    """Every statistic without each unit in turn (the jackknife that BCa's acceleration needs)."""
+    given = np.ones((plan.units, plan.units), np.uint16)
+    np.fill_diagonal(given, 0)
+    return _run(plan, plan.units, 0, given, threads)
+
+
+def statistic_names(plan: Plan) -> tuple[str, ...]:
+    """Names of the rows of every table, in order."""
+    points = (*plan.points, *plan.reselected)
+    return (
+        *(name for name in SCALARS if plan.with_risks or name not in NEED_RISKS),
+        *(f"{point}/{rate}" for point in points for rate in RATES),
+        *(f"net_benefit/{at:.4g}" for at in plan.net_benefit_at),
+    )
+
+
+def _statistics(plan: Plan, output: _Output) -> Draws:
+    """Counts and sums of the compiled loops -> named statistics, replicates last."""
+    names, points = statistic_names(plan), (*plan.points, *plan.reselected)
+    scalars = len(SCALARS) if plan.with_risks else len(SCALARS) - len(NEED_RISKS)
+    positives, negatives = (output.sizes[:, side].astype(np.float64) for side in (0, 1))
+    tables, counts = {}, {}
+    for k, arm in enumerate(plan.arms):
+        tp, fp = (
+            np.ascontiguousarray(np.concatenate([fixed[:, k, : len(plan.points)], chosen[:, k]], axis=1).T)
+            for fixed, chosen in zip(output.fixed, output.chosen, strict=True)
+        )
+        table = np.empty((len(names), positives.size))
+        table[:scalars] = output.scalars[:, k, :scalars].T
+        for p in range(len(points)):
+            row = scalars + p * len(RATES)
+            table[row : row + len(RATES)] = rates_of(tp[p], fp[p], positives, negatives)
+        if plan.net_benefit_at.size:
+            at_tp, at_fp = (np.ascontiguousarray(fixed[:, k, len(plan.points) :].T) for fixed in output.fixed)
+            odds = (plan.net_benefit_at / (1 - plan.net_benefit_at))[:, None]
+            table[-plan.net_benefit_at.size :] = (at_tp - at_fp * odds) / (positives + negatives)
+        tables[arm] = table
+        counts[arm] = {
+            point: np.column_stack([tp[p], fp[p], negatives - fp[p], positives - tp[p]]).astype(np.int64)
+            for p, point in enumerate(points)
+        }
+    return Draws(names, tables, counts)
+
+
+def rates_of(tp: Any, fp: Any, positives: Any, negatives: Any) -> NDArray[np.float64]:
+    """The rates of `RATES` from counts, NaN where a denominator is 0."""
+    tn, fn = negatives - fp, positives - tp
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sensitivity, specificity = tp / positives, tn / negatives
+        rates = np.array(
+            [
+                sensitivity,
+                specificity,
+                tp / (tp + fp),
+                tn / (tn + fn),
+                (tp + tn) / (positives + negatives),
+                2 * tp / (2 * tp + fp + fn),
+                sensitivity / (1 - specificity),
+                (1 - sensitivity) / specificity,
+                sensitivity + specificity,
+            ]
+        )
+    rates[~np.isfinite(rates)] = np.nan
+    return rates
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Turns draws into estimates with intervals."""
+
+    plan: Plan
+    reference: str
+    how: str
+    confidence: float
+
+    def results(self, arm: str, paired: bool, observed: Any, draws: Any, left_out: Any) -> dict[str, Estimate]:
+        """Every statistic of one arm (or of its difference from the reference)."""
+        names = self.names
+        lower, upper, defined = percentile_limits(draws, self.confidence)
+        ps = p_values(draws, defined) if paired else np.full(len(names), np.nan)
+        made = {}
+        for row, name in enumerate(names):
+            limits, kind = (float(lower[row]), float(upper[row])), "percentile"
+            if left_out is not None and self._bca_applies(name):
+                plan = self.plan
+                adjusted = bca_limits(observed[row], draws[row], left_out[row], plan.strata, self.confidence)
+                limits, kind = (limits, kind) if adjusted is None else (adjusted, "BCa")
+            share = defined[row] / draws.shape[1]
+            reason = self._reason(name, arm, paired, observed[row], share, draws.shape[1])
+            made[name] = self._estimate(observed[row], limits, kind, ps[row], share, reason)
+        return made
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return statistic_names(self.plan)
+
+    def _bca_applies(self, name: str) -> bool:
+        point, _, rate = name.partition("/")
+        return name in BCA_SCALARS or (point in self.plan.points and rate in BCA_RATES)
+
+    def _reason(self, name: str, arm: str, paired: bool, observed: float, share: float, replicates: int) -> str | None:
+        if np.isfinite(observed) and share >= 1 - MOST_UNDEFINED:
+            return None
+        if name.startswith("calibration"):
+            known = [self.plan.undefined.get(one) for one in ((arm, self.reference) if paired else (arm,))]
+            if reasons := [reason for reason in known if reason]:
+                return reasons[0]
+        if not np.isfinite(observed):
+            return "not defined in this cohort: the denominator is 0"
+        return f"not defined in {1 - share:.0%} of {replicates:,} replicates: an interval would describe the others"
+
+    def _estimate(
+        self, observed: float, limits: tuple[float, float], kind: str, p: float, share: float, reason: str | None
+    ) -> Estimate:
+        method = f"{kind} interval, {self.how}" + ("" if share == 1 else f", {share:.1%} of replicates defined")
+        value = float(observed) if np.isfinite(observed) else None
+        if reason is not None:
+            return Estimate(value, None, None, method, self.plan.films.size, not_estimable=reason)
+        return Estimate(value, *limits, method, self.plan.films.size, p=None if np.isnan(p) else float(p))
+
+
+def _summarise(
+    plan: Plan, observed: Draws, drawn: Draws, left_out: Draws | None, reference: str, sampling: str, confidence: float
+) -> JointBootstrap:
+    replicates = drawn.tables[reference].shape[1]
+    unit = "patients" if plan.units < plan.films.size else "films"
+    report = _Report(
+        plan, reference, f"bootstrap of {unit} ({sampling.replace('_', ' ')}, B = {replicates:,})", confidence
+    )
+    now, table = observed.tables, drawn.tables
+    left = None if left_out is None else left_out.tables
+    estimates = {
+        arm: report.results(arm, False, now[arm][:, 0], table[arm], None if left is None else left[arm])
+        for arm in plan.arms
+    }
+    differences = {
+        arm: report.results(
+            arm,
+            True,
+            now[arm][:, 0] - now[reference][:, 0],
+            table[arm] - table[reference],
+            None if left is None else left[arm] - left[reference],
+        )
+        for arm in plan.arms
+        if arm != reference
+    }
+    return JointBootstrap(
+        estimates, differences, drawn, reference, replicates, plan.films.size, plan.units, sampling, confidence
+    )
