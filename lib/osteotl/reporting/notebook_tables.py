@@ -1,4 +1,4 @@
-"""statistics.json as tables for a notebook: one row a thing, numbers with their intervals, reasons where there is none."""
+"""statistics.json as tables for a notebook: a row a thing, numbers with intervals, reasons where there is none."""
 
 from __future__ import annotations
 
