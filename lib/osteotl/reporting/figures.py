@@ -450,3 +450,8 @@ def draw_all(statistics: Statistics, tables: Tables, folder: Path) -> dict[str, 
         index["figures"][name] = {"alt": drawn.alt, **_words(name, statistics["settings"])}
     write_json(folder / "index.json", index)
     return index
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables beside statistics.json, by name without `.csv`."""
+    return {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
