@@ -35,11 +35,11 @@ def test_the_folder_holds_cases(oracle_folder: Path) -> None:
     assert len(cases(oracle_folder)) > 0, f"no oracle case in {oracle_folder}"
 
 
-def test_two_mappings_for_one_quantity_are_refused() -> None:
+def test_two_mappings_for_one_quantity_are_refused(tmp_path: Path) -> None:
     quantity("twice_claimed")(lambda case: 0)
     quantity("twice_.*")(lambda case: 1)
     with pytest.raises(LookupError, match="claimed by"):
-        mapping("twice_claimed")
+        mapping("twice_claimed", Case(tmp_path / "x.json", {}))
 
 
 def test_a_wrong_value_is_found(tmp_path: Path) -> None:

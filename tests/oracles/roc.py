@@ -1,0 +1,192 @@
+"""ROC curves, AUCs and their comparison: pROC, scikit-learn, ROCR, doAUCcluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from oracles.registry import Case, Near, quantity
+from osteotl.statistics.delong import (
+    AucComparison,
+    auc_covariance,
+    compare_auc,
+    compare_auc_unpaired,
+    wald_interval,
+)
+from osteotl.statistics.margins import margin_test
+from osteotl.statistics.operating_points import Confusion, all_optima, select_threshold
+from osteotl.statistics.roc import RocCurve, auc, partial_auc, roc_curve, sensitivity_at_specificity
+from osteotl.statistics.venkatraman import venkatraman_test
+
+
+def _fit(case: Case) -> Any:
+    return case.cached("delong", lambda: auc_covariance(case["y"], {"s1": case["s1"], "s2": case["s2"]}))
+
+
+def _curve(case: Case, score: str) -> RocCurve:
+    return case.cached(("curve", score), lambda: roc_curve(case["y"], case[score]))
+
+
+@quantity(r"(sk_)?auc\.(?P<score>\w+)")
+def area(case: Case, score: str) -> float:
+    return auc(case["y"], case[score])
+
+
+@quantity(r"rocr_auc")
+def area_of_the_only_score(case: Case) -> float:
+    return auc(case["y"], case["s"])
+
+
+@quantity(r"auc_var_delong\.(?P<score>\w+)")
+def variance(case: Case, score: str) -> float:
+    return float(auc_covariance(case["y"], {score: case[score]}).covariance[0, 0])
+
+
+@quantity(r"auc_cov_delong")
+def covariance(case: Case) -> float:
+    return float(_fit(case).covariance[0, 1])
+
+
+@quantity(r"auc_ci(?P<level>\d+)_delong\.(?P<score>\w+)")
+def interval(case: Case, level: str, score: str) -> list[float]:
+    fit = auc_covariance(case["y"], {score: case[score]})
+    se = float(np.sqrt(fit.covariance[0, 0]))
+    if np.isnan(se):
+        return [np.nan, np.nan]
+    return list(wald_interval(float(fit.auc[0]), se, int(level) / 100, clip=(0, 1)))
+
+
+def _limit(comparison: AucComparison) -> tuple[float, float]:
+    """z and two-sided p; where our answer is 'no variance', the limits that a division by 0 gives."""
+    if comparison.statistic is not None:
+        return comparison.statistic, comparison.difference.p
+    if comparison.se == 0:
+        return float(np.sign(comparison.difference.estimate)) * np.inf, 0.0
+    return np.nan, np.nan
+
+
+@quantity(r"delong_paired")
+def paired(case: Case) -> dict[str, Any]:
+    ours = compare_auc(case["y"], case["s1"], case["s2"])
+    difference = ours.difference
+    z, p = _limit(ours)
+    return {"z": z, "p_two_sided": p, "diff": difference.estimate, "ci95": [difference.lower, difference.upper]}
+
+
+@quantity(r"delong_paired_(?P<alternative>greater|less)")
+def paired_one_sided(case: Case, alternative: str) -> float:
+    return compare_auc(case["y"], case["s1"], case["s2"], alternative=alternative).difference.p
+
+
+@quantity(r"delong_unpaired")
+def unpaired(case: Case) -> dict[str, Any]:
+    ours = compare_auc_unpaired(case["y"], case["s1"], case["y"], case["s2"])
+    return {"stat": ours.statistic, "df": ours.difference.df, "p": ours.difference.p}
+
+
+@quantity(r"tost_(?P<margin>[\d.]+)")
+def equivalence(case: Case, margin: str) -> dict[str, Any]:
+    ours = compare_auc(case["y"], case["s1"], case["s2"])
+    if ours.se is None:
+        nothing = dict.fromkeys(("se", "p_lower", "p_upper", f"p_noninferiority_{margin}"))
+        return {"diff": ours.difference.estimate, **nothing, "ci90": [None, None]}
+    test = margin_test(ours.difference.estimate, ours.se, float(margin))
+    return {
+        "diff": test.difference,
+        "se": test.se,
+        "p_lower": test.p_lower,
+        "p_upper": test.p_upper,
+        f"p_noninferiority_{margin}": test.p_lower,
+        "ci90": list(test.equivalence_interval),
+    }
+
+
+@quantity(
+    r"pauc_(?P<focus>spec|sens)_(?P<high>[\d.]+)_(?P<low>[\d.]*\d)\.(?P<score>[a-z]\w*)",
+    r"pauc_(?P<focus>spec|sens)_(?P<high>[\d.]+)_(?P<low>[\d.]*\d)(?P<corrected>_corrected)\.(?P<score>[a-z]\w*)",
+)
+def partial(case: Case, focus: str, high: str, low: str, score: str, corrected: str = "") -> float | None:
+    axis = {"spec": "specificity", "sens": "sensitivity"}[focus]
+    return partial_auc(case["y"], case[score], float(low), float(high), axis, bool(corrected))
+
+
+@quantity(r"roc_points\.(?P<score>\w+)")
+def points(case: Case, score: str) -> dict[str, Any]:
+    curve = _curve(case, score)
+    return {
+        "threshold": curve.midpoints[::-1],
+        "sensitivity": curve.sensitivity[::-1],
+        "specificity": curve.specificity[::-1],
+    }
+
+
+def _at(curve: RocCurve, index: int) -> dict[str, float | None]:
+    tp, fp = int(curve.true_positives[index]), int(curve.false_positives[index])
+    counts = Confusion(tp, fp, int(curve.negatives) - fp, int(curve.positives) - tp)
+    rates = {name: counts.rate(name) for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy")}
+    return {
+        "threshold": curve.midpoints[index],
+        **rates,
+        "tp": counts.tp,
+        "fp": counts.fp,
+        "tn": counts.tn,
+        "fn": counts.fn,
+        "youden": curve.sensitivity[index] + curve.specificity[index],  # pROC prints J + 1
+    }
+
+
+def _optima(curve: RocCurve, rule: str) -> dict[str, Any]:
+    """All optima in pROC's order; among exact ties pROC keeps those whose sums are equal in floating point too."""
+    tied = all_optima(curve, rule)[::-1]
+    if rule == "youden":
+        value = (curve.sensitivity + curve.specificity)[tied]
+    else:
+        value = -((1 - curve.sensitivity) ** 2 + (1 - curve.specificity) ** 2)[tied]
+    kept = [_at(curve, int(index)) for index in tied[value == value.max()]]
+    return kept[0] if len(kept) == 1 else {name: [point[name] for point in kept] for name in kept[0]}
+
+
+@quantity(r"youden_best\.(?P<score>\w+)")
+def youden(case: Case, score: str) -> dict[str, Any]:
+    return _optima(_curve(case, score), "youden")
+
+
+@quantity(r"closest_topleft\.(?P<score>\w+)")
+def closest(case: Case, score: str) -> dict[str, Any]:
+    return _optima(_curve(case, score), "closest")
+
+
+@quantity(r"op_(?P<rule>sens|spec)_ge_(?P<target>[\d.]*\d)\.(?P<score>\w+)")
+def locked_point(case: Case, rule: str, target: str, score: str) -> dict[str, Any]:
+    curve = _curve(case, score)
+    name = {"sens": "high_sensitivity", "spec": "high_specificity"}[rule]
+    chosen = select_threshold(case["y"], case[score], name, float(target)).threshold
+    return _at(curve, int(np.flatnonzero(curve.thresholds == chosen)[0]))
+
+
+@quantity(r"sens_at_spec_(?P<value>[\d.]*\d)_interp\.(?P<score>\w+)")
+def sensitivity_interpolated(case: Case, value: str, score: str) -> float:
+    return sensitivity_at_specificity(case["y"], case[score], float(value))
+
+
+@quantity(r"venkatraman_paired_B(?P<draws>\d+)")
+def same_shape(case: Case, draws: str, expected: dict[str, float]) -> dict[str, Any]:
+    ours = venkatraman_test(case["y"], case["s1"], case["s2"], 4 * int(draws))
+    p = expected["p"]
+    # Monte Carlo on both sides, theirs with `draws` permutations: 4 standard errors as the case's note says
+    return {"E": ours.estimate, "p": Near(ours.p, 4 * np.sqrt(max(p * (1 - p), 0.25 / int(draws)) / int(draws)))}
+
+
+@quantity(r"obuchowski1997(?P<singletons>_singletons)?")
+def clustered(case: Case, singletons: str | None) -> dict[str, Any]:
+    patients = np.arange(len(case.frame)) if singletons else case["patient"]
+    fit = auc_covariance(case["y"], {"A": case["s1"], "B": case["s2"]}, patients)
+    ours = compare_auc(case["y"], case["s1"], case["s2"], patients)
+    result: dict[str, Any] = {}
+    parts = [(arm, fit.auc[i], fit.covariance[i, i]) for i, arm in enumerate(fit.arms)]
+    for name, value, spread in [*parts, ("AminusB", ours.difference.estimate, ours.se**2)]:
+        low, high = wald_interval(float(value), float(np.sqrt(spread)))
+        result |= {f"auc.{name}": value, f"auc.var.{name}": spread, f"auc.se.{name}": np.sqrt(spread)}
+        result |= {f"ci.bot.{name}": low, f"ci.top.{name}": high}
+    return result | {"p.value": ours.difference.p}
