@@ -72,6 +72,7 @@ class FileCohort(_Strict):
     site: str | None = Field(None, description="site of every film, where the layout holds none")
     patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
     patient_prefix: str | None = Field(None, description="written before patient ids whose numbers another source also uses")
+    agreement: int = Field(2, ge=1, description="vindr: how many readers must have drawn a lesion for it to count")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
     @field_validator("root", mode="before")

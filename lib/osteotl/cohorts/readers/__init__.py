@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from osteotl.cohorts import phantoms
-from osteotl.cohorts.readers import coco, labelme, manifest, yolo
+from osteotl.cohorts.readers import btxrd, coco, labelme, manifest, nih, rsna, tbx11k, vindr, voc, yolo
 from osteotl.cohorts.readers.concat import joined
 from osteotl.cohorts.readers.draft import BOX_COLUMNS, Draft, RawCohort, Step
 from osteotl.cohorts.readers.finish import finish
@@ -17,7 +17,8 @@ from osteotl.study import Cohort, ConcatCohort, FileCohort, PhantomCohort
 __all__ = ["READERS", "RawCohort", "Step", "read_cohort"]
 
 READERS: dict[str, Callable[[Draft], None]] = {
-    "coco": coco.read, "labelme": labelme.read, "manifest": manifest.read, "yolo": yolo.read,
+    "btxrd": btxrd.read, "coco": coco.read, "labelme": labelme.read, "manifest": manifest.read, "nih": nih.read,
+    "rsna": rsna.read, "tbx11k": tbx11k.read, "vindr": vindr.read, "voc": voc.read, "yolo": yolo.read,
 }
 
 

@@ -21,6 +21,7 @@ def read(draft: Draft) -> None:
         content = read_json(draft, path)
         if content is not None:
             read_content(draft, path, content)
+    draft.add_unlisted()
 
 
 def annotation_files(draft: Draft, suffix: str) -> list[Path]:

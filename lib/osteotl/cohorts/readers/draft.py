@@ -106,8 +106,11 @@ class Draft:
     def index(self) -> FilmIndex:
         """Films below `images` (or below root where `images` is not given)."""
         if self._index is None:
-            folder = self.root / self.spec.images if self.spec.images else self.root
-            if not folder.is_dir():
+            folder = Path(os.path.normpath(self.root / (self.spec.images or "")))
+            if not folder.is_relative_to(self.root):
+                self.fault("path_outside_root", str(self.spec.images), "leaves the cohort's folder", "set `root` higher")
+                folder = self.root
+            elif not folder.is_dir():
                 self.fault("root_missing", folder, "there is no such folder of films", "set `images` to the folder of films")
             self._index = FilmIndex(self.root, folder)
         return self._index
@@ -136,6 +139,13 @@ class Draft:
     def add_film(self, image_id: str, path: Path | None, label: int | None, **values: Any) -> None:
         """One film; label None where its status is not annotated."""
         self.films.append({"image_id": image_id, "path": None if path is None else str(path), "label": label, **values})
+
+    def add_unlisted(self) -> None:
+        """Films in the folder that no annotation mentions: their status is not annotated."""
+        listed = {film["path"] for film in self.films}
+        for path in self.index.paths:
+            if str(path) not in listed:
+                self.add_film(path.relative_to(self.root).as_posix(), path, None)
 
     def finding(self, name: str) -> str | None:
         """The finding of a source class by `classes`; None where it is left out (counted unless it was to be ignored)."""

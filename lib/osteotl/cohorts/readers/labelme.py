@@ -37,9 +37,7 @@ def read(draft: Draft) -> None:
         lesions = lesions_of(draft, path, content)
         kept = None if lesions is None else add_lesions(draft, image_id, lesions)
         draft.add_film(image_id, film, None if kept is None else int(kept > 0), **stated_size(content))
-    for film in draft.index.paths:
-        if film not in seen:
-            draft.add_film(film.relative_to(draft.root).as_posix(), film, None)
+    draft.add_unlisted()
 
 
 def annotation_paths(draft: Draft) -> list[Path]:

@@ -1,0 +1,152 @@
+"""Lesion boxes: from the size they were annotated in to native pixels, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from osteotl.cohorts.faults import Fault, fault, shown
+
+CORNERS = ["x_min", "y_min", "x_max", "y_max"]
+ROUNDING = 2.0  # pixels a box may leave its film by: 1-based corners and rounded exports do; it is cut and listed
+WHOLE_FILM = 0.95  # share of the film above which a box marks no lesion
+
+
+def native_boxes(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool = True) -> tuple[pd.DataFrame, list[Fault]]:
+    """Boxes in native pixels, and their faults.
+
+    Parameters
+    ----------
+    films : DataFrame
+        Columns of `RawCohort.films`, with native `width` and `height` where the film was decoded (missing otherwise:
+        then only what needs no size is checked).
+    boxes : DataFrame
+        image_id, corners in the annotated size, finding.
+    trains : bool
+        Whether boxes of this cohort train a detector: without them a malignant film would be taught as normal.
+
+    Returns
+    -------
+    boxes : DataFrame
+        Corners in native pixels, cut at the film's edge where rounding carried them over it; faulty boxes left out.
+    faults : list of Fault
+    """
+    table = _with_sizes(films, boxes)
+    faults = _size_mismatches(films)
+    broken = np.zeros(len(table), dtype=bool)
+    for code, mask, text, remedy in _rules(table):
+        faults += _listed(table, code, mask & ~broken, text, remedy)
+        broken |= mask
+    faults += _edges(table, ~broken) + _suspicions(table, ~broken) + contradictions(films, boxes, trains)
+    kept = table[~broken]
+    limits = kept[["width", "height", "width", "height"]].to_numpy()
+    corners = kept[CORNERS].to_numpy().clip(0)
+    cut = np.where(np.isnan(limits), corners, np.fmin(corners, limits))
+    kept = kept.assign(**dict(zip(CORNERS, cut.T, strict=True)))
+    return kept[["image_id", *CORNERS, "finding"]].reset_index(drop=True), faults
+
+
+def _with_sizes(films: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
+    columns = ["image_id", "path", "root", "width", "height", "annotated_width", "annotated_height", "annotated_as"]
+    table = boxes.merge(films[columns], on="image_id", how="left", validate="many_to_one")
+    for name in ("width", "height", "annotated_width", "annotated_height", *CORNERS):
+        table[name] = table[name].astype(float)
+    scaled = (table["annotated_as"] == "scaled").to_numpy()
+    known = table[["width", "height", "annotated_width", "annotated_height"]].notna().all(axis=1).to_numpy()
+    for axis, corners in (("width", ["x_min", "x_max"]), ("height", ["y_min", "y_max"])):
+        factor = (table[axis] / table[f"annotated_{axis}"]).where(scaled & known, 1.0)
+        table[corners] = table[corners].mul(factor, axis=0)
+        # where the film was not decoded, its size is what the annotation states
+        table[axis] = table[axis].where(table[axis].notna(), table[f"annotated_{axis}"])
+    return table
+
+
+def _rules(table: pd.DataFrame) -> list[tuple[str, np.ndarray, str, str]]:
+    """Faults that make a box unusable; each box is listed under the first that fits."""
+    x0, y0, x1, y1 = (table[name].to_numpy() for name in CORNERS)
+    width, height = table["width"].to_numpy(), table["height"].to_numpy()
+    tolerance = np.where(width <= 1, ROUNDING / 1000, ROUNDING)  # normalised boxes of a film that was not decoded
+    with np.errstate(invalid="ignore"):
+        inverted = (x1 < x0) | (y1 < y0)
+        empty = (x1 == x0) | (y1 == y0)
+        outside = (x0 < -tolerance) | (y0 < -tolerance) | (x1 > width + tolerance) | (y1 > height + tolerance)
+        size_as_corner = inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= width + tolerance) & (y0 + y1 <= height + tolerance)
+        w, h = x1 - x0, y1 - y0
+        corner_as_size = outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height)
+    return [
+        ("box_invalid", ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1), "has a coordinate that is not a finite number",
+         "draw the box again"),
+        ("box_mixup", size_as_corner, "makes sense only if its last two numbers are a width and a height, read here as corners",
+         "convert x, y, width, height to corners"),
+        ("box_mixup", corner_as_size, "makes sense only if its last two numbers are corners, read here as width and height",
+         "convert corners to x, y, width, height"),
+        ("box_inverted", inverted, "has its maximum before its minimum", "order the corners"),
+        ("box_empty", empty, "has no area", "draw it again or take it out"),
+        ("box_outside", outside, "leaves the film", "correct the box, or the film that it was drawn on"),
+    ]
+
+
+def _listed(table: pd.DataFrame, code: str, mask: np.ndarray, text: str, remedy: str) -> list[Fault]:
+    rows = table[np.asarray(mask, dtype=bool)]
+    return [fault(code, shown(row["path"], row["root"]), f"box {_text(row)} {text}", remedy) for row in rows.to_dict("records")]
+
+
+def _text(row: dict) -> str:
+    corners = ", ".join(f"{row[name]:.6g}" for name in CORNERS)
+    size = f" of a film of {row['width']:g} x {row['height']:g}" if row["width"] == row["width"] else ""
+    return f"({corners}){size}"
+
+
+def _edges(table: pd.DataFrame, sound: np.ndarray) -> list[Fault]:
+    with np.errstate(invalid="ignore"):
+        over = np.maximum.reduce([
+            -table["x_min"], -table["y_min"], table["x_max"] - table["width"], table["y_max"] - table["height"],
+        ])
+    mask = sound & (np.nan_to_num(over) > 1e-3 * np.where(table["width"] <= 1, 1e-3, 1))
+    return _listed(table, "box_edge", mask, "was cut at the film's edge", "nothing, if the box was drawn up to the edge")
+
+
+def _suspicions(table: pd.DataFrame, sound: np.ndarray) -> list[Fault]:
+    share = (table["x_max"] - table["x_min"]) * (table["y_max"] - table["y_min"]) / (table["width"] * table["height"])
+    whole = sound & (share.to_numpy() > WHOLE_FILM)
+    again = sound & table.duplicated(["image_id", *CORNERS, "finding"]).to_numpy()
+    return [
+        *_listed(table, "box_whole_film", whole, "covers nearly the whole film", "check that it marks a lesion"),
+        *_listed(table, "box_duplicate", again, "stands twice", "take one out"),
+    ]
+
+
+def _size_mismatches(films: pd.DataFrame) -> list[Fault]:
+    """A film of another size than its annotation states: the boxes belong to another film, or to a rotated one."""
+    stated = films[["annotated_width", "annotated_height"]].astype(float)
+    real = films[["width", "height"]].astype(float)
+    wrong = (stated.to_numpy() != real.to_numpy()).any(axis=1) & stated.notna().all(axis=1) & real.notna().all(axis=1)
+    rows = films[wrong & (films["annotated_as"] == "native")]
+    return [
+        fault("size_mismatch", shown(row["path"], row["root"]),
+              f"is {row['width']:.0f} x {row['height']:.0f}, its annotation says "
+              f"{float(row['annotated_width']):.0f} x {float(row['annotated_height']):.0f}",
+              "annotate the film in this very size" if row["width"] != float(row["annotated_height"])
+              else "the film was turned after annotation: turn the boxes as well")
+        for row in rows.to_dict("records")
+    ]
+
+
+def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> list[Fault]:
+    """Films labelled 0 with a box, and malignant films without one."""
+    boxed = films["image_id"].isin(boxes["image_id"])
+    malignant = films["label"] == 1
+    found = [
+        fault("normal_with_box", shown(row["path"], row["root"]), "is labelled 0 but has a lesion box",
+              "correct the label, or leave the box's class out with `classes: {name: null}`")
+        for row in films[~malignant & boxed].to_dict("records")
+    ]
+    if malignant.any() and not (malignant & boxed).any() and not trains:
+        root = films["root"].iloc[0]
+        return [*found, fault("boxes_absent", shown(root, root), "no malignant film has a box: lesions cannot be located there",
+                              "nothing, if only films are to be classified")]
+    return found + [
+        fault("malignant_without_box", shown(row["path"], row["root"]), "is malignant but has no lesion box",
+              "draw the box, or name the film under integrity.exclude")
+        for row in films[malignant & ~boxed].to_dict("records")
+    ]

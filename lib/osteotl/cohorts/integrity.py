@@ -1,0 +1,241 @@
+"""Every fault that tables, names and pixels of the cohorts show, in one pass.
+
+The written table of codes and severities is `osteotl.cohorts.faults.CODES`. Functions here take one pool of films (all
+cohorts together, with a column `cohort`, and `partition` where it is decided) and return faults; none raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import combinations
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, shown
+from osteotl.cohorts.names import GIVEN_NAMES, NO_NAMES
+
+__all__ = ["CODES", "CohortError", "Fault", "confounding", "file_names", "identities", "one_class"]
+
+FEWEST_MALIGNANT = 29  # with fewer patients even a sensitivity of 29/29 has a lower 95 % limit under 0.90
+DATE = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d([-_. ]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])([-_.])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d)(?!\d)"
+)
+WORD = re.compile(r"[^\W\d_]+")
+
+
+def films_named(films: pd.DataFrame) -> list[str]:
+    """Films as outputs may name them."""
+    return [shown(path, root) for path, root in zip(films["path"], films["root"], strict=True)]
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def file_names(films: pd.DataFrame) -> list[Fault]:
+    """Dates and name-like words in file names.
+
+    Notes
+    -----
+    A name-like word is a common given name, or one of two neighbouring capitalised words that few films of the cohort
+    share ('Mueller_Hans'; 'NormalG0_001' is in every name and is none).
+    """
+    remedy = "rename the films by a number; ids are hashed, but integrity.json and the cohort tables name files"
+    found = []
+    for _, group in films.groupby("root", sort=True):
+        names = films_named(group)
+        stems = [PurePosixPath(name.partition("/")[2]).with_suffix("").as_posix() for name in names]
+        uses = Counter(word.lower() for stem in stems for word in set(WORD.findall(stem)))
+        common = {word for word, count in uses.items() if count > max(3, 0.05 * len(stems))}
+        for name, stem in zip(names, stems, strict=True):
+            if match := DATE.search(stem):
+                found.append(fault("date_in_filename", name, f"{match[0]!r} looks like a date", remedy))
+            if word := _name_like(stem, common):
+                found.append(fault("name_in_filename", name, f"{word!r} looks like a person's name", remedy))
+    return found
+
+
+def _name_like(stem: str, common: set[str]) -> str | None:
+    words = [(match[0], match.start(), match.end()) for match in WORD.finditer(stem)]
+    usual = [word.lower() in NO_NAMES or word.lower() in common or len(word) < 3 for word, _, _ in words]
+    for (word, _, _), plain in zip(words, usual, strict=True):
+        if word.lower() in GIVEN_NAMES and not plain:
+            return word
+    for place, ((first, _, end), (second, start, _)) in enumerate(zip(words, words[1:], strict=False)):
+        near = re.fullmatch(r"[_\-^, .]{1,2}", stem[end:start]) is not None
+        if near and not usual[place] and not usual[place + 1] and first[0].isupper() and second[0].isupper():
+            return f"{first} {second}"
+    return None
+
+
+# --- identities -------------------------------------------------------------------------------------------------------
+
+
+def identities(films: pd.DataFrame) -> list[Fault]:
+    """Films and patients that stand in two cohorts or in two partitions of one."""
+    found = []
+    for first, second in combinations(films["cohort"].unique(), 2):
+        one, two = films[films["cohort"] == first], films[films["cohort"] == second]
+        same = two[two["path"].isin(one["path"])]
+        found += [fault("film_in_two_cohorts", name, f"is read by the cohorts {first} and {second}",
+                        "give each cohort a `where` of its own") for name in films_named(same)]
+        shared = two[two["patient_id"].isin(one["patient_id"]) & ~two["path"].isin(one["path"])]
+        found += _patients(one, shared, "patient_in_two_cohorts", f"stands in the cohorts {first} and {second}")
+    if "partition" in films:
+        for cohort, group in films.groupby("cohort", sort=True):
+            places = group.groupby("patient_id")["partition"].nunique()
+            split = group[group["patient_id"].isin(places.index[places > 1])]
+            found += _patients(split, split, "patient_in_two_partitions", f"stands in two partitions of {cohort}")
+    return found
+
+
+def _patients(others: pd.DataFrame, films: pd.DataFrame, code: str, where: str) -> list[Fault]:
+    elsewhere = dict(zip(others["patient_id"], films_named(others), strict=True))
+    found = []
+    for patient, group in films.groupby("patient_id", sort=True):
+        names = films_named(group)
+        found.append(fault(code, names[0], f"the patient of {names[0]} {where} (also {elsewhere[patient]})",
+                           "keep a patient's films together; where numbers of two sources differ in meaning, `patient_prefix`"))
+    return found
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def one_class(films: pd.DataFrame) -> list[Fault]:
+    """Cohorts and partitions that hold films of one class only."""
+    found = []
+    for cohort, group in films.groupby("cohort", sort=False):
+        name = group["root"].iloc[0].replace("\\", "/").rsplit("/", 1)[-1]
+        if cohort in ("pretrain", "other_modality"):
+            if not (group["label"] == 1).any():
+                found.append(fault("one_class", name, f"{cohort}: no film has a lesion box", "pretraining needs boxes"))
+            continue
+        parts = group.groupby("partition") if "partition" in group else [("", group)]
+        for part, rows in parts:
+            if rows["label"].nunique() == 1:
+                held = "malignant" if rows["label"].iloc[0] == 1 else "not malignant"
+                found.append(fault("one_class", name, f"{cohort} {part}".strip() + f": all {len(rows):,} films are {held}",
+                                   "add films of the other class (reader concat joins two folders)"))
+    return found
+
+
+def few_malignant(films: pd.DataFrame) -> list[Fault]:
+    """A validation set too small to assure the sensitivity that its threshold targets."""
+    held = films[(films["cohort"] == "development") & (films["partition"] == "validation") & (films["label"] == 1)]
+    patients = held["patient_id"].nunique()
+    if patients >= FEWEST_MALIGNANT or not (films["partition"] == "validation").any():
+        return []
+    return [fault("few_malignant", "", f"{patients} malignant patients for validation, fewer than {FEWEST_MALIGNANT}: not even "
+                  "29 of 29 detected would assure a sensitivity of 0.90 with 95 % confidence", "hold more for validation")]
+
+
+def confounding(films: pd.DataFrame) -> list[Fault]:
+    """Classes that go together with site, folder or file type: a detector could learn the source."""
+    found = []
+    for cohort, group in films[films["cohort"].isin(["development", "external"])].groupby("cohort", sort=False):
+        sources = {
+            "site": group["site"].fillna("").astype(str),
+            "file type": group["path"].str.rsplit(".", n=1).str[-1].str.lower(),
+        }
+        for what, source in sources.items():
+            table = pd.crosstab(source, group["label"])
+            if len(table) < 2 or table.shape[1] < 2:
+                continue
+            alone = table.index[(table == 0).any(axis=1)]
+            pure = table.loc[alone].sum()
+            share = pure / table.sum()
+            if (share == 1).any():
+                listed = "; ".join(f"{name or 'unknown'}: {row[1]} malignant, {row[0]} not" for name, row in table.iterrows())
+                found.append(fault(
+                    "class_source_confounded", group["root"].iloc[0].rsplit("/", 1)[-1],
+                    f"{cohort}: class and {what} go together ({listed}): a score may measure the source, not the disease",
+                    "add films of both classes from each source; otherwise no claim about disease can be drawn"))
+    return found
+
+
+# --- pixels -----------------------------------------------------------------------------------------------------------
+
+
+def exposure(films: pd.DataFrame) -> list[Fault]:
+    """Constant and saturated films."""
+    names = films_named(films)
+    found = []
+    for name, spread, dark, bright in zip(names, films["sd_grey"], films["share_black"], films["share_white"], strict=True):
+        if spread < 1.0:
+            found.append(fault("film_constant", name, f"hardly any grey levels (standard deviation {spread:.2f} of 255)",
+                               "export the film again, or name it under integrity.exclude"))
+        elif max(dark, bright) > 0.9:
+            tone = "black" if dark > bright else "white"
+            found.append(fault("film_saturated", name, f"{max(dark, bright):.0%} of it is pure {tone}", "look at the film"))
+    return found
+
+
+def _pairs(groups: list[list[int]]) -> list[tuple[int, int]]:
+    """Each later film with the first of its group."""
+    return [(group[0], later) for group in groups for later in group[1:]]
+
+
+def exact_duplicates(films: pd.DataFrame) -> tuple[list[Fault], list[tuple[int, int]]]:
+    """Films with the same bytes or the same pixels, and their positions in pairs."""
+    names = films_named(films)
+    bytes_, pixels = films["sha256"].to_numpy(), films["pixels_sha256"].to_numpy()
+    groups = [list(rows) for rows in films.reset_index(drop=True).groupby("pixels_sha256").indices.values() if len(rows) > 1]
+    found, pairs = [], _pairs(groups)
+    for first, second in pairs:
+        what = "the same file" if bytes_[first] == bytes_[second] else "the same pixels"
+        assert_same = pixels[first] == pixels[second]
+        if assert_same:
+            found += _duplicate(films, names, first, second, "duplicate_exact", f"holds {what} as {names[first]}")
+    return found, pairs
+
+
+def _duplicate(films: pd.DataFrame, names: list[str], first: int, second: int, code: str, text: str) -> list[Fault]:
+    one, two = films.iloc[first], films.iloc[second]
+    apart = one["cohort"] != two["cohort"] or ("partition" in films and one["partition"] != two["partition"])
+    remedy = f"name one of them under integrity.exclude: {PurePosixPath(names[second]).name}"
+    places = f" ({one['cohort']} and {two['cohort']})" if one["cohort"] != two["cohort"] else ""
+    found = [fault(f"{code}_across" if apart else code, names[second], text + places, remedy)]
+    evaluated = {"development", "external"}
+    if code == "duplicate_exact" and {one["cohort"], two["cohort"]} <= evaluated and one["label"] != two["label"]:
+        found.append(fault("duplicate_label_conflict", names[second], f"is labelled {two['label']}, the same film "
+                           f"{names[first]} is labelled {one['label']}", "find out which label is right"))
+    return found
+
+
+def near_duplicates(films: pd.DataFrame, exact: list[tuple[int, int]], distance: int = 2) -> list[Fault]:
+    """Films of different patients whose perceptual hashes differ in at most `distance` of 64 bits."""
+    names = films_named(films)
+    patients = films["patient_id"].to_numpy()
+    known = set(exact)
+    found = []
+    for first, second in close_pairs(films["perceptual"].to_numpy(dtype=np.uint64), distance):
+        if (first, second) not in known and patients[first] != patients[second]:
+            found += _duplicate(films, names, first, second, "near_duplicate", f"looks the same as {names[first]}, "
+                                "a film of another patient")
+    return found
+
+
+def close_pairs(hashes: np.ndarray, distance: int) -> list[tuple[int, int]]:
+    """Positions of 64-bit hashes that differ in at most `distance` (< 4) bits.
+
+    Notes
+    -----
+    Two hashes that differ in fewer than four bits agree in at least one of four 16-bit bands (pigeonhole), so only films
+    that share a band are compared: the pairs of 100,000 films are found in seconds, none is missed.
+    """
+    if not 0 <= distance < 4:
+        raise ValueError(f"distance must be 0 to 3 bits, got {distance}")
+    found: set[tuple[int, int]] = set()
+    for band in range(4):
+        keys = (hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+        order = np.argsort(keys, kind="stable")
+        for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+            for place, first in enumerate(group[:-1]):
+                others = group[place + 1:]
+                near = others[np.bitwise_count(hashes[others] ^ hashes[first]) <= distance]
+                found |= {(min(first, other), max(first, other)) for other in near.tolist()}
+    return sorted((int(a), int(b)) for a, b in found)

@@ -1,0 +1,83 @@
+"""Reader `nih`: NIH ChestX-ray8/14 (Data_Entry_2017*.csv, BBox_List_2017.csv, PNG films of 1024 px).
+
+Both tables are read by position: their headers hold unquoted commas, so BBox_List's has nine cells over rows of six.
+Label 1 = has a box of a kept class. A film whose text-mined findings name a kept class but that has no box was never
+searched for boxes (only 880 of 112,120 films were): its status is not annotated and it is left out. A film without any
+kept class is a film without lesion. 'Infiltrate' of BBox_List is 'Infiltration' of Data_Entry.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import number, read_table
+
+SIDE = 1024.0
+ENTRY = ["image_index", "findings", "follow_up", "patient", "age", "sex", "view", "original_width", "original_height",
+         "spacing_x", "spacing_y"]
+SPELLINGS = {"Infiltrate": "Infiltration"}
+
+
+def read(draft: Draft) -> None:
+    """Read both tables into the draft."""
+    entries = _by_position(draft, _find(draft, draft.spec.table, "Data_Entry_2017*.csv"), len(ENTRY))
+    boxes = _by_position(draft, _find(draft, draft.spec.annotations, "BBox_List_2017*.csv"), 6)
+    if entries is None or boxes is None:
+        return
+    known = set(entries[0])
+    boxed: dict[str, int] = {}
+    for row in boxes.itertuples(index=False):
+        _box(draft, [str(cell) for cell in row], known, boxed)
+    for cells in entries.itertuples(index=False):
+        _film(draft, dict(zip(ENTRY, cells, strict=True)), boxed)
+    draft.add_unlisted()
+
+
+def _find(draft: Draft, named: str | None, pattern: str) -> Path:
+    if named:
+        return draft.root / named
+    return next(iter(sorted(draft.root.glob(pattern))), draft.root / pattern.replace("*", ""))
+
+
+def _by_position(draft: Draft, path: Path, width: int) -> pd.DataFrame | None:
+    table = read_table(draft, path, header=False)
+    if table is None:
+        return None
+    if len(table.columns) < width:
+        draft.fault("column_missing", path, f"has rows of {len(table.columns)} cells, expected {width}", "use it as distributed")
+        return None
+    return table.iloc[1:, :width]
+
+
+def _box(draft: Draft, cells: list[str], known: set[str], boxed: dict[str, int]) -> None:
+    name, source = cells[0], SPELLINGS.get(cells[1], cells[1])
+    if name not in known:
+        draft.fault("unknown_id", "BBox_List_2017.csv", f"names the film {name!r}, which Data_Entry does not list", "add its row")
+        return
+    corners = [number(cell) for cell in cells[2:6]]
+    if not all(map(math.isfinite, corners)):
+        draft.fault("box_invalid", name, f"box {', '.join(cells[2:6])} is not four numbers", "correct the row")
+    finding = draft.finding(source)
+    if finding is not None:
+        x, y, width, height = corners
+        draft.add_box(name, (x, y, x + width, y + height), finding)
+        boxed[name] = boxed.get(name, 0) + 1
+
+
+def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int]) -> None:
+    name = row.pop("image_index")
+    if not name:
+        draft.fault("row_invalid", "Data_Entry_2017.csv", "a row names no film", "fill in its name")
+        return
+    findings = {SPELLINGS.get(word.strip(), word.strip()) for word in row["findings"].split("|")}
+    classes = draft.spec.classes
+    relevant = {word for word in findings if (classes.get(word) if classes else word not in ("", "No Finding"))}
+    label = 1 if boxed.get(name) else None if relevant or findings == {""} else 0
+    patient = row.pop("patient")
+    draft.add_film(name, draft.find_film(name, "Data_Entry_2017.csv"), label,
+                   patient_id=patient.zfill(8) if patient.isdigit() else name[:8], annotated_width=SIDE, annotated_height=SIDE,
+                   annotated_as="scaled", **{key: value or None for key, value in row.items()})

@@ -1,0 +1,63 @@
+"""Reader `rsna`: the RSNA pneumonia challenge of 2018 (stage 2).
+
+stage_2_train_labels.csv holds patientId, x, y, width, height, Target, a row per box; the film is patientId.dcm (or .png,
+.jpg). patientId names the FILM: one patient has several. `patients: rsna_to_nih.csv` (patientId, nih_image_index) gives
+the patient, the first eight digits of the NIH file name. stage_2_detailed_class_info.csv, where present, gives the column
+rsna_class. Boxes are in pixels of the 1024 px original and are scaled to a film of another size.
+"""
+
+from __future__ import annotations
+
+import math
+
+from osteotl.cohorts.readers.columns import label_of
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import number, read_table
+
+SIDE = 1024.0
+FINDING = "Lung Opacity"
+
+
+def read(draft: Draft) -> None:
+    """Read the tables into the draft."""
+    path = draft.root / (draft.spec.annotations or draft.spec.table or "stage_2_train_labels.csv")
+    table = read_table(draft, path)
+    if table is None:
+        return
+    if missing := {"patientId", "x", "y", "width", "height", "Target"} - set(table.columns):
+        draft.fault("column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed")
+        return
+    classes = _classes(draft)
+    for name, rows in table.groupby("patientId", sort=False):
+        if not name:
+            draft.fault("row_invalid", path, "a row names no film", "fill in its patientId")
+            continue
+        labels = {label_of(draft, value, path, str(name)) for value in rows["Target"]}
+        if len(labels) > 1:
+            draft.fault("row_invalid", path, f"{name} has rows with Target 0 and with Target 1", "correct the table")
+        for row in rows.to_dict("records"):
+            _box(draft, str(name), row)
+        size = {"annotated_width": SIDE, "annotated_height": SIDE, "annotated_as": "scaled"}
+        label = None if labels == {None} else max(label for label in labels if label is not None)
+        draft.add_film(str(name), draft.find_film(str(name), path), label, rsna_class=classes.get(str(name)), **size)
+    draft.add_unlisted()
+
+
+def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
+    cells = [row[column] for column in ("x", "y", "width", "height")]
+    if not any(cells):
+        return
+    x, y, width, height = (number(cell) for cell in cells)
+    if not all(map(math.isfinite, (x, y, width, height))):
+        draft.fault("box_invalid", name, f"box {', '.join(cells)} is not four numbers", "correct the row")
+    finding = draft.finding(FINDING)
+    if finding is not None:
+        draft.add_box(name, (x, y, x + width, y + height), finding)
+
+
+def _classes(draft: Draft) -> dict[str, str]:
+    path = draft.root / "stage_2_detailed_class_info.csv"
+    table = read_table(draft, path) if path.exists() else None
+    if table is None or not {"patientId", "class"} <= set(table.columns):
+        return {}
+    return dict(zip(table["patientId"], table["class"], strict=True))

@@ -1,0 +1,118 @@
+"""Reader `tbx11k`: TBX11K (imgs/{health,sick,tb,test,extra}, annotations/json, annotations/xml).
+
+Two facts decide the reading. Boxes in .json are in 512 px, boxes in .xml are 1-based in pixels of the original film:
+both are scaled to the film at hand. A film stands in several .json files (train, trainval, all): it is read once, and its
+boxes must agree. Label 1 = has a box; health and sick films have none; films of test have no published annotation and
+films of extra were not searched for boxes: they are left out, as is a tb film without a box. The folder of a film is the
+column `group`. `annotations` chooses a file or folder (default: annotations/json, else annotations/xml).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from osteotl.cohorts.readers import voc
+from osteotl.cohorts.readers.coco import box_of
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import as_list, number, read_json
+
+WITHOUT_LESION = ("health", "sick")
+
+
+def read(draft: Draft) -> None:
+    """Read the annotations and films into the draft."""
+    names = [draft.spec.annotations] if draft.spec.annotations else ["annotations/json", "annotations/xml"]
+    place = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
+    files = sorted(path for path in place.rglob("*") if path.suffix in (".json", ".xml")) if place.is_dir() else [place]
+    if not files:
+        draft.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
+    seen: dict[Path, list[tuple[Any, ...]]] = {}
+    for path in files:
+        if path.suffix == ".xml":
+            _read_xml(draft, path)
+        else:
+            _read_json(draft, path, seen)
+    _rest(draft)
+
+
+def _group(draft: Draft, film: Path) -> str:
+    inside = film.relative_to(draft.root)
+    parts = [part for part in inside.parts[:-1] if part in ("health", "sick", "tb", "test", "extra")]
+    return parts[0] if parts else inside.parent.name
+
+
+def _label(group: str, boxes: int) -> int | None:
+    if boxes:
+        return 1
+    return 0 if group in WITHOUT_LESION else None
+
+
+def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]) -> None:
+    content = read_json(draft, path)
+    if content is None:
+        return
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        draft.fault("file_unreadable", path, "has no list `images`", "use the annotations as distributed")
+        return
+    categories = {c.get("id"): str(c.get("name")) for c in as_list(content.get("categories")) if isinstance(c, dict)
+                  and isinstance(c.get("id"), int | str)}
+    images = {image.get("id"): image for image in content["images"]
+              if isinstance(image, dict) and isinstance(image.get("file_name"), str) and isinstance(image.get("id"), int | str)}
+    boxes: dict[Any, list[tuple[Any, ...]]] = {}
+    for entry in as_list(content.get("annotations")):
+        image = entry.get("image_id") if isinstance(entry, dict) else None
+        if not isinstance(image, int | str) or image not in images:
+            draft.fault("unknown_id", path, f"an annotation names image_id {image!r}, which `images` does not list", "correct it")
+            continue
+        corners = box_of(entry)
+        category = entry.get("category_id")
+        if corners is None or not isinstance(category, int | str) or category not in categories:
+            draft.fault("box_invalid", path, f"{images[image]['file_name']}: bbox {entry.get('bbox')!r} of category "
+                        f"{category!r} cannot be read", "use the annotations as distributed")
+            continue
+        boxes.setdefault(image, []).append((categories[category], *corners))
+    for key, image in images.items():
+        _add(draft, path, image, sorted(boxes.get(key, [])), seen)
+
+
+def _add(draft: Draft, path: Path, image: dict[str, Any], boxes: list[tuple[Any, ...]],
+         seen: dict[Path, list[tuple[Any, ...]]]) -> None:
+    film = draft.find_film(image["file_name"], path)
+    if film is None:
+        draft.add_film(image["file_name"], None, None)
+        return
+    if film in seen:
+        if seen[film] != boxes:
+            draft.fault("duplicate_id", path, f"gives {image['file_name']} other boxes than an earlier file", "keep one of them")
+        return
+    seen[film] = boxes
+    name = film.relative_to(draft.root).as_posix()
+    kept = [(finding, corners) for source, *corners in boxes if (finding := draft.finding(source)) is not None]
+    for finding, corners in kept:
+        draft.add_box(name, corners, finding)
+    group = "test" if "test" in PurePosixPath(image["file_name"]).parts else _group(draft, film)
+    draft.add_film(name, film, _label(group, len(kept)), group=group, annotated_width=number(image.get("width")),
+                   annotated_height=number(image.get("height")), annotated_as="scaled")
+
+
+def _read_xml(draft: Draft, path: Path) -> None:
+    annotation = voc.parse(draft, path)
+    if annotation is None:
+        return
+    film = draft.find_film(path.stem, path)
+    before = len(draft.boxes)
+    voc.add_annotation(draft, path, annotation, film, "scaled", group=_group(draft, film) if film else None)
+    for box in draft.boxes[before:]:  # 1-based corners
+        box["x_min"] -= 1
+        box["y_min"] -= 1
+    draft.films[-1]["label"] = _label(str(draft.films[-1]["group"]), len(draft.boxes) - before)
+
+
+def _rest(draft: Draft) -> None:
+    """Films that no file lists: health and sick films have no .xml."""
+    listed = {film["path"] for film in draft.films}
+    for film in draft.index.paths:
+        if str(film) not in listed:
+            group = _group(draft, film)
+            draft.add_film(film.relative_to(draft.root).as_posix(), film, _label(group, 0), group=group)

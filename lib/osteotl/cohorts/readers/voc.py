@@ -1,0 +1,82 @@
+"""Reader `voc`: one Pascal VOC .xml per film below `annotations` (default: annotations, Annotations or the root).
+
+Corners are 1-based and inclusive by tradition: 1 is taken from the minima, unless a box of the cohort starts at 0, which
+tells that the whole cohort counts from 0. An .xml without objects says 'no lesion'; a film without .xml is not annotated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml
+from defusedxml import ElementTree
+
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import LARGEST_FILE, number
+
+
+def read(draft: Draft) -> None:
+    """Read every .xml and film into the draft."""
+    names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations", "."]
+    folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), draft.root / names[0])
+    files = sorted(folder.rglob("*.xml"))
+    if not files and draft.spec.label is None:
+        draft.fault("file_missing", folder, "there is no .xml file of annotations", "set `annotations`")
+    for path in files:
+        annotation = parse(draft, path)
+        if annotation is not None:
+            name = (annotation.findtext("filename") or "").strip().replace("\\", "/").rsplit("/", 1)[-1]
+            film = draft.find_film(name if name and draft.index.find(name) else path.stem, path)
+            add_annotation(draft, path, annotation, film)
+    _count_from_one(draft)
+    draft.add_unlisted()
+
+
+def parse(draft: Draft, path: Path) -> Element | None:
+    """The <annotation> of a file, or a fault."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"larger than {LARGEST_FILE >> 20} MB")
+        tree = ElementTree.parse(path).getroot()
+    except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError, OSError, RecursionError) as error:
+        reason = "it defines entities, which can be used to attack the reader" if isinstance(
+            error, defusedxml.DefusedXmlException) else str(error)
+        draft.fault("file_unreadable", path, f"not XML that can be read: {reason}", "export it again")
+        return None
+    if tree.tag == "annotation":
+        return tree
+    what = "a CVAT file of all films" if tree.tag == "annotations" and tree.find("image") is not None else f"<{tree.tag}>"
+    draft.fault("file_unreadable", path, f"not Pascal VOC but {what}", "export as Pascal VOC, or as COCO (reader coco)")
+    return None
+
+
+def add_annotation(draft: Draft, path: Path, annotation: Element, film: Path | None, annotated_as: str = "native",
+                   **values: Any) -> None:
+    """Add one film and its objects."""
+    image_id = path.stem if film is None else film.relative_to(draft.root).as_posix()
+    kept, whole = 0, True
+    for place, item in enumerate(annotation.findall("object")):
+        box = item.find("bndbox")
+        cells = [None if box is None else box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")]
+        corners = [number(cell) for cell in cells]
+        if any(corner != corner for corner in corners):
+            draft.fault("box_invalid", path, f"object {place} has no bndbox of four numbers (got {cells})", "draw it again")
+            whole = False
+            continue
+        finding = draft.finding((item.findtext("name") or "").strip())
+        if finding is not None:
+            draft.add_box(image_id, corners, finding)
+            kept += 1
+    size = {"annotated_width": number(annotation.findtext("size/width")) or None,
+            "annotated_height": number(annotation.findtext("size/height")) or None, "annotated_as": annotated_as}
+    draft.add_film(image_id, film, int(kept > 0) if whole or kept else None, **{**size, **values})
+
+
+def _count_from_one(draft: Draft) -> None:
+    if any(box["x_min"] == 0 or box["y_min"] == 0 for box in draft.boxes):
+        return
+    for box in draft.boxes:
+        box["x_min"] -= 1
+        box["y_min"] -= 1
