@@ -1,0 +1,157 @@
+"""Weights as safetensors: read strictly, written whole, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+import torch
+from osteotl.detection.errors import WeightsError
+from osteotl.files import write_bytes
+
+_KEY = "osteotl"
+
+
+def save_weights(path: str | Path, state: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Path:
+    """Write tensors and the facts needed to rebuild the detector.
+
+    Parameters
+    ----------
+    path : path
+        Ends in .safetensors.
+    state : mapping of tensors
+        A state dict; floating tensors are stored as float32.
+    facts : mapping
+        model, classes, channels, image_size and what else describes the run; JSON values.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    WeightsError
+        If a tensor is not finite: weights that cannot score must not look finished.
+    """
+    tensors = {name: _plain(tensor) for name, tensor in state.items()}
+    _finite(tensors, str(path))
+    # one metadata entry only: safetensors writes several in an order that changes from run to run
+    content = to_bytes(tensors, metadata={_KEY: json.dumps(dict(facts), sort_keys=True)})
+    return write_bytes(path, lambda file: file.write(content))
+
+
+def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read tensors and their facts.
+
+    Returns
+    -------
+    state : dict of float32 tensors
+    facts : dict
+        Empty where the file was not written by `save_weights`.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, truncated, not safetensors (a pickle can carry code), or holds values that are not
+        finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file of weights")
+    if _is_pickle(path):
+        raise WeightsError(
+            f"{path}: a pickle or zip archive, which can carry code; convert it to .safetensors, or name a .pt and set "
+            "allow_pickle: true to have it read by safe loading"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            state = {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            facts = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error}); make or copy it again") from error
+    if not state:
+        raise WeightsError(f"{path}: holds no tensors")
+    _finite(state, str(path))
+    return state, facts
+
+
+def load_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read an ultralytics .pt by safe loading: only known model classes are rebuilt, nothing is run.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, carries anything else than a known detector, or is not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file of weights")
+    from ultralytics.nn.tasks import DetectionModel, torch_safe_load
+
+    try:
+        content, _ = torch_safe_load(str(path.resolve()), safe_only=True)
+    except Exception as error:  # noqa: BLE001 - whatever a hostile file raises, it is refused
+        raise WeightsError(f"{path}: refused by safe loading ({type(error).__name__}: {_first_line(error)})") from error
+    model = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
+    if not isinstance(model, DetectionModel):
+        raise WeightsError(f"{path}: holds {type(model).__name__}, not an ultralytics detector")
+    state = {name: _plain(tensor) for name, tensor in model.float().state_dict().items()}
+    _finite(state, str(path))
+    return state, {"classes": int(model.model[-1].nc), "names": [str(name) for name in model.names.values()]}
+
+
+def digest(state: Mapping[str, torch.Tensor]) -> str:
+    """One hash over names and values of all tensors."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        total.update(name.encode() + state[name].detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def check_shapes(state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """Refuse weights that are not of exactly this architecture.
+
+    Raises
+    ------
+    WeightsError
+        Naming the first tensors that are missing, foreign or of another shape.
+    """
+    faults = [f"{name} is missing" for name in wanted if name not in state]
+    faults += [f"{name} is foreign" for name in state if name not in wanted]
+    faults += [
+        f"{name} has shape {tuple(state[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    if faults:
+        raise WeightsError(
+            f"{path}: {len(faults)} of {len(wanted)} tensors do not fit this detector ({'; '.join(faults[:3])}); "
+            "train it with the model of this study, or change detector.model"
+        )
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.float() if tensor.is_floating_point() else tensor.clone()
+
+
+def _finite(state: Mapping[str, torch.Tensor], where: str) -> None:
+    bad = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
+    if bad:
+        raise WeightsError(f"{where}: {len(bad)} tensors hold values that are not finite (first: {bad[0]})")
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4)
+    return head[:2] == b"PK" or head[:1] == b"\x80"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
