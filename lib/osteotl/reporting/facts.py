@@ -1,0 +1,125 @@
+"""Numbers on the page, each marked with the place in statistics.json that it was read from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from osteotl.reporting.html import tag
+
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a number is written: `value * scale`, rounded to `digits`, with `unit` behind it."""
+
+    digits: int
+    scale: float = 1.0
+    unit: str = ""
+    signed: bool = False
+
+
+STYLES = {
+    "auc": Style(3),
+    "fixed2": Style(2),
+    "fixed1": Style(1),
+    "percent": Style(1, 100, "%"),
+    "percent0": Style(0, 100, "%"),
+    "count": Style(0),
+    "signed3": Style(3, signed=True),
+    "points": Style(1, 100, " pp", signed=True),
+    "p": Style(3),
+    "small": Style(6),
+}
+
+
+def write_number(value: float, style: str) -> str:
+    """A number as the page writes it.
+
+    Parameters
+    ----------
+    value : float
+        As it stands in statistics.json.
+    style : str
+        A key of `STYLES`; 'p' never writes 0.000 but '< 0.001'.
+
+    Returns
+    -------
+    str
+        With a true minus sign, and thousands set apart by a comma.
+    """
+    if style == "p" and value < 0.001:
+        return "<\N{NO-BREAK SPACE}0.001"
+    chosen = STYLES[style]
+    text = f"{abs(value) * chosen.scale:,.{chosen.digits}f}"
+    nothing = not float(text.replace(",", ""))
+    sign = "" if nothing else (MINUS if value < 0 else ("+" if chosen.signed else ""))
+    return f"{sign}{text}{chosen.unit}"
+
+
+class Facts:
+    """Look-ups in statistics.json that remember their path.
+
+    A path is the keys from the root joined by dots, list positions as digits: `arms.transfer.auc.estimate`.
+    """
+
+    def __init__(self, statistics: Mapping[str, Any]):
+        self.statistics = statistics
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """What stands at `path`, or `default` where any part of the way is missing or null."""
+        here: Any = self.statistics
+        for key in path.split("."):
+            if isinstance(here, Mapping) and key in here:
+                here = here[key]
+            elif isinstance(here, list) and key.isdigit() and int(key) < len(here):
+                here = here[int(key)]
+            else:
+                return default
+        return default if here is None else here
+
+    def value(self, path: str, style: str) -> Markup:
+        """One plain number, marked with its source."""
+        raw = self.get(path)
+        if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+            return tag("span", "not estimated", class_="missing")
+        return tag("span", write_number(raw, style), data_source=path, data_scale=f"{STYLES[style].scale:g}", class_="num")
+
+    def estimate(self, path: str, style: str) -> Markup:
+        """The estimate of a Number, or why there is none."""
+        if self.get(f"{path}.estimate") is None:
+            return self.missing(path)
+        return self.value(f"{path}.estimate", style)
+
+    def interval(self, path: str, style: str) -> Markup:
+        """The limits of a Number: `0.937 to 0.970`; empty where it has none."""
+        if self.get(f"{path}.lower") is None or self.get(f"{path}.upper") is None:
+            return Markup("")
+        return Markup("{} to {}").format(self.value(f"{path}.lower", style), self.value(f"{path}.upper", style))
+
+    def number(self, path: str, style: str) -> Markup:
+        """Estimate with its interval behind it: `0.954 (0.937 to 0.970)`."""
+        limits = self.interval(path, style)
+        if self.get(f"{path}.estimate") is None or not limits:
+            return self.estimate(path, style)
+        return Markup('{} <span class="ci">({})</span>').format(self.estimate(path, style), limits)
+
+    def p(self, path: str) -> Markup:
+        """The p value of a Number, or of a plain entry that is one."""
+        here = self.get(path)
+        return self.value(f"{path}.p" if isinstance(here, Mapping) else path, "p")
+
+    def missing(self, path: str) -> Markup:
+        """Why a Number has no estimate."""
+        reason = self.get(f"{path}.not_estimable")
+        return tag("span", "not estimable" if reason else "not estimated", class_="missing", title=reason)
+
+    @property
+    def level(self) -> str:
+        """The confidence level as it stands before 'CI': `95%`."""
+        return f"{100 * float(self.get('settings.confidence', 0.95)):g}%"

@@ -1,0 +1,169 @@
+"""Everything the page is made from, read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from osteotl.reporting.facts import Facts
+from osteotl.reporting.html import tag
+from osteotl.study import Study
+
+POINTS = {
+    "high_sensitivity": "high sensitivity",
+    "high_specificity": "high specificity",
+    "youden": "Youden",
+}
+SOURCES = {"validation": "locked on the validation set", "external": "found on the external set"}
+MARKS = "●■▲◆▼✚"
+"""One sign per arm, in the order of the figures' markers: colour is never the only difference."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The files of one finished study.
+
+    Attributes
+    ----------
+    study : Study
+        The checked configuration.
+    out, data : Path
+        Outputs folder; folder that holds `.prepared/`.
+    facts : Facts
+        statistics.json.
+    integrity, provenance, figures : dict
+        The files of these names; empty where a study has none.
+    """
+
+    study: Study
+    out: Path
+    data: Path
+    facts: Facts
+    integrity: dict[str, Any]
+    provenance: dict[str, Any]
+    figures: dict[str, dict[str, Any]]
+    _read: dict[str, pd.DataFrame | None] = field(default_factory=dict, repr=False)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of outputs/tables, or an empty one."""
+        return self.csv(f"tables/{name}.csv")
+
+    def csv(self, path: str) -> pd.DataFrame:
+        """A CSV below the outputs folder, or an empty table; seeds are read as text."""
+        if path not in self._read:
+            file = self.out / path
+            kinds = {"seed": str, "image_id": str, "patient_id": str, "film": str}
+            self._read[path] = pd.read_csv(file, dtype=kinds) if file.is_file() and file.stat().st_size > 1 else None
+        frame = self._read[path]
+        return pd.DataFrame() if frame is None else frame
+
+    @property
+    def reference(self) -> str:
+        """The arm that the others are compared with."""
+        named = self.facts.get("settings.reference") or self.study.reference
+        return str(named if named in self.facts.get("arms", {}) else next(iter(self.facts.get("arms", {})), ""))
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms of statistics.json, the reference first."""
+        named = list(self.facts.get("arms", {}))
+        return sorted(named, key=lambda a: (a != self.reference, named.index(a)))
+
+    @property
+    def others(self) -> list[str]:
+        """Arms that are compared with the reference."""
+        return [arm for arm in self.arms if self.facts.get(f"comparisons.{arm}") is not None]
+
+    def label(self, arm: str) -> str:
+        """The name of an arm as the reader sees it."""
+        configured = self.study.arms.get(arm)
+        return str(self.facts.get(f"settings.arms.{arm}.label") or (configured.label if configured else None) or arm)
+
+    def mark(self, arm: str) -> Markup:
+        """The arm's sign and name, in its colour."""
+        i = self.arms.index(arm) % len(MARKS)
+        sign = tag("span", MARKS[i], class_="sign", aria_hidden="true")
+        return tag("span", sign, "\N{NO-BREAK SPACE}", self.label(arm), class_=f"arm arm-{i}")
+
+    @property
+    def seeds(self) -> list[str]:
+        """Seeds that the arms were trained with, as the keys of `per_seed`."""
+        return [str(seed) for seed in self.facts.get("settings.seeds", [])]
+
+    @property
+    def first_seed(self) -> str:
+        """The seed that 2x2 tables, gallery and explorer open on."""
+        return str(self.facts.get("settings.first_seed", self.seeds[0] if self.seeds else ""))
+
+    @property
+    def points(self) -> list[str]:
+        """Keys of the operating points, thresholds locked on validation first."""
+        arms = self.facts.get("arms", {})
+        found = list(next(iter(arms.values()), {}).get("operating_points", {}))
+        rank = {"validation": 0, "external": 1}
+        order = list(POINTS)
+        return sorted(found, key=lambda k: (rank.get(k.partition("@")[2], 2), _place(order, k.partition("@")[0])))
+
+    @property
+    def main_point(self) -> str:
+        """The operating point of the summary: high sensitivity, locked where there was a validation set."""
+        high = [key for key in self.points if key.startswith("high_sensitivity")]
+        return (high or self.points or [""])[0]
+
+    @property
+    def phantoms(self) -> bool:
+        """Whether the tested films are synthetic."""
+        cohorts = self.study.cohorts
+        if cohorts is None:
+            return False
+        return any(r.startswith("phantom") for r in _readers(cohorts.external or cohorts.development))
+
+
+def point_name(key: str) -> str:
+    """`high_sensitivity@validation` in words."""
+    point, _, source = key.partition("@")
+    return f"{POINTS.get(point, point.replace('_', ' '))}, {SOURCES.get(source, source)}"
+
+
+def _place(order: list[str], name: str) -> int:
+    return order.index(name) if name in order else len(order)
+
+
+def _readers(cohort: Any) -> Iterator[str]:
+    if cohort.reader == "concat":
+        for part in cohort.parts:
+            yield from _readers(part)
+    else:
+        yield cohort.reader
+
+
+def load_results(study: Study, out: Path, data: Path) -> Results:
+    """Read the finished study below `out`.
+
+    Raises
+    ------
+    ValueError
+        statistics.json is missing or is not what 04_statistics writes.
+    """
+    path = out / "statistics.json"
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing: the report shows what 04_statistics wrote; run ./run_all.sh first")
+    statistics = json.loads(path.read_text(encoding="utf-8"))
+    if not str(statistics.get("schema", "")).startswith("osteotl.statistics/"):
+        raise ValueError(
+            f"{path.name} has schema {statistics.get('schema')!r}, must be osteotl.statistics/1: run 04_statistics again"
+        )
+    return Results(
+        study, out, data, Facts(statistics), _json(out / "cohorts" / "integrity.json"), _json(out / "provenance.json"),
+        _json(out / "figures" / "index.json"),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
