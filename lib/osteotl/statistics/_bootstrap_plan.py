@@ -1,7 +1,7 @@
 """From labels, scores and settings to the arrays that the bootstrap's compiled loops read.
 
 Films are put into a canonical order (class, scores, patient), so that neither the order of rows nor that of arms
-changes a result; scores are sorted once and cut into segments that every replicate walks through.
+changes a result; scores are sorted once; a replicate only counts its films down these orders.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Plan:
     positives: int
     unit: NDArray[np.int64]
     strata: NDArray[np.int64]
-    order: NDArray[np.int32]
-    ends: NDArray[np.int32]
-    segments: NDArray[np.int64]
-    cuts: NDArray[np.int64]
-    slots: NDArray[np.int64]
+    malignant: NDArray[np.uint32]
+    normal: NDArray[np.uint32]
+    groups: NDArray[np.uint32]
+    sizes: NDArray[np.int64]
+    fixed: NDArray[np.uint32]
     rules: NDArray[np.int64]
     targets: NDArray[np.float64]
     squared_error: NDArray[np.float64]
@@ -152,44 +152,43 @@ def _units(
 
 @dataclass(frozen=True)
 class _Walk:
-    order: NDArray[np.int32]
-    ends: NDArray[np.int32]
-    cuts: NDArray[np.int64]
-    slots: NDArray[np.int64]
+    """One arm's films, sorted: units of malignant and of normal films downwards, and places among them."""
+
+    malignant: NDArray[np.uint32]
+    normal: NDArray[np.uint32]
+    groups: NDArray[np.uint32]
+    fixed: NDArray[np.uint32]
 
 
 def _walk(
     scores: NDArray[np.float64], label: NDArray[np.bool_], unit: NDArray[np.int64], thresholds: NDArray[np.float64]
 ) -> _Walk:
-    """Sort one arm's films downwards and cut them into segments (see `_kernels.sweep`)."""
-    down = np.lexsort((~label, -scores))
-    sorted_scores, sorted_label = scores[down], label[down]
-    group = np.flatnonzero(np.r_[True, sorted_scores[1:] != sorted_scores[:-1]])
-    group_end = np.r_[group[1:], scores.size]
-    malignant = np.add.reduceat(sorted_label.astype(np.int64), group)
-    position = np.searchsorted(-sorted_scores, -thresholds, side="right")  # films with score >= threshold
-    starts = np.unique(np.r_[0, group[malignant > 0], position[position < scores.size]])
-    at = np.searchsorted(group, starts)
-    holds = malignant[at] > 0
-    ends = np.column_stack(
-        [starts + malignant[at], np.where(holds, group_end[at], starts), np.r_[starts[1:], scores.size]]
+    """Sort each class of one arm downwards, and find the distinct malignant scores and the thresholds in both."""
+    down = [np.flatnonzero(side)[np.argsort(-scores[side], kind="stable")] for side in (label, ~label)]
+    malignant, normal = (-scores[films] for films in down)  # negated, hence ascending
+    distinct = np.unique(malignant)
+    groups = [
+        np.searchsorted(malignant, distinct, side="right"),
+        np.searchsorted(normal, distinct, side="right"),
+        np.searchsorted(normal, distinct, side="left"),
+    ]
+    fixed = [np.searchsorted(side, -thresholds, side="right") for side in (malignant, normal)]
+    return _Walk(
+        *(unit[films].astype(np.uint32) for films in down), np.array(groups, np.uint32), np.array(fixed, np.uint32)
     )
-    slots = np.argsort(position, kind="stable")
-    cuts = np.searchsorted(np.r_[starts, scores.size], position[slots]) - 1
-    return _Walk(unit[down].astype(np.int32), ends.astype(np.int32), cuts.astype(np.int64), slots.astype(np.int64))
 
 
 def _stack(walks: list[_Walk]) -> dict[str, Any]:
-    segments = np.array([walk.ends.shape[0] for walk in walks], np.int64)
-    ends = np.zeros((len(walks), int(segments.max()), 3), np.int32)
+    sizes = np.array([walk.groups.shape[1] for walk in walks], np.int64)
+    groups = np.zeros((len(walks), 3, int(sizes.max())), np.uint32)
     for index, walk in enumerate(walks):
-        ends[index, : segments[index]] = walk.ends
+        groups[index, :, : sizes[index]] = walk.groups
     return {
-        "order": np.array([walk.order for walk in walks]),
-        "ends": ends,
-        "segments": segments,
-        "cuts": np.array([walk.cuts for walk in walks]),
-        "slots": np.array([walk.slots for walk in walks]),
+        "malignant": np.array([walk.malignant for walk in walks]),
+        "normal": np.array([walk.normal for walk in walks]),
+        "groups": groups,
+        "sizes": sizes,
+        "fixed": np.array([walk.fixed for walk in walks]),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -37,15 +39,19 @@ def percentile_limits(draws: Table, confidence: float) -> tuple[Table, Table, ND
 
 
 def _quantiles(draws: Table, shares: NDArray[np.float64]) -> Table:
-    """Type-7 quantiles along the last axis by partial sorting, in blocks that fit a cache."""
+    """Lower and upper type-7 quantile along the last axis, by partial sorting."""
     place = shares * (draws.shape[1] - 1)
     below = np.floor(place).astype(int)
-    above = np.minimum(below + 1, draws.shape[1] - 1)
-    wanted = np.unique(np.r_[below, above])
-    result = np.empty((shares.size, draws.shape[0]))
+    if below[0] + 1 >= below[1]:  # a handful of draws: the inner order statistics below would overlap
+        return np.quantile(draws, shares, axis=1)
+    last = min(below[1] + 1, draws.shape[1] - 1)
+    result = np.empty((2, draws.shape[0]))
     for row, values in enumerate(draws):
-        parted = np.partition(values, wanted)
-        result[:, row] = parted[below] + (place - below) * (parted[above] - parted[below])
+        parted = np.partition(values, (below[0], last))
+        inner = parted[below[0] + 1 : last]
+        result[0, row] = parted[below[0]] + (place[0] - below[0]) * (inner.min() - parted[below[0]])
+        top = inner.max() if last > below[1] else parted[last]
+        result[1, row] = top + (place[1] - below[1]) * (parted[last] - top)
     return result
 
 
@@ -85,7 +91,7 @@ def bca_limits(
         return None
     below = ((draws < observed).sum() + 0.5 * (draws == observed).sum()) / draws.size
     cubes = squares = 0.0
-    for first, last in zip(strata[:-1], strata[1:], strict=True):
+    for first, last in pairwise(strata):
         size = int(last - first)
         deviation = (size - 1) * (left_out[first:last].mean() - left_out[first:last])
         cubes += (deviation**3).sum() / size**3

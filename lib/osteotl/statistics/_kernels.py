@@ -45,9 +45,9 @@ def compiled(**options: Any) -> Callable[[Compiled], Compiled]:
 
     def decorate(function: Compiled) -> Compiled:
         try:
-            return numba.njit(cache=True, nogil=True, **options)(function)
+            return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
         except RuntimeError:  # numba: "no locator available", neither package nor home is writable
-            return numba.njit(nogil=True, **options)(function)
+            return numba.njit(nogil=True, error_model="numpy", **options)(function)
 
     return decorate
 
@@ -83,77 +83,72 @@ def draw(counts: np.ndarray, strata: np.ndarray, seed: np.uint64, replicate: np.
 
 
 @compiled()
-def totals(counts: np.ndarray, unit: np.ndarray, positives: int) -> tuple[int, int]:
-    """Malignant and normal films in the replicate."""
-    malignant, normal = 0, 0
-    for film in range(positives):
-        malignant += counts[unit[film]]
-    for film in range(positives, unit.shape[0]):
-        normal += counts[unit[film]]
-    return malignant, normal
-
-
-@compiled(inline="always")
-def reselect(rules: np.ndarray, need: np.ndarray, tp: int, fp: int, pos: int, neg: int, best: np.ndarray) -> None:
-    """Keep this point of the ROC curve for every rule that prefers it to the best so far (tp, fp) of a higher threshold.
-
-    High sensitivity: the first point with enough tp, then more tp at the same fp. High specificity: the most tp with
-    few enough fp. Youden: the largest tp / pos - fp / neg, compared without rounding; the first on ties.
-    """
-    for r in range(rules.shape[0]):
-        if rules[r] == HIGH_SENSITIVITY:
-            better = tp >= need[r] and (best[r, 0] < need[r] or fp == best[r, 1])
-        elif rules[r] == HIGH_SPECIFICITY:
-            better = fp <= need[r] and tp > best[r, 0]
-        else:
-            better = (tp - best[r, 0]) * neg > (fp - best[r, 1]) * pos
-        if better:
-            best[r, 0] = tp
-            best[r, 1] = fp
+def total(weights: np.ndarray, first: int, last: int) -> int:
+    """Films [first, last) of the replicate."""
+    films = 0
+    for film in range(first, last):
+        films += weights[film]
+    return films
 
 
 @compiled()
-def sweep(counts, order, ends, segments, cuts, slots, rules, need, pos, neg, best, fixed_tp, fixed_fp, scalars):  # type: ignore[no-untyped-def]
-    """Go down the scores of one arm once: AUC, AP, max F1, counts at fixed thresholds, re-selected points.
+def running_total(counts: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
+    """out[i] = films among the i highest scored, for the films of one class."""
+    films = 0
+    for i in range(order.shape[0]):
+        films += np.int32(counts[order[i]])
+        out[i + 1] = films
 
-    Segments hold the malignant films of one score [.., ends[0]), the normal films of the same score [.., ends[1]) and
-    the normal films below, down to the next malignant film or fixed threshold [.., ends[2]).
+
+@compiled(fastmath={"reassoc", "contract", "nsz", "nnan"})
+def sweep(tps, fps, groups, size, pos, neg, called, scalars):  # type: ignore[no-untyped-def]
+    """AUC, average precision and max F1 of one arm; a group is one score that a malignant film has.
+
+    `groups` holds how many malignant films score at least it, how many normal films do, and how many exceed it;
+    `tps` and `fps` turn these into the replicate's counts. `called` receives tp and fp at each group.
     """
-    tp, fp, twice_auc, area = 0, 0, 0, 0.0
-    f1_tp, f1_called = 0, 1
-    start, cut = 0, 0
-    while cut < cuts.shape[0] and cuts[cut] < 0:
-        fixed_tp[slots[cut]] = 0
-        fixed_fp[slots[cut]] = 0
-        cut += 1
-    for s in range(segments):
-        gained, tied, below = 0, 0, 0
-        for i in range(start, ends[s, 0]):
-            gained += counts[order[i]]
-        for i in range(ends[s, 0], ends[s, 1]):
-            tied += counts[order[i]]
-        for i in range(ends[s, 1], ends[s, 2]):
-            below += counts[order[i]]
-        start = ends[s, 2]
-        if gained + tied > 0:
-            twice_auc += tied * (2 * tp + gained)
-            tp += gained
-            fp += tied
-            if gained > 0:
-                area += gained * (tp / (tp + fp))
-                if tp * f1_called > f1_tp * (tp + fp + pos):  # F1 = 2 tp / (tp + fp + pos)
-                    f1_tp = tp
-                    f1_called = tp + fp + pos
-                reselect(rules, need, tp, fp, pos, neg, best)
-        twice_auc += 2 * below * tp
-        fp += below
-        while cut < cuts.shape[0] and cuts[cut] == s:
-            fixed_tp[slots[cut]] = tp
-            fixed_fp[slots[cut]] = fp
-            cut += 1
+    twice_auc, area, f1 = 0.0, 0.0, 0.0
+    for g in range(size):
+        called[0, g] = tps[groups[0, g]]
+        called[1, g] = fps[groups[1, g]]
+    for g in range(size):
+        tp, fp = float(called[0, g]), float(called[1, g])
+        before = float(called[0, g - 1]) if g > 0 else 0.0
+        gained = tp - before
+        twice_auc += gained * (2.0 * neg - fp - fps[groups[2, g]])
+        area += gained * tp / max(tp + fp, 1.0)
+        f1 = max(f1, 2.0 * tp / (tp + fp + pos))
     scalars[AUC] = twice_auc / (2.0 * pos * neg)
     scalars[AVERAGE_PRECISION] = area / pos
-    scalars[MAX_F1] = 2.0 * f1_tp / f1_called
+    scalars[MAX_F1] = f1
+
+
+@compiled()
+def reselect(rule: int, target: float, called: np.ndarray, size: int, pos: int, neg: int) -> tuple[int, int]:
+    """tp and fp of the operating point that a rule picks in the replicate, among the groups and 'call nothing'.
+
+    High sensitivity: the fewest fp with tp / pos >= target, then the most tp. High specificity: the most tp with
+    1 - fp / neg >= target, then the fewest fp. Youden: the largest tp / pos - fp / neg, compared without rounding;
+    the highest threshold on ties.
+    """
+    tp, fp = 0, 0
+    if rule == HIGH_SENSITIVITY:
+        first = np.searchsorted(called[0, :size], math.ceil(target * pos - 1e-9))
+        last = np.searchsorted(called[1, :size], called[1, first], side="right") - 1
+        return called[0, last], called[1, last]
+    if rule == HIGH_SPECIFICITY:
+        allowed = neg - np.int64(math.ceil(target * neg - 1e-9))
+        last = np.searchsorted(called[1, :size], allowed, side="right") - 1
+        if last < 0 or called[0, last] == 0:
+            return 0, 0
+        first = np.searchsorted(called[0, :size], called[0, last])
+        return called[0, first], called[1, first]
+    best = 0
+    for g in range(size):
+        youden = np.int64(called[0, g]) * neg - np.int64(called[1, g]) * pos
+        if youden > best:
+            best, tp, fp = youden, called[0, g], called[1, g]
+    return tp, fp
 
 
 @compiled(fastmath={"reassoc", "contract", "nsz"})
@@ -303,47 +298,44 @@ def calibrate(weights, x, start, start_risks, positives, risks, m, scalars):  # 
 
 @compiled()
 def replicates(  # type: ignore[no-untyped-def]
-    first, last, seed, given, strata, unit, positives, order, ends, segments, cuts, slots, rules, targets,
-    squared_error, x, start, start_risks, calibrated, scalars, fixed_tp, fixed_fp, chosen_tp, chosen_fp, sizes,
+    first, last, seed, given, strata, unit, positives, malignant, normal, groups, sizes, fixed, rules, targets,
+    squared_error, x, start, start_risks, calibrated, scalars, tp, fp, films,
 ):  # fmt: skip
     """Replicates [first, last) of every statistic of every arm; a row of `given` counts replaces a draw.
 
-    Axis 0 of outputs is the replicate (axis 1 the arm), so that two threads never write beside each other.
+    Axis 0 of the outputs (`scalars`, `tp`, `fp`, `films`) is the replicate, axis 1 the arm; points are the fixed
+    thresholds, then the rules.
     """
-    films, arms = unit.shape[0], order.shape[0]
+    n, arms, thresholds = unit.shape[0], malignant.shape[0], fixed.shape[2]
     counts = np.zeros(strata[-1], np.uint16)
-    weights = counts
-    if films != strata[-1]:
-        weights = np.zeros(films, np.uint16)
-    risks, m = np.empty(films), np.empty(MOMENTS)
-    best, need = np.zeros((rules.shape[0], 2), np.int64), np.zeros(rules.shape[0], np.int64)
+    weights = counts if n == strata[-1] else np.zeros(n, np.uint16)
+    tps, fps = np.zeros(malignant.shape[1] + 1, np.int32), np.zeros(normal.shape[1] + 1, np.int32)
+    called = np.zeros((2, groups.shape[2]), np.int32)
+    risks, m = np.empty(n), np.empty(MOMENTS)
     for b in range(first, last):
         if given.shape[0] > 0:
             counts[:] = given[b]
         else:
             draw(counts, strata, np.uint64(seed), np.uint64(b))
-        pos, neg = totals(counts, unit, positives)
-        sizes[b, 0], sizes[b, 1] = pos, neg
+        if n != strata[-1]:
+            for film in range(n):
+                weights[film] = counts[unit[film]]
+        pos, neg = total(weights, 0, positives), total(weights, positives, n)
+        films[b, 0], films[b, 1] = pos, neg
         if pos == 0 or neg == 0:
             scalars[b] = np.nan
             continue
-        if films != strata[-1]:
-            for film in range(films):
-                weights[film] = counts[unit[film]]
-        for r in range(rules.shape[0]):
-            size = pos if rules[r] == HIGH_SENSITIVITY else neg
-            need[r] = np.int64(math.ceil(targets[r] * size - 1e-9))
-            if rules[r] == HIGH_SPECIFICITY:
-                need[r] = neg - need[r]
         for k in range(arms):
-            best[:] = 0
-            sweep(
-                counts, order[k], ends[k], segments[k], cuts[k], slots[k], rules, need, pos, neg, best,
-                fixed_tp[b, k], fixed_fp[b, k], scalars[b, k],
-            )  # fmt: skip
-            chosen_tp[b, k] = best[:, 0]
-            chosen_fp[b, k] = best[:, 1]
-            scalars[b, k, BRIER] = weighted_sum(weights, squared_error[k], films) / (pos + neg)
+            running_total(counts, malignant[k], tps)
+            running_total(counts, normal[k], fps)
+            sweep(tps, fps, groups[k], sizes[k], float(pos), float(neg), called, scalars[b, k])
+            for j in range(thresholds):
+                tp[b, k, j] = tps[fixed[k, 0, j]]
+                fp[b, k, j] = fps[fixed[k, 1, j]]
+            for r in range(rules.shape[0]):
+                chosen = reselect(rules[r], targets[r], called, sizes[k], pos, neg)
+                tp[b, k, thresholds + r], fp[b, k, thresholds + r] = chosen
+            scalars[b, k, BRIER] = weighted_sum(weights, squared_error[k], n) / (pos + neg)
             scalars[b, k, INTERCEPT], scalars[b, k, SLOPE] = np.nan, np.nan
             if calibrated[k]:
                 calibrate(weights, x[k], start[k], start_risks[k], positives, risks, m, scalars[b, k])

@@ -8,7 +8,8 @@ statistic. Names of statistics: `auc`, `average_precision`, `max_f1`, `brier`, `
 References
 ----------
 Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993 (percentile interval; BCa, ch. 14).
-Davison AC, Hinkley DV. Bootstrap Methods and their Application. 1997, eq. 4.11 (p value with +1), eq. 5.36 (BCa of several samples).
+Davison AC, Hinkley DV. Bootstrap Methods and their Application. 1997, eq. 4.11 (p value with
+1 added), eq. 5.36 (BCa of several samples).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -256,36 +258,41 @@ def weighted_statistics(
 
 @dataclass(frozen=True)
 class _Output:
+    """What the compiled loops write; axis 0 is the replicate, axis 1 the arm."""
+
     scalars: NDArray[np.float64]
-    fixed: tuple[NDArray[np.int32], NDArray[np.int32]]
-    chosen: tuple[NDArray[np.int32], NDArray[np.int32]]
-    sizes: NDArray[np.int64]
+    tp: NDArray[np.int32]
+    fp: NDArray[np.int32]
+    films: NDArray[np.int64]
 
 
 def _run(plan: Plan, replicates: int, seed: int, given: NDArray[np.uint16], threads: int | None) -> _Output:
     """Share the replicates out to threads; each replicate depends on its own number alone."""
-    arms, cuts, rules = len(plan.arms), plan.cuts.shape[1], plan.rules.size
-    scalars = np.full((replicates, arms, _kernels.SCALARS), np.nan)
-    counts = [np.zeros((replicates, arms, size), np.int32) for size in (cuts, cuts, rules, rules)]
-    sizes = np.zeros((replicates, 2), np.int64)
+    arms, points = len(plan.arms), plan.fixed.shape[2] + plan.rules.size
+    output = _Output(
+        np.full((replicates, arms, _kernels.SCALARS), np.nan),
+        np.zeros((replicates, arms, points), np.int32),
+        np.zeros((replicates, arms, points), np.int32),
+        np.zeros((replicates, 2), np.int64),
+    )
 
     def work(bounds: tuple[int, int]) -> None:
         _kernels.replicates(
-            *bounds, np.uint64(seed), given, plan.strata, plan.unit, plan.positives, plan.order, plan.ends,
-            plan.segments, plan.cuts, plan.slots, plan.rules, plan.targets, plan.squared_error, plan.x, plan.start,
-            plan.start_risks, plan.calibrated, scalars, *counts, sizes,
+            *bounds, np.uint64(seed), given, plan.strata, plan.unit, plan.positives, plan.malignant, plan.normal,
+            plan.groups, plan.sizes, plan.fixed, plan.rules, plan.targets, plan.squared_error, plan.x, plan.start,
+            plan.start_risks, plan.calibrated, output.scalars, output.tp, output.fp, output.films,
         )  # fmt: skip
 
     workers = min(threads or len(os.sched_getaffinity(0)), 1 + replicates * plan.films.size // 500_000)
     edges = np.linspace(0, replicates, (4 * workers if workers > 1 else 1) + 1).astype(int)
-    chunks = [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    chunks = [(int(a), int(b)) for a, b in pairwise(edges)]
     if workers == 1:
         for chunk in chunks:
             work(chunk)
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, chunks))
-    return _Output(scalars, (counts[0], counts[1]), (counts[2], counts[3]), sizes)
+    return output
 
 
 def _leave_one_out(plan: Plan, threads: int | None) -> _Output:
@@ -309,27 +316,25 @@ def _statistics(plan: Plan, output: _Output) -> Draws:
     """Counts and sums of the compiled loops -> named statistics, replicates last."""
     names, points = statistic_names(plan), (*plan.points, *plan.reselected)
     scalars = len(SCALARS) if plan.with_risks else len(SCALARS) - len(NEED_RISKS)
-    positives, negatives = (output.sizes[:, side].astype(np.float64) for side in (0, 1))
+    positives, negatives = (output.films[:, side].astype(np.float64) for side in (0, 1))
+    # Columns of the counts: fixed points, then net benefit thresholds, then rules.
+    benefit = slice(len(plan.points), len(plan.points) + plan.net_benefit_at.size)
+    columns = np.r_[: benefit.start, benefit.stop : benefit.stop + len(plan.reselected)].astype(int)
     tables, counts = {}, {}
     for k, arm in enumerate(plan.arms):
-        tp, fp = (
-            np.ascontiguousarray(np.concatenate([fixed[:, k, : len(plan.points)], chosen[:, k]], axis=1).T)
-            for fixed, chosen in zip(output.fixed, output.chosen, strict=True)
-        )
+        tp, fp = (np.ascontiguousarray(table[:, k].T) for table in (output.tp, output.fp))
         table = np.empty((len(names), positives.size))
         table[:scalars] = output.scalars[:, k, :scalars].T
-        for p in range(len(points)):
+        counts[arm] = {}
+        for p, point, column in zip(range(len(points)), points, columns, strict=True):
             row = scalars + p * len(RATES)
-            table[row : row + len(RATES)] = rates_of(tp[p], fp[p], positives, negatives)
+            table[row : row + len(RATES)] = rates_of(tp[column], fp[column], positives, negatives)
+            cells = (tp[column], fp[column], negatives - fp[column], positives - tp[column])
+            counts[arm][point] = np.column_stack(cells).astype(np.int64)
         if plan.net_benefit_at.size:
-            at_tp, at_fp = (np.ascontiguousarray(fixed[:, k, len(plan.points) :].T) for fixed in output.fixed)
             odds = (plan.net_benefit_at / (1 - plan.net_benefit_at))[:, None]
-            table[-plan.net_benefit_at.size :] = (at_tp - at_fp * odds) / (positives + negatives)
+            table[-plan.net_benefit_at.size :] = (tp[benefit] - fp[benefit] * odds) / (positives + negatives)
         tables[arm] = table
-        counts[arm] = {
-            point: np.column_stack([tp[p], fp[p], negatives - fp[p], positives - tp[p]]).astype(np.int64)
-            for p, point in enumerate(points)
-        }
     return Draws(names, tables, counts)
 
 
