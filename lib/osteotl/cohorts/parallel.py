@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -22,7 +25,11 @@ def workers() -> int:
 
 
 def mapped(
-    function: Callable[[Item], Result], items: Sequence[Item], title: str, processes: int | None = None
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    title: str,
+    processes: int | None = None,
+    crashed: Callable[[Item], Result] | None = None,
 ) -> list[Result]:
     """Apply a function to every item, over processes where there are many; results in the order of the items.
 
@@ -36,18 +43,39 @@ def mapped(
         Shown before the progress bar.
     processes : int, optional
         Default: as many as there are processors. An interruption stops them all.
+    crashed : callable, optional
+        Result for an item that kills its process (a fault in a decoder's C code): the others are still done.
     """
     processes = workers() if processes is None else processes
-    shown = {"desc": title, "total": len(items), "unit": "film", "mininterval": 1.0, "leave": False, "file": sys.stderr}
+    bar = partial(tqdm, desc=title, total=len(items), unit="film", mininterval=1.0, leave=False, file=sys.stderr)
     if processes <= 1 or len(items) < FEW:
-        return list(tqdm(map(function, items), **shown))
+        return list(bar(map(function, items)))
     # neither a fork of a process that already runs threads (a notebook's kernel does) nor an import for every worker
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["osteotl.cohorts.preparation", "osteotl.cohorts.phantoms"])
     chunk = max(1, min(16, len(items) // (4 * processes)))
     with ProcessPoolExecutor(min(processes, len(items)), mp_context=context) as pool:
         try:
-            return list(tqdm(pool.map(function, items, chunksize=chunk), **shown))
+            return list(bar(pool.map(function, items, chunksize=chunk)))
+        except BrokenProcessPool:
+            if crashed is None:
+                raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return list(bar(_one_by_one(function, items, crashed, context)))
+
+
+def _one_by_one(
+    function: Callable[[Item], Result], items: Sequence[Item], crashed: Callable[[Item], Result], context: BaseContext
+) -> Iterator[Result]:
+    """Every item alone in a process that is replaced when it dies, to learn which item kills it."""
+    waiting = list(reversed(items))
+    while waiting:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            try:
+                while waiting:
+                    yield pool.submit(function, waiting[-1]).result()
+                    waiting.pop()
+            except BrokenProcessPool:
+                yield crashed(waiting.pop())

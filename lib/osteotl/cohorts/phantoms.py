@@ -240,7 +240,7 @@ def _write_film(folder: Path, task: _Task) -> list[canvas.Box]:
 
 def _key(cohort: PhantomCohort) -> str:
     """Hash of what decides the films; how many are held for validation does not."""
-    settings = cohort.model_dump(exclude={"validation"}) | {"version": VERSION}
+    settings = cohort.model_dump(exclude={"validation"}) | {"version": VERSION, "contrast": lesions.CONTRAST}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

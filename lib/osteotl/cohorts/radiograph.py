@@ -1,0 +1,288 @@
+"""One radiograph (PNG, JPEG, TIFF or DICOM) to 8-bit grey, dense parts bright; or one clear fault."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+
+Grey = NDArray[np.uint8]
+
+PNG = b"\x89PNG\r\n\x1a\n"
+TIFF = (b"II*\x00", b"MM\x00*")
+
+
+class FilmError(ValueError):
+    """A film that cannot be used: which file, what is wrong, what would mend it."""
+
+    def __init__(self, file: str, what: str, remedy: str):
+        super().__init__(file, what, remedy)  # all three, so that the error survives the way between processes
+        self.file, self.what, self.remedy = file, what, remedy
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.what}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest film that is opened; beyond these a file is taken for damage or an attack.
+
+    Attributes
+    ----------
+    file_bytes : int
+        Of the file, and of a compressed DICOM data set once inflated.
+    pixels : int
+        Width times height.
+    side : int
+        Longest side in pixels.
+    """
+
+    file_bytes: int = 512 * 2**20
+    pixels: int = 100_000_000
+    side: int = 30_000
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """A film as the detector and the reader see it.
+
+    Attributes
+    ----------
+    pixels : uint8 array, height x width
+        Grey; bone is bright (MONOCHROME1 is inverted).
+    width, height : int
+        Native size in pixels, after the EXIF orientation.
+    spacing_mm : float or None
+        Distance of rows, where the file states it.
+    attributes : mapping
+        age (years), sex, view, body_part, manufacturer, as far as the file states them. Nothing else is kept.
+    notes : tuple of str
+        Every choice that was made in reading.
+    """
+
+    pixels: Grey
+    width: int
+    height: int
+    spacing_mm: float | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_radiograph(path: str | Path, limits: Limits = LIMITS) -> Radiograph:
+    """Read one film, decoded to its last row; the file is opened for reading only.
+
+    Parameters
+    ----------
+    path : path
+        PNG, JPEG, TIFF (8 or 16 bit) or DICOM (any transfer syntax that pydicom and pylibjpeg decode, preamble or
+        not).
+    limits : Limits
+        Checked before anything is decoded.
+
+    Returns
+    -------
+    Radiograph
+
+    Raises
+    ------
+    FilmError
+        Whatever is wrong with the file: missing, truncated, damaged, several frames, too large, no film at all.
+
+    Notes
+    -----
+    16 bit: the grey scale runs to the highest value that the bits in use can hold (a film of 12 bits stored in 16 is
+    divided by 4095). DICOM: modality LUT or rescale, then the first VOI LUT or window, else the film's own range.
+    """
+    path = Path(path)
+    return decode(load_bytes(path, limits), path.name, limits)
+
+
+def load_bytes(path: str | Path, limits: Limits = LIMITS) -> bytes:
+    """The bytes of a film, or a FilmError where it cannot be opened or is larger than the limit."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(limits.file_bytes + 1)
+    except OSError as error:
+        remedy = "correct the path, or exclude the film" if isinstance(error, FileNotFoundError) else "make it readable"
+        raise FilmError(path.name, f"cannot be opened ({error.strerror})", remedy) from error
+    if len(content) > limits.file_bytes:
+        raise FilmError(path.name, f"larger than {limits.file_bytes:,} bytes", "export the film at its own size")
+    return content
+
+
+def decode(content: bytes, name: str, limits: Limits = LIMITS) -> Radiograph:
+    """The film in a file's bytes; `name` stands in the fault. See `read_radiograph`."""
+    from osteotl.cohorts import dicom_film  # its own import of this module's types
+
+    if not content:
+        raise FilmError(name, "empty file", "copy it again from its source")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what decoders only warn of is either refused below or harmless
+        # DICOM first: its preamble may hold a TIFF header, so that one file can be opened as either
+        if content[128:132] == b"DICM" or dicom_film.is_bare_dicom(content):
+            return dicom_film.decode_dicom(content, name, limits)
+        if content.startswith((PNG, b"\xff\xd8", *TIFF)):
+            return _decode_picture(content, name, limits)
+    what = "an archive or a compressed file" if content.startswith((b"PK", b"\x1f\x8b", b"BZh")) else "not a film"
+    raise FilmError(name, f"{what}: neither PNG, JPEG, TIFF nor DICOM", "unpack or export it as one of these")
+
+
+def check_size(width: int, height: int, name: str, limits: Limits = LIMITS) -> None:
+    """Refuse dimensions that are zero or beyond the limits, before memory is asked for."""
+    if width < 1 or height < 1:
+        raise FilmError(name, f"{width} x {height} pixels", "export the film again")
+    if width * height > limits.pixels or max(width, height) > limits.side:
+        raise FilmError(
+            name, f"{width} x {height} pixels, over the limit of {limits.pixels:,} pixels and {limits.side:,} a side",
+            "export the film at its own size",
+        )
+
+
+# --- PNG, JPEG, TIFF --------------------------------------------------------------------------------------------------
+
+
+def _decode_picture(content: bytes, name: str, limits: Limits) -> Radiograph:
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "TIFF"]) as image:
+            check_size(*image.size, name, limits)
+            if (frames := getattr(image, "n_frames", 1)) > 1:
+                raise FilmError(name, f"holds {frames} frames", "export one film per file")
+            _check_whole(content, image.format, name)
+            notes: list[str] = []
+            grey = _to_grey(image, content, name, notes)
+    except FilmError:
+        raise
+    except Exception as error:  # decoders raise whatever their parts raise on damaged bytes
+        raise FilmError(name, f"cannot be decoded ({_reason(error)})", "copy or export it again") from error
+    grey = np.ascontiguousarray(grey)
+    return Radiograph(grey, grey.shape[1], grey.shape[0], None, {}, tuple(notes))
+
+
+def _reason(error: Exception) -> str:
+    """A decoder's message on one line, or its type where it says nothing."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _check_whole(content: bytes, kind: str | None, name: str) -> None:
+    """What the decoder lets pass: a cut tail, and damage that only a checksum shows."""
+    fault = _png_fault(content) if kind == "PNG" else None
+    if kind in ("JPEG", "MPO") and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+        fault = "truncated: the end of the image is missing"
+    if fault:
+        raise FilmError(name, fault, "copy it again from its source")
+
+
+def _png_fault(content: bytes) -> str | None:
+    place = len(PNG)
+    while place + 12 <= len(content):
+        length, kind = struct.unpack(">I4s", content[place : place + 8])
+        end = place + 12 + length
+        if end > len(content):
+            break
+        (check,) = struct.unpack(">I", content[end - 4 : end])
+        if zlib.crc32(content[place + 4 : end - 4]) != check:
+            return f"damaged: checksum of its part {kind.decode('latin-1')} is wrong"
+        if kind == b"IEND":
+            return None
+        place = end
+    return "truncated: the end of the image is missing"
+
+
+def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) -> Grey:
+    orientation = image.getexif().get(0x0112, 1)
+    truncated, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        image.load()
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = truncated
+    if orientation in range(2, 9):
+        notes.append(f"turned by its EXIF orientation {orientation}")
+    deep = _deep_colour(image, content)
+    if deep is not None:
+        grey = _turned(_one_channel(deep, notes), orientation)
+    elif image.mode in ("1", "L"):
+        return np.asarray(ImageOps.exif_transpose(image).convert("L"))
+    elif image.mode.startswith("I"):
+        grey = _turned(np.asarray(image), orientation)
+        if image.format == "TIFF" and image.tag_v2.get(262) == 0:  # type: ignore[attr-defined]
+            notes.append("white is zero: inverted")
+            grey = (1 << _bits(grey, notes)) - 1 - grey.astype(np.int64)
+    elif image.mode in ("P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
+        colour = ImageOps.exif_transpose(image)
+        if "transparency" in colour.info or colour.mode in ("RGBA", "LA", "PA"):
+            notes.append("transparency ignored")
+        return _one_channel(np.asarray(colour.convert("RGB")), notes).astype(np.uint8)
+    else:
+        raise FilmError(name, f"pixels of the kind {image.mode!r}", "export it at 8 or 16 bit")
+    return _scaled(grey, notes)
+
+
+def _deep_colour(image: Image.Image, content: bytes) -> NDArray[Any] | None:
+    """16-bit colour, of which Pillow would keep the high byte alone; None for any other film."""
+    if image.format == "PNG":
+        deep = content[24] == 16 and content[25] in (2, 4, 6)
+    else:
+        deep = image.format == "TIFF" and 16 in tuple(image.tag_v2.get(258, ())) and len(image.getbands()) > 1  # type: ignore[attr-defined]
+    if not deep:
+        return None
+    import cv2
+
+    array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if array is None:
+        raise ValueError("16-bit colour that cannot be decoded")
+    return array[..., :3][..., ::-1] if array.ndim == 3 else array
+
+
+def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels as the EXIF orientation asks."""
+    turns = {
+        2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1], 5: lambda a: a.T,
+        6: lambda a: a.T[:, ::-1], 7: lambda a: a[::-1, ::-1].T, 8: lambda a: a.T[::-1],
+    }
+    return turns[orientation](array) if orientation in turns else array
+
+
+def _one_channel(array: NDArray[Any], notes: list[str]) -> NDArray[Any]:
+    """Grey of a colour film: the common value where channels agree, else luminance (ITU-R BT.601)."""
+    if array.ndim == 2:
+        return array
+    red, green, blue = (array[..., k] for k in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return red
+    notes.append("colour: taken as luminance")
+    return np.rint(0.299 * red + 0.587 * green + 0.114 * blue).astype(array.dtype)
+
+
+def _bits(array: NDArray[Any], notes: list[str]) -> int:
+    """Bits in use: the fewest of 8, 10, 12, 14 and 16 that hold the highest value."""
+    highest = int(array.max())
+    bits = next((b for b in (8, 10, 12, 14, 16) if highest < 1 << b), 32)
+    notes.append(f"{bits} bits in use")
+    return bits
+
+
+def _scaled(array: NDArray[Any], notes: list[str]) -> Grey:
+    """More than 8 bits to 8, by the bits in use."""
+    lowest = int(array.min())
+    if lowest < 0:
+        notes.append(f"values from {lowest}: moved to start at 0")
+        array = array.astype(np.int64) - lowest
+    top = (1 << _bits(array, notes)) - 1
+    if top >= 1 << 16:
+        top = max(int(array.max()), 1)
+        notes.append("more than 16 bits: divided by the highest value")
+        return np.rint(array * (255 / top)).astype(np.uint8)
+    return np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)[array]
