@@ -117,13 +117,17 @@ def replicates_per_gpu(model: str, image_size: int, batch: int, precision: str =
 def parallel_replicates(model: str, image_size: int, batch: int, precision: str = "float32", device: str = "auto") -> int:
     """How many replicates this machine should run at once: one a core on a CPU, as many as fit on all its GPUs."""
     found = [] if device == "cpu" else gpus()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not found:
-        return max(1, cores)
+        return cores()
     if ":" in device:
         found = [gpu for gpu in found if gpu.index == int(device.partition(":")[2])]
     packed = sum(replicates_per_gpu(model, image_size, batch, precision, gpu.free) for gpu in found)
-    return max(1, min(packed, cores))
+    return max(1, min(packed, cores()))
+
+
+def cores() -> int:
+    """Cores that this process may use, at least 1."""
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def bf16_allowed(device: str) -> bool:
