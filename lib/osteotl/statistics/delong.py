@@ -155,11 +155,12 @@ def auc_covariance(
 
 
 def _why_not(positive: NDArray[np.bool_], clusters: NDArray[np.int64] | None) -> str | None:
-    units = np.arange(positive.size) if clusters is None else clusters
-    if np.unique(units[positive]).size < 2:
-        return SINGLE_POSITIVE if clusters is None else SINGLE_POSITIVE.replace("film", "patient")
-    if np.unique(units[~positive]).size < 2:
-        return SINGLE_NEGATIVE if clusters is None else SINGLE_NEGATIVE.replace("film", "patient")
+    """The reason why no variance can be estimated: a class with fewer than two films (or patients)."""
+    for films, reason in ((positive, SINGLE_POSITIVE), (~positive, SINGLE_NEGATIVE)):
+        if clusters is None and int(films.sum()) < 2:
+            return reason
+        if clusters is not None and int((np.bincount(clusters[films]) > 0).sum()) < 2:
+            return reason.replace("film", "patient")
     return None
 
 
