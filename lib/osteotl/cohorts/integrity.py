@@ -6,8 +6,6 @@ cohorts together, with a column `cohort`, and `partition` where it is decided) a
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from itertools import combinations
 from pathlib import PurePosixPath
 
@@ -15,16 +13,11 @@ import numpy as np
 import pandas as pd
 
 from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, shown
-from osteotl.cohorts.names import GIVEN_NAMES, NO_NAMES
+from osteotl.cohorts.privacy import telling_tokens
 
 __all__ = ["CODES", "CohortError", "Fault", "confounding", "file_names", "identities", "one_class"]
 
 FEWEST_MALIGNANT = 29  # with fewer patients even a sensitivity of 29/29 has a lower 95 % limit under 0.90
-DATE = re.compile(
-    r"(?<!\d)(?:(?:19|20)\d\d([-_. ]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
-    r"|(?:0?[1-9]|[12]\d|3[01])([-_.])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d)(?!\d)"
-)
-WORD = re.compile(r"[^\W\d_]+")
 
 
 def films_named(films: pd.DataFrame) -> list[str]:
@@ -36,39 +29,14 @@ def films_named(films: pd.DataFrame) -> list[str]:
 
 
 def file_names(films: pd.DataFrame) -> list[Fault]:
-    """Dates and name-like words in file names.
-
-    Notes
-    -----
-    A name-like word is a common given name, or one of two neighbouring capitalised words that few films of the cohort
-    share ('Mueller_Hans'; 'NormalG0_001' is in every name and is none).
-    """
+    """Dates and name-like words in file names, and in the folders between the cohort's folder and the film."""
     remedy = "rename the films by a number; ids are hashed, but integrity.json and the cohort tables name files"
     found = []
-    for _, group in films.groupby("root", sort=True):
-        names = films_named(group)
-        stems = [PurePosixPath(name.partition("/")[2]).with_suffix("").as_posix() for name in names]
-        uses = Counter(word.lower() for stem in stems for word in set(WORD.findall(stem)))
-        common = {word for word, count in uses.items() if count > max(3, 0.05 * len(stems))}
-        for name, stem in zip(names, stems, strict=True):
-            if match := DATE.search(stem):
-                found.append(fault("date_in_filename", name, f"{match[0]!r} looks like a date", remedy))
-            if word := _name_like(stem, common):
-                found.append(fault("name_in_filename", name, f"{word!r} looks like a person's name", remedy))
+    for name in films_named(films):
+        for kind in telling_tokens(PurePosixPath(name.partition("/")[2])):
+            what = "a date" if kind == "date" else "a person's name"
+            found.append(fault(f"{kind}_in_filename", name, f"seems to hold {what}", remedy))
     return found
-
-
-def _name_like(stem: str, common: set[str]) -> str | None:
-    words = [(match[0], match.start(), match.end()) for match in WORD.finditer(stem)]
-    usual = [word.lower() in NO_NAMES or word.lower() in common or len(word) < 3 for word, _, _ in words]
-    for (word, _, _), plain in zip(words, usual, strict=True):
-        if word.lower() in GIVEN_NAMES and not plain:
-            return word
-    for place, ((first, _, end), (second, start, _)) in enumerate(zip(words, words[1:], strict=False)):
-        near = re.fullmatch(r"[_\-^, .]{1,2}", stem[end:start]) is not None
-        if near and not usual[place] and not usual[place + 1] and first[0].isupper() and second[0].isupper():
-            return f"{first} {second}"
-    return None
 
 
 # --- identities -------------------------------------------------------------------------------------------------------
@@ -164,13 +132,13 @@ def exposure(films: pd.DataFrame) -> list[Fault]:
     """Constant and saturated films."""
     names = films_named(films)
     found = []
-    for name, spread, dark, bright in zip(names, films["sd_grey"], films["share_black"], films["share_white"], strict=True):
+    for name, spread, mean, extreme in zip(names, films["sd_grey"], films["mean_grey"], films["extremes"], strict=True):
         if spread < 1.0:
             found.append(fault("film_constant", name, f"hardly any grey levels (standard deviation {spread:.2f} of 255)",
                                "export the film again, or name it under integrity.exclude"))
-        elif max(dark, bright) > 0.9:
-            tone = "black" if dark > bright else "white"
-            found.append(fault("film_saturated", name, f"{max(dark, bright):.0%} of it is pure {tone}", "look at the film"))
+        elif extreme > 0.9:
+            tone = "black" if mean < 128 else "white"
+            found.append(fault("film_saturated", name, f"{extreme:.0%} of it is pure black or white, mostly {tone}", "look at it"))
     return found
 
 
@@ -182,14 +150,12 @@ def _pairs(groups: list[list[int]]) -> list[tuple[int, int]]:
 def exact_duplicates(films: pd.DataFrame) -> tuple[list[Fault], list[tuple[int, int]]]:
     """Films with the same bytes or the same pixels, and their positions in pairs."""
     names = films_named(films)
-    bytes_, pixels = films["sha256"].to_numpy(), films["pixels_sha256"].to_numpy()
-    groups = [list(rows) for rows in films.reset_index(drop=True).groupby("pixels_sha256").indices.values() if len(rows) > 1]
+    hashes = films["file_hash"].to_numpy()
+    groups = [list(rows) for rows in films.reset_index(drop=True).groupby("pixel_hash").indices.values() if len(rows) > 1]
     found, pairs = [], _pairs(groups)
     for first, second in pairs:
-        what = "the same file" if bytes_[first] == bytes_[second] else "the same pixels"
-        assert_same = pixels[first] == pixels[second]
-        if assert_same:
-            found += _duplicate(films, names, first, second, "duplicate_exact", f"holds {what} as {names[first]}")
+        what = "bytes" if hashes[first] == hashes[second] else "pixels"
+        found += _duplicate(films, names, first, second, "duplicate_exact", f"holds the same {what} as {names[first]}")
     return found, pairs
 
 
@@ -211,8 +177,9 @@ def near_duplicates(films: pd.DataFrame, exact: list[tuple[int, int]], distance:
     names = films_named(films)
     patients = films["patient_id"].to_numpy()
     known = set(exact)
+    hashes = np.array([int(text, 16) for text in films["perceptual_hash"]], dtype=np.uint64)
     found = []
-    for first, second in close_pairs(films["perceptual"].to_numpy(dtype=np.uint64), distance):
+    for first, second in close_pairs(hashes, distance):
         if (first, second) not in known and patients[first] != patients[second]:
             found += _duplicate(films, names, first, second, "near_duplicate", f"looks the same as {names[first]}, "
                                 "a film of another patient")

@@ -1,0 +1,33 @@
+"""What the pixels of many films tell, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from osteotl.cohorts.preparation import Prepared, prepare_films
+from osteotl.cohorts.radiograph import FilmError
+
+COLUMNS = ("film", "width", "height", "spacing_mm", "mean_grey", "sd_grey", "extremes", "file_hash", "pixel_hash",
+           "perceptual_hash")
+
+
+def facts(paths: Sequence[str], cache: Path, longest_side: int) -> pd.DataFrame:
+    """Prepare films and tabulate what was learnt, in the order of `paths`.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`; view, age, sex as DICOM states them; error and remedy where a film cannot be decoded.
+    """
+    return pd.DataFrame([_row(result) for result in prepare_films(paths, cache, longest_side)],
+                        columns=[*COLUMNS, "view", "age", "sex", "error", "remedy"])
+
+
+def _row(result: Prepared | FilmError) -> dict[str, object]:
+    if isinstance(result, FilmError):
+        return {"error": result.what, "remedy": result.remedy}
+    stated = {name: result.attributes.get(name) for name in ("view", "age", "sex")}
+    return {**{name: getattr(result, name) for name in COLUMNS}, **stated}
