@@ -30,8 +30,8 @@ MOST_THRESHOLDS = 100
 Rule = tuple[str, float | None]
 
 _RULES = {
-    "sensitivity": _kernels.HIGH_SENSITIVITY,
-    "specificity": _kernels.HIGH_SPECIFICITY,
+    "high_sensitivity": _kernels.HIGH_SENSITIVITY,
+    "high_specificity": _kernels.HIGH_SPECIFICITY,
     "youden": _kernels.YOUDEN,
 }
 

@@ -128,8 +128,8 @@ def reselect(rule: int, target: float, called: np.ndarray, size: int, pos: int, 
     """tp and fp of the operating point that a rule picks in the replicate, among the groups and 'call nothing'.
 
     High sensitivity: the fewest fp with tp / pos >= target, then the most tp. High specificity: the most tp with
-    1 - fp / neg >= target, then the fewest fp. Youden: the largest tp / pos - fp / neg, compared without rounding;
-    the highest threshold on ties.
+    1 - fp / neg >= target, then the fewest fp. Youden: the largest tp / pos - fp / neg, compared without rounding,
+    then the most tp. These are the rules and ties of `operating_points.select_threshold`.
     """
     tp, fp = 0, 0
     if rule == HIGH_SENSITIVITY:
@@ -146,7 +146,7 @@ def reselect(rule: int, target: float, called: np.ndarray, size: int, pos: int, 
     best = 0
     for g in range(size):
         youden = np.int64(called[0, g]) * neg - np.int64(called[1, g]) * pos
-        if youden > best:
+        if youden >= best:
             best, tp, fp = youden, called[0, g], called[1, g]
     return tp, fp
 

@@ -144,8 +144,8 @@ def joint_bootstrap(
     thresholds : mapping of point to mapping of arm to score threshold
         Points held fixed in every replicate.
     reselect : mapping of point to (rule, target)
-        ("sensitivity", 0.9): maximise specificity subject to sensitivity >= 0.9; ("specificity", 0.9) the reverse;
-        ("youden", None). The threshold is chosen anew, by the rule, inside each replicate.
+        ("high_sensitivity", 0.9), ("high_specificity", 0.9) or ("youden", None), as in `operating_points`: the
+        threshold is chosen anew, by the rule and its ties, inside each replicate.
     net_benefit_at : array of at most 100 threshold probabilities
     reference : str, optional
         Arm that the others are compared with; default: the first.
