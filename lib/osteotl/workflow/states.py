@@ -156,7 +156,14 @@ class Whole:
 
     def written(self, step: Step) -> list[Path]:
         """The files that a step has written; of a name that ends in /, all below it."""
-        places = [self.outputs / file for file in step.writes]
+        return self._below(step.writes)
+
+    def inputs(self, step: Step) -> list[Path]:
+        """The files that a step reads, as far as they are there."""
+        return [path for path in self._below(file.partition("?")[0] for file in step.reads) if path.is_file()]
+
+    def _below(self, names: Iterable[str]) -> list[Path]:
+        places = [self.outputs / name for name in names]
         return [file for place in places for file in (fingerprint.files(place) if place.is_dir() else [place])]
 
     def remember(self) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 
 from osteotl.study import Study
 from osteotl.workflow.states import Whole
-from osteotl.workflow.steps import from_root, step_name, to_root
+from osteotl.workflow.steps import ROOT, Step, from_root, step_name, to_root
 
 RUNNING = "OSTEOTL_STEP"  # set by run_notebook: the step that the engine runs, and whether its outputs hold
 
@@ -51,12 +51,12 @@ class OpenStep:
         Where this run may write: `outputs`, or `outputs/scratch` when explored by hand.
     config : Path
         The study file.
+    data : Path
+        The project's data folder: films made or prepared once for all studies.
     reasons : list of str
         Why it is not fresh, in plain words.
     workers : int
         Processes that this step may use.
-    writes : tuple of str
-        What it is to write; FOLDER/ stands for all below.
     """
 
     name: str
@@ -65,24 +65,21 @@ class OpenStep:
     outputs: Path
     out: Path
     config: Path
+    data: Path
     reasons: list[str]
     workers: int
-    writes: tuple[str, ...]
 
     def read(self, file: str) -> Path:
         """A file to read, named as below the outputs folder.
 
-        A finished study comes first; what it lacks is taken from scratch.
+        In scratch, what was made there by hand comes before what the finished study holds.
 
         Raises
         ------
         FileNotFoundError
             Neither has it: the steps before this one have not run.
         """
-        places = [self.outputs, self.outputs / "scratch"]
-        if any(file == own or (own.endswith("/") and file.startswith(own)) for own in self.writes):
-            places.insert(0, self.out)
-        for path in [place / file for place in places]:
+        for path in (self.out / file, self.outputs / file):
             if path.exists():
                 return path
         raise FileNotFoundError(f"{file} is not there yet: run ./run_all.sh, or the notebook that writes it, first")
@@ -138,6 +135,8 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     running, _, state = os.environ.get(RUNNING, "").partition(":")
     engine = running == name
     reasons = [] if engine else _reasons(whole, name)
+    if reasons:
+        _link_inputs(whole, whole.steps[name])
     return OpenStep(
         name=name,
         study=whole.study,
@@ -145,8 +144,8 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
         outputs=whole.outputs,
         out=whole.outputs if engine or not reasons else whole.outputs / "scratch",
         config=whole.config,
+        data=ROOT / "data",
         reasons=reasons,
-        writes=whole.steps[name].writes,
         workers=int(os.environ.get("OSTEOTL_WORKERS", "1")),
     )
 
@@ -156,3 +155,16 @@ def _reasons(whole: Whole, name: str) -> list[str]:
     step = whole.steps[name]
     before = [need for need in step.needs if whole.made_differently(whole.steps[need])]
     return whole.made_differently(step) + [f"{need} does not hold either" for need in before]
+
+
+def _link_inputs(whole: Whole, step: Step) -> None:
+    """Let scratch show the study's files that a step reads, so that a notebook finds all in one folder.
+
+    Writing replaces a link, never what it points to.
+    """
+    for source in whole.inputs(step):
+        link = whole.outputs / "scratch" / source.relative_to(whole.outputs)
+        if not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(source)
