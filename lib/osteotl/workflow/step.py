@@ -69,11 +69,6 @@ class OpenStep:
     reasons: list[str]
     workers: int
 
-    @property
-    def data(self) -> Path:
-        """The data folder: phantoms and prepared films, shared by all studies."""
-        return ROOT / "data"
-
     def read(self, file: str) -> Path:
         """A file to read, named as below the outputs folder.
 
