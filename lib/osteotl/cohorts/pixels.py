@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
-from osteotl.cohorts.preparation import Prepared, prepare_films
+from osteotl.cohorts.preparation import Prepared, prepare_films, prepared_path
 from osteotl.cohorts.radiograph import FilmError
 
 COLUMNS = ("film", "width", "height", "spacing_mm", "mean_grey", "sd_grey", "extremes", "file_hash", "pixel_hash",
@@ -31,3 +33,14 @@ def _row(result: Prepared | FilmError) -> dict[str, object]:
         return {"error": result.what, "remedy": result.remedy}
     stated = {name: result.attributes.get(name) for name in ("view", "age", "sex")}
     return {**{name: getattr(result, name) for name in COLUMNS}, **stated}
+
+
+def thumbnails(keys: Iterable[str], cache: Path, side: int = 64) -> dict[str, np.ndarray]:
+    """Prepared films at `side` x `side`, centred and of unit length: the product of two is their correlation."""
+    found = {}
+    for key in keys:
+        with Image.open(prepared_path(cache, key)) as film:
+            small = np.asarray(film.convert("L").resize((side, side), Image.Resampling.BOX), dtype=float).ravel()
+        small -= small.mean()
+        found[key] = small / max(float(np.linalg.norm(small)), 1e-9)
+    return found

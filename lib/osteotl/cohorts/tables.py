@@ -137,26 +137,28 @@ def _assemble(study: Study, data_dir: Path, write: bool, with_pixels: bool = Tru
         # a check leaves no new folder: what an earlier run has not made yet is made aside and forgotten
         pool = _read(study.cohorts, data_dir if write or (data_dir / "phantoms").is_dir() else Path(aside))
         _exclude(pool, study.integrity.exclude)
+        cache = data_dir / ".prepared" if write or (data_dir / ".prepared").is_dir() else Path(aside)
         if with_pixels:
-            cache = data_dir / ".prepared"
-            _decode(pool, cache if write or cache.is_dir() else Path(aside), prepared_side(study.detector.image_size))
-    return _checked(pool, study, study.cohorts, with_pixels)
-
-
-def _checked(pool: _Pool, study: Study, cohorts: Cohorts, with_pixels: bool) -> tuple[CohortSummary, pd.DataFrame]:
-    _join_patients_of_duplicates(pool, with_pixels)
-    _partition(pool, cohorts)
-    boxes = _boxes(pool)
-    pool.faults += [
-        *integrity.file_names(pool.films), *integrity.identities(pool.films), *integrity.one_class(pool.films),
-        *integrity.few_malignant(pool.films), *integrity.confounding(pool.films),
-    ]
-    if with_pixels:
-        repeated, pairs = integrity.exact_duplicates(pool.films)
-        pool.faults += [*integrity.exposure(pool.films), *repeated, *integrity.near_duplicates(pool.films, pairs)]
+            _decode(pool, cache, prepared_side(study.detector.image_size))
+            _join_patients_of_duplicates(pool)
+        _partition(pool, study.cohorts)
+        boxes = _boxes(pool)
+        pool.faults += _pool_faults(pool.films, cache if with_pixels else None)
     faults = judge(pool.faults, study.integrity.severity)
     films, boxes = _hashed(pool.films, boxes, study.privacy.salt)
     return CohortSummary(films, faults, _flow(pool), {**counts(faults), "cohorts": _sizes(films)}), boxes
+
+
+def _pool_faults(films: pd.DataFrame, cache: Path | None) -> list[Fault]:
+    """Faults of the cohorts as a whole; those of pixels where films were prepared in `cache`."""
+    faults = [
+        *integrity.file_names(films), *integrity.identities(films), *integrity.one_class(films),
+        *integrity.few_malignant(films), *integrity.confounding(films),
+    ]
+    if cache is None or films.empty:
+        return faults
+    repeated, pairs = integrity.exact_duplicates(films)
+    return [*faults, *integrity.exposure(films), *repeated, *integrity.near_duplicates(films, pairs, cache)]
 
 
 # --- reading and decoding ---------------------------------------------------------------------------------------------
@@ -210,10 +212,8 @@ def _decode(pool: _Pool, cache: Path, longest: int) -> None:
 # --- partitions -------------------------------------------------------------------------------------------------------
 
 
-def _join_patients_of_duplicates(pool: _Pool, with_pixels: bool) -> None:
+def _join_patients_of_duplicates(pool: _Pool) -> None:
     """One film belongs to one patient: patients of a cohort that share a film are joined before partitioning."""
-    if not with_pixels or pool.films.empty:
-        return
     leader: dict[str, str] = {}
 
     def lead(patient: str) -> str:
