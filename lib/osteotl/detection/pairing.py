@@ -7,7 +7,7 @@ import json
 import pickle
 import platform
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from osteotl.detection.errors import PairingError
+from osteotl.detection.errors import PairingError, Replicate
+from osteotl.study import Study
 
 # What each recorded fact is called when it differs, in the order in which differences are reported.
 NAMES = {
@@ -110,89 +111,109 @@ def check_static(facts: Sequence[Mapping[str, Any]]) -> None:
         raise PairingError(faults)
 
 
-def check_batches(pairings: Sequence[Mapping[str, Any]]) -> None:
-    """Compare finished replicates of one (fraction, seed): static facts, then every epoch's batches, films and steps.
+def check_batches(records: Sequence[Mapping[str, Any]]) -> None:
+    """Compare finished replicates: static facts, then every epoch's batches, films and steps.
 
     Parameters
     ----------
-    pairings : sequence of mappings
-        Contents of pairing.json.
+    records : sequence of mappings
+        Contents of pairing.json, of one or several (fraction, seed); arms are compared within each.
 
     Raises
     ------
     PairingError
         Naming every undeclared difference, with the first epoch whose batches differ.
     """
-    check_static([pairing["static"] for pairing in pairings])
-    first, faults = pairings[0], []
-    for other in pairings[1:]:
-        arms = f"{first['static']['arm']} and {other['static']['arm']}"
-        if "batches" in _declared(first["static"]) | _declared(other["static"]):
-            continue
-        mine, theirs = first["trained"], other["trained"]
-        epochs = [i for i, (a, b) in enumerate(zip(mine["batches"], theirs["batches"], strict=False), 1) if a != b]
-        if epochs or len(mine["batches"]) != len(theirs["batches"]):
-            faults.append(f"batches: {arms} saw other films or boxes from epoch {epochs[0] if epochs else 'last'} on")
-        faults += [
-            f"{shown}: {arms} differ ({mine[name]} and {theirs[name]})"
-            for name, shown in {"films_seen": "films seen", "steps": "steps taken"}.items()
-            if mine[name] != theirs[name]
-        ]
-        if first["initialisation"]["random_init"] != other["initialisation"]["random_init"]:
-            faults.append(f"random values before any transfer: {arms} differ")
+    faults: list[str] = []
+    for group in _groups(records).values():
+        try:
+            check_static([record["static"] for record in group])
+        except PairingError as error:
+            faults += error.differences
+        faults += [fault for other in group[1:] for fault in _differences(group[0], other)]
     if faults:
         raise PairingError(faults)
 
 
-def read_pairings(out: str | Path, arms: Sequence[str], fraction: float, seed: int) -> list[dict[str, Any]]:
-    """The pairing.json of every arm of one (fraction, seed).
+def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What two finished replicates of one (fraction, seed) did differently."""
+    who, declared = _who(first, other), _declared(first["static"]) | _declared(other["static"])
+    faults = []
+    if "random_init" not in declared:
+        start = first["initialisation"]["random_init"], other["initialisation"]["random_init"]
+        faults += [f"random values before any transfer: {who} differ"] if start[0] != start[1] else []
+    if "batches" in declared:
+        return faults
+    mine, theirs = first["trained"]["batches"], other["trained"]["batches"]
+    epochs = [i for i, (a, b) in enumerate(zip(mine, theirs, strict=False), 1) if a != b]
+    if epochs:
+        faults.append(f"batches: {who} saw other films or boxes from epoch {epochs[0]} on")
+    elif len(mine) != len(theirs):
+        faults.append(f"batches: {who} trained for {len(mine)} and {len(theirs)} epochs")
+    for name, shown in {"films_seen": "films seen", "steps": "steps taken"}.items():
+        one, two = first["trained"][name], other["trained"][name]
+        faults += [f"{shown}: {who} differ ({one} and {two})"] if one != two else []
+    return faults
 
-    Raises
-    ------
-    ValueError
-        If one is missing.
+
+def read_records(study: Study, read: Callable[[str], Path]) -> list[dict[str, Any]]:
+    """The pairing.json of every replicate of a study, in its order.
+
+    Parameters
+    ----------
+    study : Study
+    read : callable
+        Maps a file's name below the outputs folder to its path.
     """
-    paths = [Path(out) / "finetune" / arm / f"{fraction:g}" / str(seed) / "pairing.json" for arm in arms]
-    if missing := [path for path in paths if not path.exists()]:
-        raise ValueError(f"{missing[0]} is missing: run 02_finetune for it first")
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    names = [f"finetune/{Replicate(*each).folder}/pairing.json" for each in study.replicates()]
+    return [json.loads(Path(read(name)).read_text(encoding="utf-8")) for name in names]
 
 
-def check_study(out: str | Path, arms: Sequence[str], fractions: Sequence[float], seeds: Sequence[int]) -> pd.DataFrame:
-    """Compare every finished replicate of a study; returns the table that shows it.
+def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """What the arms have in common and where they differ, for display.
 
-    Raises
-    ------
-    PairingError
-        For the first (fraction, seed) whose arms differ.
+    Returns
+    -------
+    DataFrame
+        One row per (fraction, seed) and fact; one column per arm, hashes shortened to 12 digits; `equal`.
     """
-    tables = []
-    for fraction in fractions:
-        for seed in seeds:
-            pairings = read_pairings(out, arms, fraction, seed)
-            check_batches(pairings)
-            tables.append(pairing_table(pairings).assign(fraction=fraction, seed=seed))
-    return pd.concat(tables, ignore_index=True)
+    shown = [_group_table(group).assign(fraction=fraction, seed=seed) for (fraction, seed), group in _groups(records).items()]
+    whole = pd.concat(shown, ignore_index=True)
+    return whole[["fraction", "seed", *[column for column in whole if column not in ("fraction", "seed")]]]
 
 
-def pairing_table(pairings: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per fact, one column per arm, and whether all agree; hashes shortened to 12 digits."""
-    rows = []
-    for name, shown in NAMES.items():
-        rows.append({"fact": shown, **{p["static"]["arm"]: _short(p["static"].get(name)) for p in pairings}})
-    shown_after = {
-        "batches of every epoch": lambda p: _short(p["trained"]["all_batches"]),
-        "films seen": lambda p: p["trained"]["films_seen"],
-        "steps taken": lambda p: p["trained"]["steps"],
-        "weights from": lambda p: p["initialisation"]["source"] or "random",
-        "tensors from there": lambda p: f"{p['initialisation']['from_source']} of {p['initialisation']['tensors']}",
-        "share of parameters": lambda p: f"{p['initialisation']['share']:.1%}",
-        "weights at the start": lambda p: _short(p["initialisation"]["start"]),
+def _group_table(group: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    after: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "batches of every epoch": lambda r: _short(r["trained"]["all_batches"]),
+        "films seen": lambda r: str(r["trained"]["films_seen"]),
+        "steps taken": lambda r: str(r["trained"]["steps"]),
+        "weights from": lambda r: r["initialisation"]["source"] or "random values",
+        "tensors from there": lambda r: f"{r['initialisation']['from_source']} of {r['initialisation']['tensors']}",
+        "share of parameters": lambda r: f"{r['initialisation']['share']:.1%}",
+        "weights at the start": lambda r: _short(r["initialisation"]["start"]),
     }
-    for shown, get in shown_after.items():
-        rows.append({"fact": shown, **{p["static"]["arm"]: str(get(p)) for p in pairings}})
-    table = pd.DataFrame(rows)
-    return table.assign(equal=table.drop(columns="fact").nunique(axis=1).eq(1))
+    rows = [
+        {"fact": shown, **{r["static"]["arm"]: _short(r["static"].get(name)) for r in group}} for name, shown in NAMES.items()
+    ]
+    rows += [{"fact": shown, **{r["static"]["arm"]: get(r) for r in group}} for shown, get in after.items()]
+    frame = pd.DataFrame(rows)
+    return frame.assign(equal=frame.drop(columns="fact").nunique(axis=1).eq(1))
+
+
+def _groups(records: Sequence[Mapping[str, Any]]) -> dict[tuple[float, int], list[Mapping[str, Any]]]:
+    groups: dict[tuple[float, int], list[Mapping[str, Any]]] = {}
+    for record in records:
+        replicate = record["replicate"]
+        groups.setdefault((replicate["fraction"], replicate["seed"]), []).append(record)
+    return groups
+
+
+def _who(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    replicate = first["replicate"]
+    return (
+        f"arms {first['static']['arm']} and {other['static']['arm']} "
+        f"(fraction {replicate['fraction']:g}, seed {replicate['seed']})"
+    )
 
 
 def _declared(facts: Mapping[str, Any]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,22 @@ class Scores:
     scores: np.ndarray
     logits: np.ndarray
     boxes: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class ScoredCohort:
+    """One cohort scored by every replicate.
+
+    Attributes
+    ----------
+    predictions : DataFrame
+        image_id, patient_id, cohort, label, arm, fraction, seed, score, logit.
+    detections : DataFrame
+        image_id, arm, fraction, seed, x_min, y_min, x_max, y_max (native pixels), score.
+    """
+
+    predictions: pd.DataFrame
+    detections: pd.DataFrame
 
 
 def open_detector(weights: str | Path, model: str, device: str = "cpu") -> DetectionModel:
@@ -158,35 +174,48 @@ def score_replicate(
 
 
 def score_study(
-    study: Study, out: str | Path, data_dir: str | Path, cohort: str, processes: int | None = None, quiet: bool = False
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    study: Study, cohort: str, out: str | Path, data_dir: str | Path, workers: int | None = None, quiet: bool = False
+) -> ScoredCohort:
     """Score one cohort with every replicate of the study, replicates side by side.
 
     Parameters
     ----------
+    study : Study
     cohort : str
         validation or external.
-    processes : int, optional
-        Default: one per core on a CPU, one on a GPU.
+    out, data_dir : path
+        The outputs folder; the folder that holds `.prepared/`.
+    workers : int, optional
+        Processes; default: one per core on a CPU, one on a GPU.
+    quiet : bool
+        No line on the terminal.
 
     Returns
     -------
-    predictions, detections : DataFrame
-        As `score_replicate`, in the order of `study.replicates()`.
+    ScoredCohort
+        In the order of `study.replicates()`.
     """
     cohort_films(study, out, data_dir, cohort)  # read once, shared by all that follow
     jobs = [(study, *replicate, str(out), str(data_dir), cohort) for replicate in study.replicates()]
-    parts = side_by_side(_score_job, jobs, _processes(study, processes), f"score {cohort}", quiet)
-    return (
+    parts = side_by_side(_score_job, jobs, processes(study, workers), f"score {cohort}", quiet)
+    return ScoredCohort(
         pd.concat([predictions for predictions, _ in parts], ignore_index=True),
         pd.concat([detections for _, detections in parts], ignore_index=True),
     )
 
 
-def write_predictions(out: str | Path, predictions: Sequence[pd.DataFrame], detections: Sequence[pd.DataFrame]) -> None:
-    """Write OUT/predictions.csv and OUT/detections.csv, each whole."""
-    write_csv(Path(out) / "predictions.csv", pd.concat(predictions, ignore_index=True))
-    write_csv(Path(out) / "detections.csv", pd.concat(detections, ignore_index=True))
+def write_predictions(validation: ScoredCohort, external: ScoredCohort, write: Callable[[str], Path]) -> None:
+    """Write predictions.csv and detections.csv, each whole.
+
+    Parameters
+    ----------
+    validation, external : ScoredCohort
+    write : callable
+        Maps a file's name below the outputs folder to its path.
+    """
+    parts = (validation, external)
+    write_csv(write("predictions.csv"), pd.concat([part.predictions for part in parts], ignore_index=True))
+    write_csv(write("detections.csv"), pd.concat([part.detections for part in parts], ignore_index=True))
 
 
 def cohort_films(study: Study, out: str | Path, data_dir: str | Path, cohort: str) -> Films:
@@ -220,16 +249,16 @@ def detection_rows(films: Films, scores: Scores, replicate: Replicate) -> pd.Dat
     return rows.assign(**dict(zip(BOX_COLUMNS, values.T, strict=True)))
 
 
-def side_by_side(job: Callable, jobs: list[tuple], processes: int, name: str, quiet: bool = False) -> list:
+def side_by_side(job: Callable, jobs: list[tuple], workers: int, name: str, quiet: bool = False) -> list:
     """Run jobs in forked processes that share what is loaded; one process runs them here. Results keep the order."""
     progress = Progress(name, quiet=quiet, every=5.0)
     results = []
-    if processes <= 1 or len(jobs) <= 1:
+    if workers <= 1 or len(jobs) <= 1:
         for i, arguments in enumerate(jobs, 1):
             results.append(job(arguments))
             progress.step(i, len(jobs), i)
         return results
-    with multiprocessing.get_context("fork").Pool(min(processes, len(jobs))) as pool:
+    with multiprocessing.get_context("fork").Pool(min(workers, len(jobs))) as pool:
         for i, result in enumerate(pool.imap(job, jobs), 1):
             results.append(result)
             progress.step(i, len(jobs), i)
@@ -302,7 +331,8 @@ def _score_job(arguments: tuple) -> tuple[pd.DataFrame, pd.DataFrame]:
     return score_replicate(*arguments)
 
 
-def _processes(study: Study, processes: int | None) -> int:
+def processes(study: Study, workers: int | None) -> int:
+    """Processes to score with: one on a GPU, which one model fills and which does not survive a fork."""
     if hardware.choose_device(study.detector.device) != "cpu":
-        return 1  # one model at a time fills a GPU, and CUDA does not survive a fork
-    return processes or hardware.cores()
+        return 1
+    return workers or hardware.cores()

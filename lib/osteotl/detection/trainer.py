@@ -189,7 +189,7 @@ class PairedTrainer(DetectionTrainer):
 
     def save_metrics(self, metrics: dict[str, float]) -> None:
         losses = {name: float(value) for name, value in (self.tloss or {}).items()}
-        row = {"epoch": self.epoch + 1, "step": self.record.step, **losses}
+        row = {"epoch": self.epoch + 1, "step": self.record.step, "loss": sum(losses.values()), **losses}
         self.record.history.append({**row, "learning_rate": self.optimizer.param_groups[0]["lr"]})
 
     def _handle_nan_recovery(self, epoch: int) -> bool:

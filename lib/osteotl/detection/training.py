@@ -298,6 +298,7 @@ def _pairing(
         "schema": "osteotl.pairing/1",
         "replicate": asdict(replicate) if replicate else {},
         "training": mode,
+        "steps": record.step,
         "static": static,
         "initialisation": start.as_dict(),
         "trained": {

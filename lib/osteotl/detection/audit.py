@@ -1,0 +1,251 @@
+"""Does the detector look at the tumour? Films scored again without it, with nothing else, and mirrored; a site probe.
+
+Every alarm has a rule that is fixed here and printed beside its finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata, spearmanr
+
+from osteotl.detection import hardware
+from osteotl.detection.baseline import baseline_scores, source_coincidence
+from osteotl.detection.errors import Replicate
+from osteotl.detection.films import Films, read_cohort
+from osteotl.detection.masking import masked_films, mirrored_films, only_boxes, sham_boxes
+from osteotl.detection.probe import film_features, site_probe
+from osteotl.detection.scoring import cohort_films, open_detector, processes, score_films, side_by_side
+from osteotl.files import write_csv, write_json
+from osteotl.study import Study
+
+RESAMPLES = 1000
+MASKED_LIMIT = 0.60  # AUC without the lesion whose lower confidence limit may not lie above
+FLIP_LOSS = 0.05  # loss of AUC on mirrored films that is too much
+COINCIDENCE_LIMIT = 0.50  # Cramer's V between site and class from which they cannot be told apart
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One rule, whether it was broken, and by how much.
+
+    Attributes
+    ----------
+    alarm : str
+        lesion_masked, flipped, or source_and_class.
+    raised : bool
+    rule, finding : str
+        For the reader; the finding holds the numbers.
+    """
+
+    alarm: str
+    raised: bool
+    rule: str
+    finding: str
+
+
+def audit_study(
+    study: Study, out: str | Path, data_dir: str | Path, workers: int | None = None, quiet: bool = False
+) -> dict[str, Any]:
+    """Audit the first listed seed of every arm, trained on all labels, on the external films.
+
+    Parameters
+    ----------
+    study : Study
+    out, data_dir : path
+        Writes OUT/audit.csv and OUT/audit.json.
+    workers : int, optional
+        Processes.
+    quiet : bool
+        No line on the terminal.
+
+    Returns
+    -------
+    dict
+        Content of audit.json: `auc` (arm, audit, estimate, limits), `alarms`, `site_probe`, `source_and_class`,
+        `rules`, `replicates`.
+    """
+    films = cohort_films(study, out, data_dir, "external")
+    cohort_films(study, out, data_dir, "training")
+    replicates = [Replicate(arm, max(study.fractions), study.seeds[0]) for arm in study.arms]
+    jobs = [(study, replicate, str(out), str(data_dir)) for replicate in replicates]
+    parts = side_by_side(_audit_job, jobs, processes(study, workers), "audit", quiet)
+    rows = pd.concat([scores for scores, _ in parts], ignore_index=True)
+    curves = _aucs(rows, films, study)
+    coincidence = source_coincidence(pd.concat([_training_table(out), films.table]))
+    baseline, covariates = baseline_scores(_training_table(out), films.table)
+    content = {
+        "auc": curves,
+        "alarms": [asdict(alarm) for alarm in _alarms(curves, rows, coincidence)],
+        "site_probe": [probe for _, probe in parts],
+        "source_and_class": coincidence,
+        "baseline_covariates": covariates,
+        "replicates": [asdict(replicate) for replicate in replicates],
+        "films": {"external": len(films), "with_box": int(sum(len(boxes) > 0 for boxes in films.boxes))},
+    }
+    write_csv(Path(out) / "audit.csv", pd.concat([rows, baseline], ignore_index=True))
+    write_json(Path(out) / "audit.json", content)
+    return content
+
+
+def audit_scores(weights: str | Path, films: Films, model: str, device: str = "cpu") -> pd.DataFrame:
+    """Scores of changed films by one detector.
+
+    Returns
+    -------
+    DataFrame
+        image_id, audit, score; audit is as_is, lesion_masked (malignant films, and normal films painted over in a
+        borrowed place), only_lesion (the same places kept, all else grey), flipped.
+    """
+    detector = open_detector(weights, model, device)
+    borrowed = sham_boxes(films)
+    changed = {
+        "as_is": films,
+        "lesion_masked": masked_films(films, borrowed),
+        "only_lesion": only_boxes(films, borrowed),
+        "flipped": mirrored_films(films),
+    }
+    parts = []
+    for name, variant in changed.items():
+        scores = score_films(detector, variant, device=device, boxes=False).scores.astype(float)
+        parts.append(pd.DataFrame({"image_id": films.ids, "audit": name, "score": scores}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def occlusion_map(weights: Any, films: Films, position: int, model: str = "yolov5n", cells: int = 10) -> np.ndarray:
+    """How far the score of one film falls when a square patch hides a part of it.
+
+    Parameters
+    ----------
+    weights : path or detector
+    films : Films
+    position : int
+        Which film.
+    cells : int
+        Patch positions along each side; a patch is two steps wide.
+
+    Returns
+    -------
+    ndarray, shape (cells, cells)
+        Logit as it is minus logit with the patch centred there; large where the score rests.
+    """
+    one = films.subset(np.array([position]))
+    step = films.size / cells
+    hidden = np.repeat(one.images, cells * cells + 1, axis=0)
+    for k in range(cells * cells):
+        row, column = divmod(k, cells)
+        low_y, high_y = (int(max(0, (row - 0.5) * step)), int(np.ceil((row + 1.5) * step)))
+        low_x, high_x = (int(max(0, (column - 0.5) * step)), int(np.ceil((column + 1.5) * step)))
+        hidden[k, low_y:high_y, low_x:high_x] = int(one.images.mean())
+    table = one.table.iloc[np.zeros(len(hidden), int)].reset_index(drop=True)
+    many = Films(table, hidden, one.boxes * len(hidden), one.placements * len(hidden), one.size)
+    logits = score_films(weights, many, model, boxes=False).logits
+    return (logits[-1] - logits[:-1]).reshape(cells, cells)
+
+
+def auc(label: np.ndarray, score: np.ndarray) -> float:
+    """Probability that a malignant film outscores a normal one, ties counting half (Mann-Whitney)."""
+    positives = label == 1
+    ranks = rankdata(score)[positives].sum()
+    n, m = int(positives.sum()), int((~positives).sum())
+    return float((ranks - n * (n + 1) / 2) / (n * m))
+
+
+def auc_interval(label: np.ndarray, score: np.ndarray, patient: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """AUC with a percentile interval (95 %) from resampled patients.
+
+    Returns
+    -------
+    estimate, lower, upper : float
+    """
+    random = np.random.default_rng(seed)
+    _, code = np.unique(patient, return_inverse=True)
+    order = np.argsort(code, kind="stable")
+    bounds = np.searchsorted(code[order], np.arange(code.max() + 2))
+    groups = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    found = []
+    for _ in range(RESAMPLES):
+        keep = np.concatenate([groups[k] for k in random.integers(0, len(groups), len(groups))])
+        if len(set(label[keep])) == 2:
+            found.append(auc(label[keep], score[keep]))
+    lower, upper = np.quantile(found, [0.025, 0.975])
+    return auc(label, score), float(lower), float(upper)
+
+
+def _audit_job(arguments: tuple[Study, Replicate, str, str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    study, replicate, out, data_dir = arguments
+    films = cohort_films(study, out, data_dir, "external")
+    training = cohort_films(study, out, data_dir, "training")
+    device, model = hardware.choose_device(study.detector.device), study.detector.model
+    weights = Path(out) / "finetune" / replicate.folder / "weights.safetensors"
+    rows = audit_scores(weights, films, model, device)
+    named = rows[["image_id"]].assign(arm=replicate.arm, fraction=replicate.fraction, seed=replicate.seed)
+    features = {"training": film_features(weights, training, model, device)}
+    features["external"] = film_features(weights, films, model, device)
+    probe = site_probe([training.table, films.table], [features["training"], features["external"]])
+    return named.assign(audit=rows["audit"], score=rows["score"]), {"arm": replicate.arm, **probe}
+
+
+def _aucs(rows: pd.DataFrame, films: Films, study: Study) -> list[dict[str, Any]]:
+    facts = films.table.set_index("image_id")
+    found = []
+    for (arm, audit), part in rows.groupby(["arm", "audit"], sort=False):
+        part = part.set_index("image_id").loc[films.ids]
+        label, patient = facts.loc[films.ids, "label"].to_numpy(), facts.loc[films.ids, "patient_id"].to_numpy()
+        estimate, lower, upper = auc_interval(label, part["score"].to_numpy(), patient, study.statistics.bootstrap_seed)
+        found.append({"arm": arm, "audit": audit, "auc": estimate, "lower": lower, "upper": upper})
+    return found
+
+
+def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame, coincidence: dict[str, Any]) -> list[Alarm]:
+    by = {(row["arm"], row["audit"]): row for row in curves}
+    arms = list(dict.fromkeys(row["arm"] for row in curves))
+    alarms = []
+    for arm in arms:
+        masked, plain, flipped = by[arm, "lesion_masked"], by[arm, "as_is"], by[arm, "flipped"]
+        alarms.append(
+            Alarm(
+                f"lesion_masked: {arm}",
+                masked["lower"] > MASKED_LIMIT,
+                f"with every lesion painted over, the lower 95 % limit of the AUC may not exceed {MASKED_LIMIT}",
+                f"AUC {masked['auc']:.3f} ({masked['lower']:.3f} to {masked['upper']:.3f}), as it is {plain['auc']:.3f}",
+            )
+        )
+        loss = plain["auc"] - flipped["auc"]
+        agreement = _agreement(rows[rows["arm"] == arm])
+        alarms.append(
+            Alarm(
+                f"flipped: {arm}",
+                loss > FLIP_LOSS,
+                f"mirroring every film may not cost more than {FLIP_LOSS} of AUC",
+                f"AUC {flipped['auc']:.3f} against {plain['auc']:.3f}; rank correlation of scores {agreement:.3f}",
+            )
+        )
+    return [*alarms, _coincidence_alarm(coincidence)]
+
+
+def _coincidence_alarm(coincidence: dict[str, Any]) -> Alarm:
+    worst = coincidence["worst"]
+    finding = "each partition comes from one site" if worst is None else (
+        f"{worst['partition']}: Cramer's V {worst['cramers_v']:.2f} between site and class ({worst['table']})"
+    )  # fmt: skip
+    return Alarm(
+        "source_and_class",
+        worst is not None and worst["cramers_v"] >= COINCIDENCE_LIMIT,
+        f"source and class coincide when Cramer's V between site and class reaches {COINCIDENCE_LIMIT} in a partition",
+        finding,
+    )
+
+
+def _agreement(rows: pd.DataFrame) -> float:
+    wide = rows.pivot(index="image_id", columns="audit", values="score")
+    return float(spearmanr(wide["as_is"], wide["flipped"]).statistic)
+
+
+def _training_table(out: str | Path) -> pd.DataFrame:
+    table = read_cohort(out, "development")
+    return table[table["partition"] == "training"].reset_index(drop=True)
