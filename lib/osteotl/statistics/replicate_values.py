@@ -1,0 +1,304 @@
+"""From scores or calls of every run to the values and covariances that `replicates` analyses.
+
+AUC: DeLong's (Obuchowski's, where patients repeat) covariances, or the jackknife that leaves out one patient at a time.
+Sensitivity, specificity, PPV, NPV and accuracy: the jackknife.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from osteotl.statistics.checks import (
+    Estimate,
+    check_confidence,
+    check_labels,
+    check_one_of,
+    check_patients,
+    check_scores,
+)
+from osteotl.statistics.delong import auc_covariance, placements
+from osteotl.statistics.operating_points import UNDEFINED
+from osteotl.statistics.replicates import Replicates, stack_runs
+
+Vector = NDArray[np.float64]
+Runs = Mapping[str, Mapping[Hashable, ArrayLike]]
+MEASURES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+
+
+def auc_replicates(
+    labels: ArrayLike, scores: Runs, patients: ArrayLike | None = None, covariance: str = "delong"
+) -> Replicates:
+    """AUC of every run with covariances.
+
+    Parameters
+    ----------
+    labels : array of shape (n,), 1 malignant, 0 normal
+    scores : mapping of arm to mapping of seed to array of shape (n,)
+        Every arm with every seed, on the same films in the same order.
+    patients : array of shape (n,), optional
+    covariance : {"delong", "jackknife"}
+
+    Returns
+    -------
+    Replicates
+
+    Raises
+    ------
+    ValueError
+        Faulty labels, scores or patients; arms with other seeds.
+
+    Notes
+    -----
+    "jackknife" matches RJafroc's default (`covEstMethod = "jackknife"`, FOM "Wilcoxon").
+    """
+    check_one_of(covariance, ("delong", "jackknife"), "covariance")
+    arms, seeds, arrays = stack_runs(scores)
+    positive = check_labels(labels)
+    checked = [check_scores(a, positive.size, f"scores of run {i + 1}") for i, a in enumerate(arrays)]
+    shape = (len(arms), len(seeds))
+    if covariance == "delong":
+        fit = auc_covariance(positive, {str(i): a for i, a in enumerate(checked)}, patients)
+        units = positive.size if fit.patients is None else int(fit.patients.max()) + 1
+        return Replicates(
+            "auc", arms, seeds, fit.auc.reshape(shape), fit.covariance, units, fit.method, fit.not_estimable
+        )
+    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    left_out = np.stack([_auc_without_each(positive, score, codes) for score in checked])
+    values = np.array([placements(positive, score)[positive].mean() for score in checked])
+    reason = None if np.isfinite(left_out).all() else "leaving out one patient leaves one class without films"
+    spread, units = jackknife_covariance(left_out), left_out.shape[1]
+    return Replicates("auc", arms, seeds, values.reshape(shape), spread, units, "jackknife", reason)
+
+
+def jackknife_covariance(left_out: Vector) -> Vector:
+    """(K - 1)/K times the sum of products of deviations; rows are values, columns the K patients left out."""
+    centred = left_out - left_out.mean(axis=1, keepdims=True)
+    units = left_out.shape[1]
+    return (units - 1) / units * centred @ centred.T
+
+
+def _auc_without_each(positive: NDArray[np.bool_], score: Vector, codes: NDArray[np.int64]) -> Vector:
+    """AUC without each patient's films; NaN where a class would be empty."""
+    units = int(codes.max()) + 1
+    malignant, normal = int(positive.sum()), int((~positive).sum())
+    wins = placements(positive, score) * np.where(positive, normal, malignant)
+    lost = np.bincount(codes, wins, minlength=units)  # pairs of which one film is the patient's
+    ill = np.bincount(codes[positive], minlength=units)
+    well = np.bincount(codes[~positive], minlength=units)
+    for patient in np.flatnonzero((ill > 0) & (well > 0)):  # pairs inside the patient were taken off twice
+        films = codes == patient
+        one, other = score[films & positive], score[films & ~positive]
+        gap = one[:, np.newaxis] - other[np.newaxis, :]
+        lost[patient] -= float((gap > 0).sum() + 0.5 * (gap == 0).sum())
+    total = float(wins[positive].sum())
+    pairs = ((malignant - ill) * (normal - well)).astype(float)
+    return np.divide(total - lost, pairs, out=np.full(units, np.nan), where=pairs > 0)
+
+
+def rate_replicates(labels: ArrayLike, calls: Runs, measure: str, patients: ArrayLike | None = None) -> Replicates:
+    """Sensitivity, specificity, PPV, NPV or accuracy of every run, with covariances by leaving out one patient.
+
+    Parameters
+    ----------
+    labels : array of shape (n,), 1 malignant, 0 normal
+    calls : mapping of arm to mapping of seed to array of shape (n,), 0/1
+        Each run's calls at its own threshold.
+    measure : {"sensitivity", "specificity", "ppv", "npv", "accuracy"}
+    patients : array of shape (n,), optional
+
+    Returns
+    -------
+    Replicates
+        `not_estimable` is set where a run makes no call of the kind (PPV, NPV), or only one patient's.
+
+    Raises
+    ------
+    ValueError
+        Faulty labels, calls or patients; an unknown measure; arms with other seeds.
+    """
+    arms, seeds, arrays = stack_runs(calls)
+    positive = check_labels(labels)
+    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    right, among = correctness(positive, arrays, measure)
+    hits, films = (np.stack([np.bincount(codes, row) for row in part.astype(float)]) for part in (right, among))
+    over, under = hits.sum(1, keepdims=True), films.sum(1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values, left_out = over / under, (over - hits) / (under - films)
+    reason = None
+    if not (np.isfinite(values).all() and np.isfinite(left_out).all()):
+        # 0/0: fewer than two patients in the denominator
+        reason = f"{UNDEFINED[measure]} in some run, or of one patient only"
+        values = np.nan_to_num(values, nan=0.0)
+        left_out = np.full_like(left_out, np.nan)
+    return Replicates(
+        measure,
+        arms,
+        seeds,
+        values.reshape(len(arms), len(seeds)),
+        jackknife_covariance(left_out),
+        hits.shape[1],
+        "jackknife",
+        reason,
+    )
+
+
+def correctness(
+    positive: NDArray[np.bool_], calls: list[ArrayLike], measure: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which films count as right, and which are in the denominator, for every run (rows).
+
+    Raises
+    ------
+    ValueError
+        An unknown measure; calls that are not 0/1 or not one a film.
+    """
+    check_one_of(measure, MEASURES, "measure")
+    called = np.stack([check_labels(c, f"calls of run {i + 1}", both_classes=False) for i, c in enumerate(calls)])
+    if called.shape[1] != positive.size:
+        raise ValueError(f"there are {called.shape[1]} calls and {positive.size} labels; give one call per film")
+    truth = np.broadcast_to(positive, called.shape)
+    among = {
+        "sensitivity": truth,
+        "specificity": ~truth,
+        "ppv": called,
+        "npv": ~called,
+        "accuracy": np.ones_like(called),
+    }[measure]
+    return (called == truth) & among, among
+
+
+# --- seeds x patients bootstrap ---------------------------------------------------------------------------------------
+
+
+def crossed_bootstrap(
+    labels: ArrayLike,
+    runs: Runs,
+    arm: str,
+    reference: str,
+    measure: str = "auc",
+    patients: ArrayLike | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Difference of two arms' means with seeds and patients both resampled: a check beside the headline.
+
+    Parameters
+    ----------
+    labels : array of shape (n,), 1 malignant, 0 normal
+    runs : mapping of arm to mapping of seed to array of shape (n,)
+        Scores for measure "auc", calls (0/1) for the rates.
+    arm, reference : str
+    measure : {"auc", "sensitivity", "specificity", "ppv", "npv", "accuracy"}
+    patients : array of shape (n,), optional
+        Patients are drawn within classes (a patient with any malignant film is malignant).
+    draws : int, at least 100
+    seed : int
+        Draw b depends on (seed, b) alone.
+    confidence : float in (0, 1)
+
+    Returns
+    -------
+    Estimate
+        Percentile interval; p = 2 (1 + #) / (draws + 1), at most 1.
+
+    Raises
+    ------
+    ValueError
+        Faulty input, or fewer than 100 draws.
+
+    Notes
+    -----
+    Both arms take the same seeds and the same patients in a draw. It covered .71, .81 and .89 of a nominal .95 with 2,
+    3 and 5 seeds in a trial, so it is never the headline.
+    """
+    check_confidence(confidence)
+    if draws < 100:
+        raise ValueError(f"draws is {draws}; give at least 100 (10,000 is usual)")
+    arms, seeds, arrays = stack_runs({name: runs[name] for name in (arm, reference) if name in runs})
+    if arms != (arm, reference):
+        raise ValueError(f"arms {arm!r} and {reference!r} must both be there and differ; arms are {', '.join(runs)}")
+    positive = check_labels(labels)
+    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    weights, picked = _draw(positive, codes, len(seeds), draws, seed)
+    values = _weighted_values(positive, arrays, measure, weights, codes).reshape(draws, 2, len(seeds))
+    replicates = ((values[:, 0] - values[:, 1]) * picked).sum(axis=1) / len(seeds)
+    whole = np.ones((1, int(codes.max()) + 1), np.int64)
+    observed = _weighted_values(positive, arrays, measure, whole, codes).reshape(2, len(seeds)).mean(axis=1)
+    difference = float(observed[0] - observed[1])
+    method = f"seeds x patients bootstrap, {draws} draws, percentile interval"
+    if not np.isfinite(difference) or not np.isfinite(replicates).all():
+        return Estimate.missing(f"{UNDEFINED.get(measure, 'one class only')} in some draw", method, whole.size)
+    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
+    fewer = min(int((replicates <= 0).sum()), int((replicates >= 0).sum()))
+    return Estimate(difference, low, high, method, whole.size, min(1.0, 2 * (1 + fewer) / (draws + 1)))
+
+
+def _draw(
+    positive: NDArray[np.bool_], codes: NDArray[np.int64], seeds: int, draws: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How often each patient, and each seed, is drawn in each draw; draw b has a random stream of its own."""
+    malignant = np.bincount(codes, positive) > 0
+    strata = [np.flatnonzero(malignant), np.flatnonzero(~malignant)]
+    weights = np.zeros((draws, malignant.size), np.int64)
+    picked = np.zeros((draws, seeds), np.int64)
+    for draw in range(draws):
+        rng = np.random.Generator(np.random.Philox(key=[seed, draw]))
+        picked[draw] = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds)
+        for members in strata:
+            if members.size:
+                chosen = members[rng.integers(members.size, size=members.size)]
+                weights[draw] += np.bincount(chosen, minlength=malignant.size)
+    return weights, picked
+
+
+def _weighted_values(
+    positive: NDArray[np.bool_],
+    arrays: list[ArrayLike],
+    measure: str,
+    weights: NDArray[np.int64],
+    codes: NDArray[np.int64],
+) -> Vector:
+    """The measure of every run (columns) under every row of patient weights."""
+    if measure == "auc":
+        columns = []
+        for i, values in enumerate(arrays):
+            score = check_scores(values, positive.size, f"scores of run {i + 1}")
+            order = np.argsort(score)
+            ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
+            columns.append(_weighted_auc(weights, codes[order], positive[order], ends))
+        return np.stack(columns, axis=1)
+    right, among = correctness(positive, arrays, measure)
+    over, under = (
+        np.stack([np.bincount(codes, row, weights.shape[1]) for row in part.astype(float)]) for part in (right, among)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weights @ over.T) / (weights @ under.T)
+
+
+@njit(cache=True)
+def _weighted_auc(
+    weights: NDArray[np.int64], codes: NDArray[np.int64], positive: NDArray[np.bool_], ends: NDArray[np.int64]
+) -> Vector:
+    """AUC of films sorted by score under each row of weights; `ends` are the last places of the groups of ties."""
+    result = np.empty(weights.shape[0])
+    for row in range(weights.shape[0]):
+        wins, ill_all, well_below, start = 0.0, 0.0, 0.0, 0
+        for end in ends:
+            ill, well = 0.0, 0.0
+            for place in range(start, end + 1):
+                weight = weights[row, codes[place]]
+                if positive[place]:
+                    ill += weight
+                else:
+                    well += weight
+            wins += ill * (well_below + 0.5 * well)
+            ill_all += ill
+            well_below += well
+            start = end + 1
+        result[row] = wins / (ill_all * well_below) if ill_all * well_below > 0 else np.nan
+    return result
