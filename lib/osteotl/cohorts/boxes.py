@@ -70,16 +70,30 @@ def _rules(table: pd.DataFrame) -> list[tuple[str, np.ndarray, str, str]]:
         inverted = (x1 < x0) | (y1 < y0)
         empty = (x1 == x0) | (y1 == y0)
         outside = (x0 < -tolerance) | (y0 < -tolerance) | (x1 > width + tolerance) | (y1 > height + tolerance)
-        size_as_corner = inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= width + tolerance) & (y0 + y1 <= height + tolerance)
+        size_as_corner = (
+            inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= width + tolerance) & (y0 + y1 <= height + tolerance)
+        )
         w, h = x1 - x0, y1 - y0
         corner_as_size = outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height)
     return [
-        ("box_invalid", ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1), "has a coordinate that is not a finite number",
-         "draw the box again"),
-        ("box_mixup", size_as_corner, "makes sense only if its last two numbers are a width and a height, read here as corners",
-         "convert x, y, width, height to corners"),
-        ("box_mixup", corner_as_size, "makes sense only if its last two numbers are corners, read here as width and height",
-         "convert corners to x, y, width, height"),
+        (
+            "box_invalid",
+            ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1),
+            "has a coordinate that is not a finite number",
+            "draw the box again",
+        ),
+        (
+            "box_mixup",
+            size_as_corner,
+            "makes sense only if its last two numbers are a width and a height, read here as corners",
+            "convert x, y, width, height to corners",
+        ),
+        (
+            "box_mixup",
+            corner_as_size,
+            "makes sense only if its last two numbers are corners, read here as width and height",
+            "convert corners to x, y, width, height",
+        ),
         ("box_inverted", inverted, "has its maximum before its minimum", "order the corners"),
         ("box_empty", empty, "has no area", "draw it again or take it out"),
         ("box_outside", outside, "leaves the film", "correct the box, or the film that it was drawn on"),
@@ -88,7 +102,10 @@ def _rules(table: pd.DataFrame) -> list[tuple[str, np.ndarray, str, str]]:
 
 def _listed(table: pd.DataFrame, code: str, mask: np.ndarray, text: str, remedy: str) -> list[Fault]:
     rows = table[np.asarray(mask, dtype=bool)]
-    return [fault(code, shown(row["path"], row["root"]), f"box {_text(row)} {text}", remedy) for row in rows.to_dict("records")]
+    return [
+        fault(code, shown(row["path"], row["root"]), f"box {_text(row)} {text}", remedy)
+        for row in rows.to_dict("records")
+    ]
 
 
 def _text(row: dict) -> str:
@@ -99,11 +116,18 @@ def _text(row: dict) -> str:
 
 def _edges(table: pd.DataFrame, sound: np.ndarray) -> list[Fault]:
     with np.errstate(invalid="ignore"):
-        over = np.maximum.reduce([
-            -table["x_min"], -table["y_min"], table["x_max"] - table["width"], table["y_max"] - table["height"],
-        ])
+        over = np.maximum.reduce(
+            [
+                -table["x_min"],
+                -table["y_min"],
+                table["x_max"] - table["width"],
+                table["y_max"] - table["height"],
+            ]
+        )
     mask = sound & (np.nan_to_num(over) > 1e-3 * np.where(table["width"] <= 1, 1e-3, 1))
-    return _listed(table, "box_edge", mask, "was cut at the film's edge", "nothing, if the box was drawn up to the edge")
+    return _listed(
+        table, "box_edge", mask, "was cut at the film's edge", "nothing, if the box was drawn up to the edge"
+    )
 
 
 def _suspicions(table: pd.DataFrame, sound: np.ndarray) -> list[Fault]:
@@ -123,11 +147,15 @@ def _size_mismatches(films: pd.DataFrame) -> list[Fault]:
     wrong = (stated.to_numpy() != real.to_numpy()).any(axis=1) & stated.notna().all(axis=1) & real.notna().all(axis=1)
     rows = films[wrong & (films["annotated_as"] == "native")]
     return [
-        fault("size_mismatch", shown(row["path"], row["root"]),
-              f"is {row['width']:.0f} x {row['height']:.0f}, its annotation says "
-              f"{float(row['annotated_width']):.0f} x {float(row['annotated_height']):.0f}",
-              "annotate the film in this very size" if row["width"] != float(row["annotated_height"])
-              else "the film was turned after annotation: turn the boxes as well")
+        fault(
+            "size_mismatch",
+            shown(row["path"], row["root"]),
+            f"is {row['width']:.0f} x {row['height']:.0f}, its annotation says "
+            f"{float(row['annotated_width']):.0f} x {float(row['annotated_height']):.0f}",
+            "annotate the film in this very size"
+            if row["width"] != float(row["annotated_height"])
+            else "the film was turned after annotation: turn the boxes as well",
+        )
         for row in rows.to_dict("records")
     ]
 
@@ -137,16 +165,31 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     boxed = films["image_id"].isin(boxes["image_id"])
     malignant = films["label"] == 1
     found = [
-        fault("normal_with_box", shown(row["path"], row["root"]), "is labelled 0 but has a lesion box",
-              "correct the label, or leave the box's class out with `classes: {name: null}`")
+        fault(
+            "normal_with_box",
+            shown(row["path"], row["root"]),
+            "is labelled 0 but has a lesion box",
+            "correct the label, or leave the box's class out with `classes: {name: null}`",
+        )
         for row in films[~malignant & boxed].to_dict("records")
     ]
     if malignant.any() and not (malignant & boxed).any() and not trains:
         root = films["root"].iloc[0]
-        return [*found, fault("boxes_absent", shown(root, root), "no malignant film has a box: lesions cannot be located there",
-                              "nothing, if only films are to be classified")]
+        return [
+            *found,
+            fault(
+                "boxes_absent",
+                shown(root, root),
+                "no malignant film has a box: lesions cannot be located there",
+                "nothing, if only films are to be classified",
+            ),
+        ]
     return found + [
-        fault("malignant_without_box", shown(row["path"], row["root"]), "is malignant but has no lesion box",
-              "draw the box, or name the film under integrity.exclude")
+        fault(
+            "malignant_without_box",
+            shown(row["path"], row["root"]),
+            "is malignant but has no lesion box",
+            "draw the box, or name the film under integrity.exclude",
+        )
         for row in films[malignant & ~boxed].to_dict("records")
     ]

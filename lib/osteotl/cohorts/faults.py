@@ -141,9 +141,14 @@ def judge(faults: Iterable[Fault], severity: Mapping[str, str]) -> list[Fault]:
     """
     judged = [replace(f, severity=severity.get(f.code, f.severity)) for f in dict.fromkeys(faults)]
     judged += [
-        fault("severity_unknown", code, f"integrity.severity names {code!r}, which is no fault code",
-              f"the codes are {', '.join(sorted(CODES))}")
-        for code in severity if code not in CODES
+        fault(
+            "severity_unknown",
+            code,
+            f"integrity.severity names {code!r}, which is no fault code",
+            f"the codes are {', '.join(sorted(CODES))}",
+        )
+        for code in severity
+        if code not in CODES
     ]
     kept = [f for f in judged if f.severity != "ignore"]
     order = {code: place for place, code in enumerate(CODES)}

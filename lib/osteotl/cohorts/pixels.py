@@ -12,8 +12,18 @@ from PIL import Image
 from osteotl.cohorts.preparation import Prepared, prepare_films, prepared_path
 from osteotl.cohorts.radiograph import FilmError
 
-COLUMNS = ("film", "width", "height", "spacing_mm", "mean_grey", "sd_grey", "extremes", "file_hash", "pixel_hash",
-           "perceptual_hash")
+COLUMNS = (
+    "film",
+    "width",
+    "height",
+    "spacing_mm",
+    "mean_grey",
+    "sd_grey",
+    "extremes",
+    "file_hash",
+    "pixel_hash",
+    "perceptual_hash",
+)
 
 
 def facts(paths: Sequence[str], cache: Path, longest_side: int) -> pd.DataFrame:
@@ -24,8 +34,10 @@ def facts(paths: Sequence[str], cache: Path, longest_side: int) -> pd.DataFrame:
     DataFrame
         `COLUMNS`; view, age, sex as DICOM states them; error and remedy where a film cannot be decoded.
     """
-    return pd.DataFrame([_row(result) for result in prepare_films(paths, cache, longest_side)],
-                        columns=[*COLUMNS, "view", "age", "sex", "error", "remedy"])
+    return pd.DataFrame(
+        [_row(result) for result in prepare_films(paths, cache, longest_side)],
+        columns=[*COLUMNS, "view", "age", "sex", "error", "remedy"],
+    )
 
 
 def _row(result: Prepared | FilmError) -> dict[str, object]:

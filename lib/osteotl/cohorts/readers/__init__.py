@@ -17,8 +17,16 @@ from osteotl.study import Cohort, ConcatCohort, FileCohort, PhantomCohort
 __all__ = ["READERS", "RawCohort", "Step", "read_cohort"]
 
 READERS: dict[str, Callable[[Draft], None]] = {
-    "btxrd": btxrd.read, "coco": coco.read, "labelme": labelme.read, "manifest": manifest.read, "nih": nih.read,
-    "rsna": rsna.read, "tbx11k": tbx11k.read, "vindr": vindr.read, "voc": voc.read, "yolo": yolo.read,
+    "btxrd": btxrd.read,
+    "coco": coco.read,
+    "labelme": labelme.read,
+    "manifest": manifest.read,
+    "nih": nih.read,
+    "rsna": rsna.read,
+    "tbx11k": tbx11k.read,
+    "vindr": vindr.read,
+    "voc": voc.read,
+    "yolo": yolo.read,
 }
 
 
@@ -56,7 +64,12 @@ def _from_files(spec: FileCohort) -> RawCohort:
 
 def _phantoms(spec: PhantomCohort, data_root: Path) -> RawCohort:
     films, boxes = phantoms.read(spec, data_root)
-    films = films.assign(root=str(data_root), path=[str(data_root / path) for path in films["path"]],
-                         annotated_width=None, annotated_height=None, annotated_as=None)
+    films = films.assign(
+        root=str(data_root),
+        path=[str(data_root / path) for path in films["path"]],
+        annotated_width=None,
+        annotated_height=None,
+        annotated_as=None,
+    )
     flow = [Step("read", len(films), films["patient_id"].nunique(), "")]
     return RawCohort(films, pd.DataFrame(boxes, columns=list(BOX_COLUMNS)), [], flow)

@@ -1,7 +1,7 @@
 """Reader `btxrd`: BTXRD (Yao 2025): images, Annotations (LabelMe), dataset.xlsx or dataset.csv in either spelling.
 
-Label 1 = malignant; benign tumours and normal films are 0 (leave benign ones out with `where: "benign == 0"`). Boxes are
-those of malignant subtypes; polygon and rectangle of one tumour are one lesion. Columns for `where`: center, tumor,
+Label 1 = malignant; benign tumours and normal films are 0 (leave benign ones out with `where: "benign == 0"`). Boxes
+are those of malignant subtypes; polygon and rectangle of one tumour are one lesion. Columns for `where`: center, tumor,
 benign, malignant, subtype, every bone and joint, upper_limb, lower_limb, pelvis, frontal, lateral, oblique. Normal rows
 have every joint column zero: slice normal films by lower_limb, not by knee.
 
@@ -23,8 +23,15 @@ from osteotl.cohorts.readers.files import read_json, read_table
 from osteotl.cohorts.readers.labelme import add_lesions, annotation_paths, lesions_of, stated_size
 
 MALIGNANT = ("osteosarcoma", "other_mt")
-BENIGN = ("osteochondroma", "multiple_osteochondromas", "simple_bone_cyst", "giant_cell_tumor", "osteofibroma",
-          "synovial_osteochondroma", "other_bt")
+BENIGN = (
+    "osteochondroma",
+    "multiple_osteochondromas",
+    "simple_bone_cyst",
+    "giant_cell_tumor",
+    "osteofibroma",
+    "synovial_osteochondroma",
+    "other_bt",
+)
 NEEDED = ("image_id", "center", "age", "gender", "tumor", "benign", "malignant", "lower_limb")
 AGE_AND_SEX = re.compile(r"(?:\d{0,3}\s*[mfMF]|[mfMF]\s*\d{0,3}|\d{0,3})[\s_-]*")
 
@@ -38,7 +45,12 @@ def read(draft: Draft) -> None:
         return
     table = table.rename(columns=_name)
     if missing := [name for name in NEEDED if name not in table]:
-        draft.fault("column_missing", path, f"has no column {', '.join(missing)}", "use dataset.xlsx or dataset.csv as distributed")
+        draft.fault(
+            "column_missing",
+            path,
+            f"has no column {', '.join(missing)}",
+            "use dataset.xlsx or dataset.csv as distributed",
+        )
         return
     _licence(draft)
     annotations = {file.stem: file for file in annotation_paths(draft)}
@@ -47,8 +59,12 @@ def read(draft: Draft) -> None:
         _film(draft, path, row, patient, annotations.pop(Path(row["image_id"]).stem, None))
     for file in annotations.values():
         draft.fault("unknown_id", file, f"annotates {file.stem}, which {path.name} does not list", "add its row")
-    draft.fault("patient_derived", path, f"{len(set(patients)):,} pseudo-patients were derived for {len(patients):,} films",
-                "give `patients` (a map file) if you know them")
+    draft.fault(
+        "patient_derived",
+        path,
+        f"{len(set(patients)):,} pseudo-patients were derived for {len(patients):,} films",
+        "give `patients` (a map file) if you know them",
+    )
     draft.add_unlisted()
 
 
@@ -59,28 +75,53 @@ def _name(name: str) -> str:
 
 
 def _licence(draft: Draft) -> None:
-    draft.fault("licence_conflict", "", "BTXRD's licence is stated differently in two places: CC BY-NC-ND 4.0 in the paper, "
-                "CC BY 4.0 at figshare", "never redistribute its films; mind it when showing the report to others")
+    draft.fault(
+        "licence_conflict",
+        "",
+        "BTXRD's licence is stated differently in two places: CC BY-NC-ND 4.0 in the paper, CC BY 4.0 at figshare",
+        "never redistribute its films; mind it when showing the report to others",
+    )
 
 
 def _film(draft: Draft, path: Path, row: dict[str, str], patient: str, annotation: Path | None) -> None:
     name = row["image_id"]
     flags = {column: row[column] for column in ("tumor", "benign", "malignant")}
     if not name or any(value not in ("0", "1", "0.0", "1.0") for value in flags.values()):
-        draft.fault("row_invalid", path, f"{name or 'a row without image_id'}: tumor, benign, malignant are "
-                    f"{', '.join(map(repr, flags.values()))}, not 0 or 1", "correct the row")
+        draft.fault(
+            "row_invalid",
+            path,
+            f"{name or 'a row without image_id'}: tumor, benign, malignant are "
+            f"{', '.join(map(repr, flags.values()))}, not 0 or 1",
+            "correct the row",
+        )
         return
     tumour, benign, malignant = (int(float(value)) for value in flags.values())
     if benign + malignant != tumour:
-        draft.fault("row_invalid", path, f"{name}: tumor {tumour}, benign {benign}, malignant {malignant} contradict each other",
-                    "correct the row")
+        draft.fault(
+            "row_invalid",
+            path,
+            f"{name}: tumor {tumour}, benign {benign}, malignant {malignant} contradict each other",
+            "correct the row",
+        )
     subtype = next((column for column in (*MALIGNANT, *BENIGN) if row.get(column) in ("1", "1.0")), None)
     view = next((column for column in ("frontal", "lateral", "oblique") if row.get(column) in ("1", "1.0")), None)
     film = draft.find_film(name, path)
     size = {} if annotation is None else _boxes(draft, name, annotation, tumour)
     values = {key: value or None for key, value in row.items() if key != "image_id"}
-    draft.add_film(name, film, malignant, **{**values, "patient_id": patient, "site": f"centre {row['center']}",
-                                             "sex": row["gender"], "view": view, "subtype": subtype, **size})
+    draft.add_film(
+        name,
+        film,
+        malignant,
+        **{
+            **values,
+            "patient_id": patient,
+            "site": f"centre {row['center']}",
+            "sex": row["gender"],
+            "view": view,
+            "subtype": subtype,
+            **size,
+        },
+    )
 
 
 def _boxes(draft: Draft, name: str, path: Path, tumour: int) -> dict[str, object]:
@@ -88,11 +129,15 @@ def _boxes(draft: Draft, name: str, path: Path, tumour: int) -> dict[str, object
     if content is None:
         return {}
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        draft.fault("file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "use it as distributed")
+        draft.fault(
+            "file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "use it as distributed"
+        )
         return {}
     lesions = lesions_of(draft, path, content) or []
     if lesions and not tumour:
-        draft.fault("normal_with_box", path, f"draws a lesion on {name}, which the table calls normal", "correct one of them")
+        draft.fault(
+            "normal_with_box", path, f"draws a lesion on {name}, which the table calls normal", "correct one of them"
+        )
     if not draft.spec.classes:
         lesions = [(source, corners) for source, corners in lesions if plain_name(source) in MALIGNANT]
     add_lesions(draft, name, lesions)
@@ -113,8 +158,10 @@ def pseudo_patients(table: pd.DataFrame) -> list[str]:
     first = table["image_id"].where(changes).ffill()
     names = table["original_name"] if "original_name" in table else pd.Series("", index=table.index)
     stems = names.map(_stem)
-    return [f"{centre}:{stem}" if stem else f"near:{start}"
-            for centre, stem, start in zip(table["center"], stems, first, strict=True)]
+    return [
+        f"{centre}:{stem}" if stem else f"near:{start}"
+        for centre, stem, start in zip(table["center"], stems, first, strict=True)
+    ]
 
 
 def _stem(name: str) -> str:

@@ -1,8 +1,8 @@
 """Reader `coco`: one or more COCO .json files (images, annotations, categories) beside the films.
 
-`annotations` names a file or a folder (default: the one .json at or directly below the root). A film that `images` lists
-without any annotation was looked at and is a film without lesion; a film in the folder that no file lists is left out.
-Identifier 0 is an identifier; `iscrowd` and `area` may be missing and play no part.
+`annotations` names a file or a folder (default: the one .json at or directly below the root). A film that `images`
+lists without any annotation was looked at and is a film without lesion; a film in the folder that no file lists is left
+out. Identifier 0 is an identifier; `iscrowd` and `area` may be missing and play no part.
 """
 
 from __future__ import annotations
@@ -39,10 +39,15 @@ def annotation_files(draft: Draft, suffix: str) -> list[Path]:
 def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "native") -> None:
     """Add the films and boxes of one COCO mapping."""
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        draft.fault("file_unreadable", path, "is JSON but not COCO: it has no list `images`", "export it as COCO (detection)")
+        draft.fault(
+            "file_unreadable", path, "is JSON but not COCO: it has no list `images`", "export it as COCO (detection)"
+        )
         return
-    categories = {entry["id"]: str(entry.get("name", entry["id"])) for entry in as_list(content.get("categories"))
-                  if isinstance(entry, dict) and isinstance(entry.get("id"), int | str)}
+    categories = {
+        entry["id"]: str(entry.get("name", entry["id"]))
+        for entry in as_list(content.get("categories"))
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str)
+    }
     names = _images(draft, path, content["images"])
     kept: dict[str, int] = {}
     broken: set[str] = set()
@@ -51,8 +56,14 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
     for entry, name in names.values():
         film = draft.find_film(name, path)
         label = int(bool(kept.get(name))) if kept.get(name) or name not in broken else None
-        draft.add_film(name, film, label, annotated_width=number(entry.get("width")),
-                       annotated_height=number(entry.get("height")), annotated_as=annotated_as)
+        draft.add_film(
+            name,
+            film,
+            label,
+            annotated_width=number(entry.get("width")),
+            annotated_height=number(entry.get("height")),
+            annotated_as=annotated_as,
+        )
 
 
 def _images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
@@ -63,14 +74,24 @@ def _images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict
         if not isinstance(name, str) or not name or not isinstance(key, int | str):
             draft.fault("row_invalid", path, f"images[{place}] lacks an id or a file_name", "export it again")
         elif key in names:
-            draft.fault("duplicate_id", path, f"image id {key!r} stands for {names[key][1]!r} and {name!r}", "number them anew")
+            draft.fault(
+                "duplicate_id", path, f"image id {key!r} stands for {names[key][1]!r} and {name!r}", "number them anew"
+            )
         else:
             names[key] = (entry, name)
     return names
 
 
-def _annotation(draft: Draft, path: Path, place: str, entry: Any, names: dict[Any, tuple[dict[str, Any], str]],
-                categories: dict[Any, str], kept: dict[str, int], broken: set[str]) -> None:
+def _annotation(
+    draft: Draft,
+    path: Path,
+    place: str,
+    entry: Any,
+    names: dict[Any, tuple[dict[str, Any], str]],
+    categories: dict[Any, str],
+    kept: dict[str, int],
+    broken: set[str],
+) -> None:
     image = entry.get("image_id") if isinstance(entry, dict) else None
     if not isinstance(image, int | str) or image not in names:
         draft.fault("unknown_id", path, f"{place} names image_id {image!r}, which `images` does not list", "correct it")
@@ -78,8 +99,12 @@ def _annotation(draft: Draft, path: Path, place: str, entry: Any, names: dict[An
     name = names[image][1]
     category = entry.get("category_id")
     if not isinstance(category, int | str) or category not in categories:
-        draft.fault("unknown_id", path, f"{place} ({name}) names category_id {category!r}, which `categories` does not list",
-                    "add the category")
+        draft.fault(
+            "unknown_id",
+            path,
+            f"{place} ({name}) names category_id {category!r}, which `categories` does not list",
+            "add the category",
+        )
         broken.add(name)
         return
     finding = draft.finding(categories[category])
@@ -87,7 +112,9 @@ def _annotation(draft: Draft, path: Path, place: str, entry: Any, names: dict[An
         return
     corners = box_of(entry)
     if corners is None:
-        draft.fault("box_invalid", path, f"{place} ({name}): bbox {entry.get('bbox')!r} is not four numbers", "draw it again")
+        draft.fault(
+            "box_invalid", path, f"{place} ({name}): bbox {entry.get('bbox')!r} is not four numbers", "draw it again"
+        )
         broken.add(name)
         return
     draft.add_box(name, corners, finding)

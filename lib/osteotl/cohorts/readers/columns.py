@@ -28,8 +28,20 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "y_max": ("y_max", "ymax", "y2"),
 }
 LABEL_WORDS = {
-    "1": 1, "1.0": 1, "true": 1, "yes": 1, "malignant": 1, "positive": 1,
-    "0": 0, "0.0": 0, "false": 0, "no": 0, "normal": 0, "negative": 0, "benign": 0, "not malignant": 0,
+    "1": 1,
+    "1.0": 1,
+    "true": 1,
+    "yes": 1,
+    "malignant": 1,
+    "positive": 1,
+    "0": 0,
+    "0.0": 0,
+    "false": 0,
+    "no": 0,
+    "normal": 0,
+    "negative": 0,
+    "benign": 0,
+    "not malignant": 0,
 }
 MISSING = {"", "na", "n/a", "nan", "none", "null", "unknown", "?", "<na>"}
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
@@ -76,8 +88,12 @@ def label_of(draft: Draft, value: Any, source: Any, row: str) -> int | None:
         return None
     if word in LABEL_WORDS:
         return LABEL_WORDS[word]
-    draft.fault("label_unknown", source, f"{row}: label {value!r} is neither 0 nor 1",
-                "write 1 (malignant) or 0, leave it empty where it is not known, or map it: classes: {word: '1'}")
+    draft.fault(
+        "label_unknown",
+        source,
+        f"{row}: label {value!r} is neither 0 nor 1",
+        "write 1 (malignant) or 0, leave it empty where it is not known, or map it: classes: {word: '1'}",
+    )
     return None
 
 
@@ -107,7 +123,10 @@ def ages(draft: Draft, values: pd.Series) -> pd.Series:
     given = values.notna() & ~values.astype(str).str.strip().str.lower().isin(MISSING)
     if bad := int((given & years.isna()).sum()):
         examples = ", ".join(sorted({repr(str(v)) for v in values[given & years.isna()]})[:3])
-        draft.fault("value_implausible", "", f"{bad} ages are not within 0-120 years (such as {examples})",
-                    "correct them, or leave them: they count as missing")
+        draft.fault(
+            "value_implausible",
+            "",
+            f"{bad} ages are not within 0-120 years (such as {examples})",
+            "correct them, or leave them: they count as missing",
+        )
     return years
-

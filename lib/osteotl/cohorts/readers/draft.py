@@ -80,8 +80,9 @@ def _films_below(folder: Path) -> Iterable[Path]:
             continue
         visited.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place, name) for name in files
-                    if name.lower().endswith(FILM_SUFFIXES) and not name.startswith("."))
+        yield from (
+            Path(place, name) for name in files if name.lower().endswith(FILM_SUFFIXES) and not name.startswith(".")
+        )
 
 
 class Draft:
@@ -108,25 +109,37 @@ class Draft:
         if self._index is None:
             folder = Path(os.path.normpath(self.root / (self.spec.images or "")))
             if not folder.is_relative_to(self.root):
-                self.fault("path_outside_root", str(self.spec.images), "leaves the cohort's folder", "set `root` higher")
+                self.fault(
+                    "path_outside_root", str(self.spec.images), "leaves the cohort's folder", "set `root` higher"
+                )
                 folder = self.root
             elif not folder.is_dir():
-                self.fault("root_missing", folder, "there is no such folder of films", "set `images` to the folder of films")
+                self.fault(
+                    "root_missing", folder, "there is no such folder of films", "set `images` to the folder of films"
+                )
             self._index = FilmIndex(self.root, folder)
         return self._index
 
     def find_film(self, name: str, source: str | Path) -> Path | None:
         """The one film that `source` names, or a listed fault."""
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-            self.fault("path_outside_root", source, f"names the film {PurePosixPath(name).name!r} by a path that leaves "
-                       "the cohort's folder", "name films relative to `root`, without '..'")
+            self.fault(
+                "path_outside_root",
+                source,
+                f"names the film {PurePosixPath(name).name!r} by a path that leaves the cohort's folder",
+                "name films relative to `root`, without '..'",
+            )
             return None
         found = self.index.find(name)
         if len(found) == 1:
             return found[0]
         if not found:
-            self.fault("film_missing", name, f"named by {self.name_of(source)}, but no such film is below the folder",
-                       "add the film, or take its row out of the table, or name it under integrity.exclude")
+            self.fault(
+                "film_missing",
+                name,
+                f"named by {self.name_of(source)}, but no such film is below the folder",
+                "add the film, or take its row out of the table, or name it under integrity.exclude",
+            )
         else:
             others = ", ".join(shown(p, self.root) for p in found[:4])
             self.fault("film_ambiguous", name, f"could be any of {others}", "keep one of the files, or set `images`")
@@ -148,7 +161,7 @@ class Draft:
                 self.add_film(path.relative_to(self.root).as_posix(), path, None)
 
     def finding(self, name: str) -> str | None:
-        """The finding of a source class by `classes`; None where it is left out (counted unless it was to be ignored)."""
+        """The finding of a source class by `classes`; None where it is left out (counted unless meant)."""
         if not self.spec.classes:
             return name
         if name in self.spec.classes:
@@ -160,8 +173,9 @@ class Draft:
     def add_box(self, image_id: str, corners: Iterable[float], finding: str) -> None:
         """One box by its corners."""
         x_min, y_min, x_max, y_max = corners
-        self.boxes.append({"image_id": image_id, "x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max,
-                           "finding": finding})
+        self.boxes.append(
+            {"image_id": image_id, "x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max, "finding": finding}
+        )
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Films and boxes as tables with every column of `RawCohort`."""

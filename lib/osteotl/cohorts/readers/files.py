@@ -1,4 +1,4 @@
-"""Opening annotation files that anybody may have made: whole, bounded, and with a listed fault instead of a traceback."""
+"""Opening annotation files that anybody may have made: bounded, and with a listed fault instead of a traceback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def read_text(draft: Draft, path: Path) -> str | None:
     """A UTF-8 file (with or without a byte-order mark), or a fault."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            draft.fault("file_unreadable", path, f"larger than {LARGEST_FILE >> 20} MB", "split it, or take out image data")
+            draft.fault(
+                "file_unreadable", path, f"larger than {LARGEST_FILE >> 20} MB", "split it, or take out image data"
+            )
             return None
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -67,8 +69,9 @@ def read_table(draft: Draft, path: Path, header: bool = True) -> pd.DataFrame | 
 
     Notes
     -----
-    Cells stay text because public tables mix '058Y', 58 and '' in one column; `numbers` converts a column and lists what
-    is no number. With `header=False` columns are numbered: the header of NIH's BBox_List has more cells than its rows.
+    Cells stay text because public tables mix '058Y', 58 and '' in one column; `numbers` converts a column and lists
+    what is no number. With `header=False` columns are numbered: the header of NIH's BBox_List has more cells than its
+    rows.
     """
     if path.suffix.lower() in (".xlsx", ".xlsm"):
         return _read_sheet(draft, path, header)
@@ -97,7 +100,9 @@ def _read_sheet(draft: Draft, path: Path, header: bool) -> pd.DataFrame | None:
         draft.fault("file_missing", path, "there is no such file", "check `root` and `table`")
         return None
     except Exception as error:  # openpyxl raises whatever its parts raise on a damaged workbook
-        draft.fault("file_unreadable", path, f"not an Excel workbook: {error or type(error).__name__}", "save it as CSV")
+        draft.fault(
+            "file_unreadable", path, f"not an Excel workbook: {error or type(error).__name__}", "save it as CSV"
+        )
         return None
     return _framed(draft, path, [row for row in rows if any(cell.strip() for cell in row)], header)
 
@@ -111,13 +116,19 @@ def _framed(draft: Draft, path: Path, rows: list[list[str]], header: bool) -> pd
         return pd.DataFrame([row + [""] * (width - len(row)) for row in rows], dtype=object)
     names = [name.strip() for name in rows[0]]
     if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-        draft.fault("file_unreadable", path, f"names the column {repeated[0]!r} twice", "give every column its own name")
+        draft.fault(
+            "file_unreadable", path, f"names the column {repeated[0]!r} twice", "give every column its own name"
+        )
         return None
     body = []
     for number, row in enumerate(rows[1:], start=2):
-        if len(row) > len(names) and any(cell.strip() for cell in row[len(names):]):
-            draft.fault("row_invalid", path, f"row {number} has {len(row)} cells, the header {len(names)}",
-                        "quote cells that hold a comma")
+        if len(row) > len(names) and any(cell.strip() for cell in row[len(names) :]):
+            draft.fault(
+                "row_invalid",
+                path,
+                f"row {number} has {len(row)} cells, the header {len(names)}",
+                "quote cells that hold a comma",
+            )
             continue
         body.append((row + [""] * (len(names) - len(row)))[: len(names)])
     frame = pd.DataFrame(body, columns=names, dtype=object)

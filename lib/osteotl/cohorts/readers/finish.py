@@ -12,14 +12,54 @@ from osteotl.cohorts.faults import shown
 from osteotl.cohorts.readers.columns import ages, canonical, plain_name, queryable, sex_word, words
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table
-from osteotl.study import FileCohort
 
 SAFE = (
-    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert, ast.USub, ast.BinOp, ast.BitAnd,
-    ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
-    ast.In, ast.NotIn, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple, ast.Call, ast.Attribute, ast.keyword,
+    ast.Expression,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.UnaryOp,
+    ast.Not,
+    ast.Invert,
+    ast.USub,
+    ast.BinOp,
+    ast.BitAnd,
+    ast.BitOr,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.Compare,
+    ast.Eq,
+    ast.NotEq,
+    ast.Lt,
+    ast.LtE,
+    ast.Gt,
+    ast.GtE,
+    ast.In,
+    ast.NotIn,
+    ast.Name,
+    ast.Load,
+    ast.Constant,
+    ast.List,
+    ast.Tuple,
+    ast.Call,
+    ast.Attribute,
+    ast.keyword,
 )
-SAFE_METHODS = {"str", "contains", "startswith", "endswith", "lower", "upper", "isin", "isna", "notna", "between", "fullmatch"}
+SAFE_METHODS = {
+    "str",
+    "contains",
+    "startswith",
+    "endswith",
+    "lower",
+    "upper",
+    "isin",
+    "isna",
+    "notna",
+    "between",
+    "fullmatch",
+}
 
 
 def finish(draft: Draft) -> RawCohort:
@@ -32,7 +72,9 @@ def finish(draft: Draft) -> RawCohort:
     """
     films, boxes = draft.frames()
     if films.empty:
-        draft.fault("cohort_empty", "", f"no film was read by reader {draft.spec.reader}", "check `root` and the faults above")
+        draft.fault(
+            "cohort_empty", "", f"no film was read by reader {draft.spec.reader}", "check `root` and the faults above"
+        )
         return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")])
     films = _unique(draft, films)
     if draft.spec.table and draft.spec.reader in ("coco", "yolo", "voc", "labelme"):
@@ -40,8 +82,11 @@ def finish(draft: Draft) -> RawCohort:
     films = _patients(draft, films)
     films = films.assign(
         site=films["site"].where(films["site"].notna(), draft.spec.site),
-        label=pd.to_numeric(films["label"]).astype(float).fillna(float("nan") if draft.spec.label is None else draft.spec.label),
-        age=ages(draft, films["age"]), sex=words(films["sex"], sex_word),
+        label=pd.to_numeric(films["label"])
+        .astype(float)
+        .fillna(float("nan") if draft.spec.label is None else draft.spec.label),
+        age=ages(draft, films["age"]),
+        sex=words(films["sex"], sex_word),
     )
     films, flow = _left_out(draft, films)
     _class_faults(draft)
@@ -76,19 +121,23 @@ def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     table["_stem"] = table[key].map(_stem)
     if (twice := table["_stem"].duplicated()).any():
         draft.fault("duplicate_id", path, f"names {table.loc[twice, key].iloc[0]!r} twice", "keep one row per film")
-    table = table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
+    table = (
+        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
+    )
     stems = films["image_id"].map(_stem)
     for name in sorted(films["image_id"][~stems.isin(table.index)]):
         draft.fault("film_unlisted", name, f"is not in {draft.spec.table}: its columns are missing", "add a row")
     for column in table.columns:
         values = stems.map(table[column]).replace("", None)
-        old = films[column] if column in films else None
+        old = films.get(column)
         films = films.assign(**{column: values if old is None else old.where(old.notna(), values)})
     return films
 
 
 def _stem(name: object) -> str:
-    return re.sub(r"\.(png|jpe?g|tiff?|dcm|dicom|bmp)$", "", str(name).replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE)
+    return re.sub(
+        r"\.(png|jpe?g|tiff?|dcm|dicom|bmp)$", "", str(name).replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE
+    )
 
 
 # --- patients ---------------------------------------------------------------------------------------------------------
@@ -106,9 +155,13 @@ def _patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
         patients = mapped.where(mapped.notna(), patients)
     unknown = patients.isna()
     if draft.spec.patients is None and draft.spec.patient_pattern is None and unknown.any():
-        draft.fault("patient_unknown", "", f"{unknown.sum():,} of {len(films):,} films have no patient identifier; each counts "
-                    "as a patient of its own, so films of one patient may stand in two partitions",
-                    "give `patients` (a map file) or `patient_pattern` (a pattern on the file name)")
+        draft.fault(
+            "patient_unknown",
+            "",
+            f"{unknown.sum():,} of {len(films):,} films have no patient identifier; each counts "
+            "as a patient of its own, so films of one patient may stand in two partitions",
+            "give `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
+        )
     prefix = draft.spec.patient_prefix or ""
     named = prefix + patients.astype(str)
     return films.assign(patient_id=named.where(~unknown, "film:" + films["image_id"].astype(str)))
@@ -121,8 +174,12 @@ def _by_pattern(draft: Draft, films: pd.DataFrame, pattern: str) -> pd.Series:
         match = compiled.search(_stem(name))
         found.append(match[1] if match and match[1] else None)
         if found[-1] is None:
-            draft.fault("patient_unmatched", name, f"patient_pattern {pattern!r} finds no patient in the name",
-                        "widen the pattern, or name the film under integrity.exclude")
+            draft.fault(
+                "patient_unmatched",
+                name,
+                f"patient_pattern {pattern!r} finds no patient in the name",
+                "widen the pattern, or name the film under integrity.exclude",
+            )
     return pd.Series(found, index=films.index, dtype=object)
 
 
@@ -134,10 +191,14 @@ def _patient_map(draft: Draft) -> dict[str, str]:
         return {}
     plain = {plain_name(name): name for name in table.columns}
     nih = next((plain[name] for name in ("nih_image_index", "cxr_match") if name in plain), None)
-    film = next((plain[name] for name in ("image_id", "path", "image", "file", "file_name", "patientid") if name in plain), None)
+    film = next(
+        (plain[name] for name in ("image_id", "path", "image", "file", "file_name", "patientid") if name in plain), None
+    )
     patient = nih or next((plain[name] for name in ("patient_id", "patient", "subject", "case") if name in plain), None)
     if film is None or patient is None or film == patient:
-        draft.fault("column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id")
+        draft.fault(
+            "column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id"
+        )
         return {}
     values = table[patient].str.slice(0, 8) if nih else table[patient]
     pairs = pd.DataFrame({"film": table[film].map(_stem), "patient": values}).query("patient != ''").drop_duplicates()
@@ -159,30 +220,42 @@ def _left_out(draft: Draft, films: pd.DataFrame) -> tuple[pd.DataFrame, list[Ste
 
     films = leave(films, films["path"].isna(), "film not found")
     if draft.spec.where is not None:
-        kept = keep(draft, films, draft.spec.where)
-        films = leave(films, ~kept, f"not within where: {draft.spec.where}")
+        try:
+            films = leave(films, ~keep(films, draft.spec.where), f"not within where: {draft.spec.where}")
+        except ValueError as error:
+            draft.fault(
+                "where_invalid", "", str(error), "compare columns with values, as in `center == 1 and tumor == 0`"
+            )
     unknown = films["label"].isna()
     if unknown.any():
         names = ", ".join(shown(Path(str(p)), draft.root) for p in films.loc[unknown, "path"].head(3))
-        draft.fault("not_annotated", "", f"{unknown.sum():,} films whose status is not annotated were left out (such as {names})",
-                    "annotate them, or give the cohort a `label` if every film has the same status")
+        draft.fault(
+            "not_annotated",
+            "",
+            f"{unknown.sum():,} films whose status is not annotated were left out (such as {names})",
+            "annotate them, or give the cohort a `label` if every film has the same status",
+        )
     return leave(films, unknown, "status not annotated").astype({"label": int}), flow
 
 
-def keep(draft: Draft, films: pd.DataFrame, where: str) -> pd.Series:
-    """Which films a `where` query keeps; a query that cannot be answered is a fault and keeps all."""
-    everything = pd.Series(True, index=films.index)
+def keep(films: pd.DataFrame, where: str) -> pd.Series:
+    """Which films a `where` query keeps.
+
+    Raises
+    ------
+    ValueError
+        The query cannot be answered; the message says why and names the columns.
+    """
+    hidden = ["root", "path", "annotated_width", "annotated_height", "annotated_as"]
     try:
         _harmless(where)
-        table = queryable(films.drop(columns=["root", "path"]))
-        answer = table.eval(where, engine="python")
+        answer = queryable(films.drop(columns=hidden)).eval(where, engine="python")
         if not isinstance(answer, pd.Series) or not pd.api.types.is_bool_dtype(answer.dropna().infer_objects()):
             raise ValueError("it is no condition that is true or false for every film")
         return answer.infer_objects().fillna(False).astype(bool)
     except Exception as error:  # the query is free text: whatever pandas makes of it is the user's fault to read
-        columns = ", ".join(sorted(str(name) for name in films.columns if name not in ("root", "path", "annotated_as")))
-        draft.fault("where_invalid", "", f"where {where!r}: {error or type(error).__name__}", f"the columns are {columns}")
-        return everything
+        columns = ", ".join(sorted(str(name) for name in films.columns if name not in hidden))
+        raise ValueError(f"where {where!r}: {error or type(error).__name__}; the columns are {columns}") from error
 
 
 def _harmless(where: str) -> None:
@@ -198,13 +271,14 @@ def _harmless(where: str) -> None:
 def _class_faults(draft: Draft) -> None:
     if draft.ignored_classes:
         listed = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(draft.ignored_classes.items()))
-        draft.fault("class_unmapped", "", f"boxes of classes that `classes` does not name were left out: {listed}",
-                    "name them in `classes`, with null to leave them out without this warning")
+        draft.fault(
+            "class_unmapped",
+            "",
+            f"boxes of classes that `classes` does not name were left out: {listed}",
+            "name them in `classes`, with null to leave them out without this warning",
+        )
     unused = [name for name in draft.spec.classes if name not in draft.used_classes]
     if unused and draft.spec.reader not in ("manifest", "btxrd"):
-        draft.fault("class_absent", "", f"no annotation uses the class {', '.join(map(repr, unused))}", "check its spelling")
-
-
-def plain_spec(spec: FileCohort) -> str:
-    """How a cohort is called in messages: its folder's name."""
-    return Path(spec.root).name
+        draft.fault(
+            "class_absent", "", f"no annotation uses the class {', '.join(map(repr, unused))}", "check its spelling"
+        )

@@ -9,6 +9,7 @@ left out, unless the study gives every film a `label`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def annotation_paths(draft: Draft) -> list[Path]:
 def film_of(draft: Draft, path: Path, content: Any) -> Path | None:
     """The film that a file annotates: its imagePath, else the film of the same stem."""
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        draft.fault("file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "export it from LabelMe")
+        draft.fault(
+            "file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "export it from LabelMe"
+        )
         return None
     named = content.get("imagePath")
     if isinstance(named, str) and named:
@@ -67,8 +70,11 @@ def film_of(draft: Draft, path: Path, content: Any) -> Path | None:
 
 def stated_size(content: dict[str, Any]) -> dict[str, Any]:
     """The film size that the annotation states."""
-    return {"annotated_width": number(content.get("imageWidth")), "annotated_height": number(content.get("imageHeight")),
-            "annotated_as": "native"}
+    return {
+        "annotated_width": number(content.get("imageWidth")),
+        "annotated_height": number(content.get("imageHeight")),
+        "annotated_as": "native",
+    }
 
 
 def lesions_of(draft: Draft, path: Path, content: dict[str, Any]) -> list[tuple[str, Corners]] | None:
@@ -78,7 +84,12 @@ def lesions_of(draft: Draft, path: Path, content: dict[str, Any]) -> list[tuple[
     for place, shape in enumerate(content["shapes"]):
         read_shape = _shape(shape)
         if read_shape is None:
-            draft.fault("box_invalid", path, f"shapes[{place}] is no polygon, rectangle or circle of finite points", "draw it again")
+            draft.fault(
+                "box_invalid",
+                path,
+                f"shapes[{place}] is no polygon, rectangle or circle of finite points",
+                "draw it again",
+            )
             whole = False
         else:
             shapes.append(read_shape)
@@ -114,9 +125,12 @@ def _shape(shape: Any) -> tuple[str, str, Corners] | None:
 def _once(shapes: list[tuple[str, str, Corners]]) -> list[tuple[str, Corners]]:
     """Join each rectangle with the polygon of the same lesion."""
     pairs = sorted(
-        ((overlap(shapes[r][2], shapes[p][2]), -r, -p)
-         for r in range(len(shapes)) for p in range(len(shapes))
-         if shapes[r][1] == "rectangle" and shapes[p][1] == "polygon" and shapes[r][0] == shapes[p][0]),
+        (
+            (overlap(shapes[r][2], shapes[p][2]), -r, -p)
+            for r in range(len(shapes))
+            for p in range(len(shapes))
+            if shapes[r][1] == "rectangle" and shapes[p][1] == "polygon" and shapes[r][0] == shapes[p][0]
+        ),
         reverse=True,
     )
     joined: set[int] = set()
@@ -127,7 +141,7 @@ def _once(shapes: list[tuple[str, str, Corners]]) -> list[tuple[str, Corners]]:
     return [(name, corners) for name, kind, corners in shapes if kind != "drawn as rectangle"]
 
 
-def overlap(first: Corners, second: Corners) -> float:
+def overlap(first: Sequence[float], second: Sequence[float]) -> float:
     """Intersection over union of two boxes."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])

@@ -31,8 +31,12 @@ def read(draft: Draft) -> None:
     if "path" not in table and "image_id" in table:
         table["path"] = table["image_id"]
     if missing := [name for name in ("path", "label") if name not in table and not _given(draft, name)]:
-        draft.fault("column_missing", path, f"has no column {' and no '.join(missing)} (has {', '.join(table.columns)})",
-                    "a manifest needs the columns path and label")
+        draft.fault(
+            "column_missing",
+            path,
+            f"has no column {' and no '.join(missing)} (has {', '.join(table.columns)})",
+            "a manifest needs the columns path and label",
+        )
         return
     if all(name in table for name in CORNERS):
         _one_row_per_box(draft, path, table)
@@ -67,13 +71,19 @@ def _boxes(draft: Draft) -> None:
     table = canonical(table, ("path", "image_id", *CORNERS, "subtype"))
     key = next((name for name in ("image_id", "path") if name in table), None)
     if missing := [name for name in CORNERS if name not in table] + ([] if key else ["image_id"]):
-        draft.fault("column_missing", path, f"has no column {', '.join(missing)}", "name the corners x_min,y_min,x_max,y_max")
+        draft.fault(
+            "column_missing", path, f"has no column {', '.join(missing)}", "name the corners x_min,y_min,x_max,y_max"
+        )
         return
-    known = {film["listed_as"]: film["image_id"] for film in draft.films} | {f["image_id"]: f["image_id"] for f in draft.films}
+    known = {film["listed_as"]: film["image_id"] for film in draft.films} | {
+        f["image_id"]: f["image_id"] for f in draft.films
+    }
     for number_, row in enumerate(table.to_dict("records"), start=2):
         finding = draft.finding(row.get("subtype") or "lesion")
         if row[key] not in known:
-            draft.fault("unknown_id", path, f"row {number_} names {row[key]!r}, which no film has", "correct the identifier")
+            draft.fault(
+                "unknown_id", path, f"row {number_} names {row[key]!r}, which no film has", "correct the identifier"
+            )
         elif finding is not None:
             draft.add_box(known[row[key]], [number(row[name]) for name in CORNERS], finding)
 
@@ -87,7 +97,18 @@ def _one_row_per_box(draft: Draft, path: Path, table: pd.DataFrame) -> None:
         kept = [(row, finding) for row in boxed if (finding := draft.finding(row["label"] or "lesion")) is not None]
         for row, finding in kept:
             draft.add_box(str(name), [number(row[corner]) for corner in CORNERS], finding)
-        size = {"annotated_width": number(records[0]["width"]), "annotated_height": number(records[0]["height"]),
-                "annotated_as": "native"} if len(plain) == 2 else {}
-        values = {key: value or None for key, value in records[0].items() if key not in ("path", "label", "image_id", *CORNERS)}
+        size = (
+            {
+                "annotated_width": number(records[0]["width"]),
+                "annotated_height": number(records[0]["height"]),
+                "annotated_as": "native",
+            }
+            if len(plain) == 2
+            else {}
+        )
+        values = {
+            key: value or None
+            for key, value in records[0].items()
+            if key not in ("path", "label", "image_id", *CORNERS)
+        }
         draft.add_film(str(name), film, int(bool(kept)), **{**values, **size})

@@ -17,8 +17,19 @@ from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import number, read_table
 
 SIDE = 1024.0
-ENTRY = ["image_index", "findings", "follow_up", "patient", "age", "sex", "view", "original_width", "original_height",
-         "spacing_x", "spacing_y"]
+ENTRY = [
+    "image_index",
+    "findings",
+    "follow_up",
+    "patient",
+    "age",
+    "sex",
+    "view",
+    "original_width",
+    "original_height",
+    "spacing_x",
+    "spacing_y",
+]
 SPELLINGS = {"Infiltrate": "Infiltration"}
 
 
@@ -48,7 +59,9 @@ def _by_position(draft: Draft, path: Path, width: int) -> pd.DataFrame | None:
     if table is None:
         return None
     if len(table.columns) < width:
-        draft.fault("column_missing", path, f"has rows of {len(table.columns)} cells, expected {width}", "use it as distributed")
+        draft.fault(
+            "column_missing", path, f"has rows of {len(table.columns)} cells, expected {width}", "use it as distributed"
+        )
         return None
     return table.iloc[1:, :width]
 
@@ -56,7 +69,12 @@ def _by_position(draft: Draft, path: Path, width: int) -> pd.DataFrame | None:
 def _box(draft: Draft, cells: list[str], known: set[str], boxed: dict[str, int]) -> None:
     name, source = cells[0], SPELLINGS.get(cells[1], cells[1])
     if name not in known:
-        draft.fault("unknown_id", "BBox_List_2017.csv", f"names the film {name!r}, which Data_Entry does not list", "add its row")
+        draft.fault(
+            "unknown_id",
+            "BBox_List_2017.csv",
+            f"names the film {name!r}, which Data_Entry does not list",
+            "add its row",
+        )
         return
     corners = [number(cell) for cell in cells[2:6]]
     if not all(map(math.isfinite, corners)):
@@ -78,6 +96,13 @@ def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int]) -> None:
     relevant = {word for word in findings if (classes.get(word) if classes else word not in ("", "No Finding"))}
     label = 1 if boxed.get(name) else None if relevant or findings == {""} else 0
     patient = row.pop("patient")
-    draft.add_film(name, draft.find_film(name, "Data_Entry_2017.csv"), label,
-                   patient_id=patient.zfill(8) if patient.isdigit() else name[:8], annotated_width=SIDE, annotated_height=SIDE,
-                   annotated_as="scaled", **{key: value or None for key, value in row.items()})
+    draft.add_film(
+        name,
+        draft.find_film(name, "Data_Entry_2017.csv"),
+        label,
+        patient_id=patient.zfill(8) if patient.isdigit() else name[:8],
+        annotated_width=SIDE,
+        annotated_height=SIDE,
+        annotated_as="scaled",
+        **{key: value or None for key, value in row.items()},
+    )

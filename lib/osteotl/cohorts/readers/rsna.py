@@ -1,9 +1,9 @@
 """Reader `rsna`: the RSNA pneumonia challenge of 2018 (stage 2).
 
-stage_2_train_labels.csv holds patientId, x, y, width, height, Target, a row per box; the film is patientId.dcm (or .png,
-.jpg). patientId names the FILM: one patient has several. `patients: rsna_to_nih.csv` (patientId, nih_image_index) gives
-the patient, the first eight digits of the NIH file name. stage_2_detailed_class_info.csv, where present, gives the column
-rsna_class. Boxes are in pixels of the 1024 px original and are scaled to a film of another size.
+stage_2_train_labels.csv holds patientId, x, y, width, height, Target, a row per box; the film is patientId.dcm (or
+.png, .jpg). patientId names the FILM: one patient has several. `patients: rsna_to_nih.csv` (patientId, nih_image_index)
+gives the patient, the first eight digits of the NIH file name. stage_2_detailed_class_info.csv, where present, gives
+the column rsna_class. Boxes are in pixels of the 1024 px original and are scaled to a film of another size.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def read(draft: Draft) -> None:
     if table is None:
         return
     if missing := {"patientId", "x", "y", "width", "height", "Target"} - set(table.columns):
-        draft.fault("column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed")
+        draft.fault(
+            "column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed"
+        )
         return
     classes = _classes(draft)
     for name, rows in table.groupby("patientId", sort=False):

@@ -1,10 +1,10 @@
 """Reader `tbx11k`: TBX11K (imgs/{health,sick,tb,test,extra}, annotations/json, annotations/xml).
 
 Two facts decide the reading. Boxes in .json are in 512 px, boxes in .xml are 1-based in pixels of the original film:
-both are scaled to the film at hand. A film stands in several .json files (train, trainval, all): it is read once, and its
-boxes must agree. Label 1 = has a box; health and sick films have none; films of test have no published annotation and
-films of extra were not searched for boxes: they are left out, as is a tb film without a box. The folder of a film is the
-column `group`. `annotations` chooses a file or folder (default: annotations/json, else annotations/xml).
+both are scaled to the film at hand. A film stands in several .json files (train, trainval, all): it is read once, and
+its boxes must agree. Label 1 = has a box; health and sick films have none; films of test have no published annotation
+and films of extra were not searched for boxes: they are left out, as is a tb film without a box. The folder of a film
+is the column `group`. `annotations` chooses a file or folder (default: annotations/json, else annotations/xml).
 """
 
 from __future__ import annotations
@@ -55,36 +55,60 @@ def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         draft.fault("file_unreadable", path, "has no list `images`", "use the annotations as distributed")
         return
-    categories = {c.get("id"): str(c.get("name")) for c in as_list(content.get("categories")) if isinstance(c, dict)
-                  and isinstance(c.get("id"), int | str)}
-    images = {image.get("id"): image for image in content["images"]
-              if isinstance(image, dict) and isinstance(image.get("file_name"), str) and isinstance(image.get("id"), int | str)}
+    categories = {
+        c.get("id"): str(c.get("name"))
+        for c in as_list(content.get("categories"))
+        if isinstance(c, dict) and isinstance(c.get("id"), int | str)
+    }
+    images = {
+        image.get("id"): image
+        for image in content["images"]
+        if isinstance(image, dict)
+        and isinstance(image.get("file_name"), str)
+        and isinstance(image.get("id"), int | str)
+    }
     boxes: dict[Any, list[tuple[Any, ...]]] = {}
     for entry in as_list(content.get("annotations")):
         image = entry.get("image_id") if isinstance(entry, dict) else None
         if not isinstance(image, int | str) or image not in images:
-            draft.fault("unknown_id", path, f"an annotation names image_id {image!r}, which `images` does not list", "correct it")
+            draft.fault(
+                "unknown_id",
+                path,
+                f"an annotation names image_id {image!r}, which `images` does not list",
+                "correct it",
+            )
             continue
         corners = box_of(entry)
         category = entry.get("category_id")
         if corners is None or not isinstance(category, int | str) or category not in categories:
-            draft.fault("box_invalid", path, f"{images[image]['file_name']}: bbox {entry.get('bbox')!r} of category "
-                        f"{category!r} cannot be read", "use the annotations as distributed")
+            draft.fault(
+                "box_invalid",
+                path,
+                f"{images[image]['file_name']}: bbox {entry.get('bbox')!r} of category {category!r} cannot be read",
+                "use the annotations as distributed",
+            )
             continue
         boxes.setdefault(image, []).append((categories[category], *corners))
     for key, image in images.items():
         _add(draft, path, image, sorted(boxes.get(key, [])), seen)
 
 
-def _add(draft: Draft, path: Path, image: dict[str, Any], boxes: list[tuple[Any, ...]],
-         seen: dict[Path, list[tuple[Any, ...]]]) -> None:
+def _add(
+    draft: Draft,
+    path: Path,
+    image: dict[str, Any],
+    boxes: list[tuple[Any, ...]],
+    seen: dict[Path, list[tuple[Any, ...]]],
+) -> None:
     film = draft.find_film(image["file_name"], path)
     if film is None:
         draft.add_film(image["file_name"], None, None)
         return
     if film in seen:
         if seen[film] != boxes:
-            draft.fault("duplicate_id", path, f"gives {image['file_name']} other boxes than an earlier file", "keep one of them")
+            draft.fault(
+                "duplicate_id", path, f"gives {image['file_name']} other boxes than an earlier file", "keep one of them"
+            )
         return
     seen[film] = boxes
     name = film.relative_to(draft.root).as_posix()
@@ -92,8 +116,15 @@ def _add(draft: Draft, path: Path, image: dict[str, Any], boxes: list[tuple[Any,
     for finding, corners in kept:
         draft.add_box(name, corners, finding)
     group = "test" if "test" in PurePosixPath(image["file_name"]).parts else _group(draft, film)
-    draft.add_film(name, film, _label(group, len(kept)), group=group, annotated_width=number(image.get("width")),
-                   annotated_height=number(image.get("height")), annotated_as="scaled")
+    draft.add_film(
+        name,
+        film,
+        _label(group, len(kept)),
+        group=group,
+        annotated_width=number(image.get("width")),
+        annotated_height=number(image.get("height")),
+        annotated_as="scaled",
+    )
 
 
 def _read_xml(draft: Draft, path: Path) -> None:

@@ -4,7 +4,8 @@ Three of seventeen radiologists read each film; each drew boxes of their own, or
 one class are merged by weighted boxes fusion (Solovyev 2021; intersection over union above 0.5, equal weights), and a
 fused box counts when at least `agreement` readers (default 2 of 3) drew a box of that class that overlaps it by 0.5 or
 more; tables without a reader column are consensus readings and count as they stand. Label 1 = has a fused box of a kept
-class. Boxes are in pixels of the original DICOM; for resized copies give `table: train_meta.csv` (image_id, dim0, dim1).
+class. Boxes are in pixels of the original DICOM; for resized copies give `table: train_meta.csv` (image_id, dim0,
+dim1).
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ SAME_LESION = 0.5
 
 def read(draft: Draft) -> None:
     """Read the table into the draft."""
-    names = [draft.spec.annotations] if draft.spec.annotations else [
-        "train.csv", "annotations_train.csv", "annotations/annotations_train.csv"]
+    names = (
+        [draft.spec.annotations]
+        if draft.spec.annotations
+        else ["train.csv", "annotations_train.csv", "annotations/annotations_train.csv"]
+    )
     path = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
     table = read_table(draft, path)
     if table is None:
         return
     if missing := {"image_id", "class_name", *CORNERS} - set(table.columns):
-        draft.fault("column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed")
+        draft.fault(
+            "column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed"
+        )
         return
     sizes = _sizes(draft)
     table[CORNERS] = table[CORNERS].apply(numbers)
@@ -43,11 +49,20 @@ def read(draft: Draft) -> None:
     for name, rows in table.groupby("image_id", sort=False):
         kept, few = _merge(draft, path, str(name), rows, 1 if consensus else draft.spec.agreement)
         minority += few
-        draft.add_film(str(name), draft.find_film(str(name), path), int(kept > 0), readers=rows["rad_id"].nunique(),
-                       **sizes.get(str(name), {}))
+        draft.add_film(
+            str(name),
+            draft.find_film(str(name), path),
+            int(kept > 0),
+            readers=rows["rad_id"].nunique(),
+            **sizes.get(str(name), {}),
+        )
     if minority:
-        draft.fault("box_minority", path, f"{minority:,} lesions drawn by fewer than {draft.spec.agreement} readers do not count",
-                    "set `agreement: 1` to count them")
+        draft.fault(
+            "box_minority",
+            path,
+            f"{minority:,} lesions drawn by fewer than {draft.spec.agreement} readers do not count",
+            "set `agreement: 1` to count them",
+        )
     draft.add_unlisted()
 
 
@@ -58,7 +73,9 @@ def _merge(draft: Draft, path: Path, name: str, rows: pd.DataFrame, agreement: i
         draft.fault("row_invalid", path, f"{name}: {boxed.sum()} rows of 'No finding' have a box", "correct the table")
     kept = few = 0
     for source, group in drawn.groupby("class_name", sort=True):
-        findings = {draft.finding(str(source)) for _ in range(len(group))}  # asked once a row: what is left out is counted
+        findings = {
+            draft.finding(str(source)) for _ in range(len(group))
+        }  # asked once a row: what is left out is counted
         finding = findings.pop()
         if finding is None:
             continue
@@ -73,7 +90,7 @@ def _merge(draft: Draft, path: Path, name: str, rows: pd.DataFrame, agreement: i
     return kept, few
 
 
-def fuse(boxes: pd.DataFrame) -> list[tuple[tuple[float, float, float, float], int]]:
+def fuse(boxes: pd.DataFrame) -> list[tuple[tuple[float, ...], int]]:
     """Fused corners of one film and class, each with the number of readers that support it.
 
     Parameters
@@ -82,7 +99,9 @@ def fuse(boxes: pd.DataFrame) -> list[tuple[tuple[float, float, float, float], i
         rad_id and corners, finite.
     """
     ordered = boxes[(boxes["x_max"] > boxes["x_min"]) & (boxes["y_max"] > boxes["y_min"])]
-    broken = [(tuple(row), 99) for row in boxes.drop(ordered.index)[CORNERS].to_numpy().tolist()]  # listed by the box checks
+    broken = [
+        (tuple(row), 99) for row in boxes.drop(ordered.index)[CORNERS].to_numpy().tolist()
+    ]  # listed by the box checks
     if ordered["rad_id"].nunique() < 2:
         return [(tuple(row), 1) for row in ordered[CORNERS].to_numpy().tolist()] + broken
     from ensemble_boxes import weighted_boxes_fusion  # imports numba, which costs a second
@@ -93,12 +112,17 @@ def fuse(boxes: pd.DataFrame) -> list[tuple[tuple[float, float, float, float], i
     span = scale - shift
     groups = [((rows[CORNERS].to_numpy() - shift) / span).tolist() for _, rows in ordered.groupby("rad_id", sort=True)]
     ones = [[1.0] * len(group) for group in groups]
-    fused, _, _ = weighted_boxes_fusion(groups, ones, [[0] * len(g) for g in groups], iou_thr=SAME_LESION, skip_box_thr=0.0)
+    fused, _, _ = weighted_boxes_fusion(
+        groups, ones, [[0] * len(g) for g in groups], iou_thr=SAME_LESION, skip_box_thr=0.0
+    )
     found = []
     for corners in fused * span + shift:
         box = tuple(float(v) for v in corners)
-        readers = {row[0] for row in ordered[["rad_id", *CORNERS]].itertuples(index=False)
-                   if overlap(tuple(row[1:]), box) >= SAME_LESION}
+        readers = {
+            row[0]
+            for row in ordered[["rad_id", *CORNERS]].itertuples(index=False)
+            if overlap(tuple(row[1:]), box) >= SAME_LESION
+        }
         found.append((box, max(len(readers), 1)))
     return sorted(found) + broken
 

@@ -1,7 +1,8 @@
 """Reader `voc`: one Pascal VOC .xml per film below `annotations` (default: annotations, Annotations or the root).
 
-Corners are 1-based and inclusive by tradition: 1 is taken from the minima, unless a box of the cohort starts at 0, which
-tells that the whole cohort counts from 0. An .xml without objects says 'no lesion'; a film without .xml is not annotated.
+Corners are 1-based and inclusive by tradition: 1 is taken from the minima, unless a box of the cohort starts at 0,
+which tells that the whole cohort counts from 0. An .xml without objects says 'no lesion'; a film without .xml is not
+annotated.
 """
 
 from __future__ import annotations
@@ -41,19 +42,25 @@ def parse(draft: Draft, path: Path) -> Element | None:
             raise ValueError(f"larger than {LARGEST_FILE >> 20} MB")
         tree = ElementTree.parse(path).getroot()
     except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError, OSError, RecursionError) as error:
-        reason = "it defines entities, which can be used to attack the reader" if isinstance(
-            error, defusedxml.DefusedXmlException) else str(error)
+        reason = (
+            "it defines entities, which can be used to attack the reader"
+            if isinstance(error, defusedxml.DefusedXmlException)
+            else str(error)
+        )
         draft.fault("file_unreadable", path, f"not XML that can be read: {reason}", "export it again")
         return None
     if tree.tag == "annotation":
         return tree
-    what = "a CVAT file of all films" if tree.tag == "annotations" and tree.find("image") is not None else f"<{tree.tag}>"
+    what = (
+        "a CVAT file of all films" if tree.tag == "annotations" and tree.find("image") is not None else f"<{tree.tag}>"
+    )
     draft.fault("file_unreadable", path, f"not Pascal VOC but {what}", "export as Pascal VOC, or as COCO (reader coco)")
     return None
 
 
-def add_annotation(draft: Draft, path: Path, annotation: Element, film: Path | None, annotated_as: str = "native",
-                   **values: Any) -> None:
+def add_annotation(
+    draft: Draft, path: Path, annotation: Element, film: Path | None, annotated_as: str = "native", **values: Any
+) -> None:
     """Add one film and its objects."""
     image_id = path.stem if film is None else film.relative_to(draft.root).as_posix()
     kept, whole = 0, True
@@ -62,15 +69,20 @@ def add_annotation(draft: Draft, path: Path, annotation: Element, film: Path | N
         cells = [None if box is None else box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")]
         corners = [number(cell) for cell in cells]
         if any(corner != corner for corner in corners):
-            draft.fault("box_invalid", path, f"object {place} has no bndbox of four numbers (got {cells})", "draw it again")
+            draft.fault(
+                "box_invalid", path, f"object {place} has no bndbox of four numbers (got {cells})", "draw it again"
+            )
             whole = False
             continue
         finding = draft.finding((item.findtext("name") or "").strip())
         if finding is not None:
             draft.add_box(image_id, corners, finding)
             kept += 1
-    size = {"annotated_width": number(annotation.findtext("size/width")) or None,
-            "annotated_height": number(annotation.findtext("size/height")) or None, "annotated_as": annotated_as}
+    size = {
+        "annotated_width": number(annotation.findtext("size/width")) or None,
+        "annotated_height": number(annotation.findtext("size/height")) or None,
+        "annotated_as": annotated_as,
+    }
     draft.add_film(image_id, film, int(kept > 0) if whole or kept else None, **{**size, **values})
 
 

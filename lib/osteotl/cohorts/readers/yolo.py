@@ -20,11 +20,16 @@ def read(draft: Draft) -> None:
     labels = draft.root / (draft.spec.annotations or "labels")
     if not labels.is_dir():
         if draft.spec.label is None:
-            draft.fault("file_missing", labels, "there is no such folder of label files", "set `annotations` to it, or `label`")
+            draft.fault(
+                "file_missing", labels, "there is no such folder of label files", "set `annotations` to it, or `label`"
+            )
         texts = {}
     else:
-        texts = {path.relative_to(labels).with_suffix("").as_posix(): path for path in sorted(labels.rglob("*.txt"))
-                 if path.name != "classes.txt"}
+        texts = {
+            path.relative_to(labels).with_suffix("").as_posix(): path
+            for path in sorted(labels.rglob("*.txt"))
+            if path.name != "classes.txt"
+        }
     folder = draft.root / (draft.spec.images or "images")
     for film in draft.index.paths:
         inside = film.relative_to(folder) if film.is_relative_to(folder) else Path(film.name)
@@ -50,7 +55,9 @@ def class_names(draft: Draft) -> dict[int, str]:
     if isinstance(names, dict) and all(isinstance(key, int) for key in names):
         return {int(key): str(name) for key, name in names.items()}
     if content is not None:
-        draft.fault("file_unreadable", path, "has no list or mapping `names` of the classes", "add names: [first, second]")
+        draft.fault(
+            "file_unreadable", path, "has no list or mapping `names` of the classes", "add names: [first, second]"
+        )
     return {}
 
 
@@ -67,14 +74,22 @@ def _boxes(draft: Draft, image_id: str, path: Path, names: dict[int, str]) -> in
         values = [number(cell) for cell in cells]
         corners = _corners(values)
         if corners is None:
-            draft.fault("row_invalid", path, f"line {number_}: {line[:60]!r} is not class x y width height",
-                        "write five numbers a line (or a class and at least three points)")
+            draft.fault(
+                "row_invalid",
+                path,
+                f"line {number_}: {line[:60]!r} is not class x y width height",
+                "write five numbers a line (or a class and at least three points)",
+            )
             whole = False
             continue
         finding = draft.finding(names.get(int(values[0]), cells[0]))
         if names and int(values[0]) not in names:
-            draft.fault("row_invalid", path, f"line {number_}: class {cells[0]} is not among the {len(names)} named classes",
-                        "add its name to data.yaml")
+            draft.fault(
+                "row_invalid",
+                path,
+                f"line {number_}: class {cells[0]} is not among the {len(names)} named classes",
+                "add its name to data.yaml",
+            )
         elif finding is not None:
             draft.add_box(image_id, corners, finding)
             kept += 1
