@@ -21,7 +21,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from osteotl.cohorts.radiograph import FilmError, Grey, Limits, Radiograph, _one_channel, _reason, check_size
+from osteotl.cohorts.radiograph import FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
 
 FRONTAL = frozenset({"AP", "PA", "FRONTAL"})
 LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLD", "RLD", "ML", "LM"})
@@ -56,11 +56,11 @@ def decode_dicom(content: bytes, name: str, limits: Limits) -> Radiograph:
         stored = dataset.pixel_array
         grey = _grey(dataset, stored, notes)
         spacing, attributes = _spacing(dataset, notes), _attributes(dataset)
-    except FilmError:
+    except (FilmError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # pydicom and its decoders raise whatever their parts raise on damaged bytes
+    except BaseException as error:  # damaged bytes make decoders raise anything: the one in Rust, no Exception at all
         remedy = "export it again, uncompressed or as lossless JPEG, or exclude it by name"
-        raise FilmError(name, f"the DICOM image cannot be decoded ({_reason(error)})", remedy) from error
+        raise FilmError(name, f"the DICOM image cannot be decoded ({reason(error)})", remedy) from error
     return Radiograph(grey, grey.shape[1], grey.shape[0], spacing, attributes, tuple(notes))
 
 
@@ -142,7 +142,7 @@ def _grey(dataset: Dataset, stored: NDArray[Any], notes: list[str]) -> Grey:
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
     if stored.ndim == 3 and stored.shape[2] >= 3:
-        one = _one_channel(stored, notes)
+        one = one_channel(stored, notes)
         return np.asarray(one if one.dtype == np.uint8 else one >> (8 * one.dtype.itemsize - 8), dtype=np.uint8)
     if stored.ndim != 2:
         raise ValueError(f"an image of shape {stored.shape}")

@@ -165,13 +165,16 @@ def _decode_picture(content: bytes, name: str, limits: Limits) -> Radiograph:
             grey = _to_grey(image, content, name, notes)
     except FilmError:
         raise
+    except Image.DecompressionBombError as error:
+        what = f"more pixels than Pillow opens, over the limit of {limits.pixels:,} pixels"
+        raise FilmError(name, what, "export the film at its own size") from error
     except Exception as error:  # decoders raise whatever their parts raise on damaged bytes
-        raise FilmError(name, f"cannot be decoded ({_reason(error)})", "copy or export it again") from error
+        raise FilmError(name, f"cannot be decoded ({reason(error)})", "copy or export it again") from error
     grey = np.ascontiguousarray(grey)
     return Radiograph(grey, grey.shape[1], grey.shape[0], None, {}, tuple(notes))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """A decoder's message on one line, or its type where it says nothing."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
@@ -212,7 +215,7 @@ def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) ->
         notes.append(f"turned by its EXIF orientation {orientation}")
     deep = _deep_colour(image, content)
     if deep is not None:
-        grey = _turned(_one_channel(deep, notes), orientation)
+        grey = _turned(one_channel(deep, notes), orientation)
     elif image.mode in ("1", "L"):
         return np.asarray(ImageOps.exif_transpose(image).convert("L"))
     elif image.mode.startswith("I"):
@@ -224,7 +227,7 @@ def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) ->
         colour = ImageOps.exif_transpose(image)
         if "transparency" in colour.info or colour.mode in ("RGBA", "LA", "PA"):
             notes.append("transparency ignored")
-        return _one_channel(np.asarray(colour.convert("RGB")), notes).astype(np.uint8)
+        return one_channel(np.asarray(colour.convert("RGB")), notes).astype(np.uint8)
     else:
         raise FilmError(name, f"pixels of the kind {image.mode!r}", "export it at 8 or 16 bit")
     return _scaled(grey, notes)
@@ -255,7 +258,7 @@ def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return turns[orientation](array) if orientation in turns else array
 
 
-def _one_channel(array: NDArray[Any], notes: list[str]) -> NDArray[Any]:
+def one_channel(array: NDArray[Any], notes: list[str]) -> NDArray[Any]:
     """Grey of a colour film: the common value where channels agree, else luminance (ITU-R BT.601)."""
     if array.ndim == 2:
         return array
