@@ -62,6 +62,7 @@ class Plan:
     calibrated: NDArray[np.bool_]
     undefined: Mapping[str, str]
     with_risks: bool
+    prevalence: float | None
 
     @property
     def units(self) -> int:
@@ -78,21 +79,23 @@ def make_plan(
     thresholds: Mapping[str, Mapping[str, float]],
     reselect: Mapping[str, Rule],
     net_benefit_at: ArrayLike,
+    prevalence: float | None,
     sampling: str,
 ) -> Plan:
     """Check everything, sort once, and lay out the arrays of `Plan`."""
     label = check_labels(labels)
     arms = check_arms(scores, label.size)
-    check_one_of(sampling, SAMPLINGS, "sampling")
     patient = np.arange(label.size) if patients is None else check_patients(patients, label.size)
     risk = _checked_risks(risks, arms)
+    if prevalence is not None:
+        check_share(prevalence, "net_benefit_prevalence")
     cuts_at = _checked_thresholds(net_benefit_at, risks is not None)
     _check_names(thresholds, reselect, tuple(arms))
     films = canonical_order(label, list(arms.values()), patient)
     label = label[films]
     arms = {arm: values[films] for arm, values in arms.items()}
     risk = {arm: values[films] for arm, values in risk.items()}
-    unit, strata = _units(patient[films], label, sampling)
+    unit, strata = draw_units(patient[films], label, sampling)
     walks = []
     for arm, values in arms.items():
         fixed = [float(thresholds[point][arm]) for point in thresholds]
@@ -118,6 +121,7 @@ def make_plan(
         calibrated=np.array([c.reason is None for c in calibration]),
         undefined={arm: c.reason for arm, c in zip(arms, calibration, strict=True) if c.reason is not None},
         with_risks=risks is not None,
+        prevalence=prevalence,
     )
 
 
@@ -133,13 +137,14 @@ def canonical_order(
     return np.lexsort(keys).astype(np.int64)
 
 
-def _units(
+def draw_units(
     patient: NDArray[np.int64], label: NDArray[np.bool_], sampling: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Unit of each film, and the boundaries of the strata that are drawn apart.
 
     By class: patients with a malignant film, and patients without. Films of a patient are always drawn together.
     """
+    check_one_of(sampling, SAMPLINGS, "sampling")
     _, first, code = np.unique(patient, return_index=True, return_inverse=True)
     malignant = np.zeros(first.size, bool)
     np.logical_or.at(malignant, code, label)
@@ -173,9 +178,8 @@ def _walk(
         np.searchsorted(normal, distinct, side="left"),
     ]
     fixed = [np.searchsorted(side, -thresholds, side="right") for side in (malignant, normal)]
-    return _Walk(
-        *(unit[films].astype(np.uint32) for films in down), np.array(groups, np.uint32), np.array(fixed, np.uint32)
-    )
+    units = [unit[films].astype(np.uint32) for films in down]
+    return _Walk(units[0], units[1], np.array(groups, np.uint32), np.array(fixed, np.uint32))
 
 
 def _stack(walks: list[_Walk]) -> dict[str, Any]:

@@ -92,11 +92,11 @@ def total(weights: np.ndarray, first: int, last: int) -> int:
 
 
 @compiled()
-def running_total(counts: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
+def running_total(counts, order, out):  # type: ignore[no-untyped-def]
     """out[i] = films among the i highest scored, for the films of one class."""
     films = 0
     for i in range(order.shape[0]):
-        films += np.int32(counts[order[i]])
+        films += np.int32(counts[order[i]])  # type: ignore[assignment]
         out[i + 1] = films
 
 
@@ -124,7 +124,7 @@ def sweep(tps, fps, groups, size, pos, neg, called, scalars):  # type: ignore[no
 
 
 @compiled()
-def reselect(rule: int, target: float, called: np.ndarray, size: int, pos: int, neg: int) -> tuple[int, int]:
+def reselect(rule, target, called, size, pos, neg):  # type: ignore[no-untyped-def]
     """tp and fp of the operating point that a rule picks in the replicate, among the groups and 'call nothing'.
 
     High sensitivity: the fewest fp with tp / pos >= target, then the most tp. High specificity: the most tp with
@@ -190,7 +190,7 @@ def moments(weights, x, risks, out):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def power_of_two(_context: Any, shifted: types.Type) -> tuple[Any, Any]:
+def power_of_two(_context: Any, shifted: Any) -> Any:
     """2^k, where `shifted` is k + 1.5 x 2^52: its lowest bits hold k, which become the exponent of a float64."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -224,7 +224,7 @@ def risks_at(intercept, slope, x, out):  # type: ignore[no-untyped-def]
         series = series * r + 0.5
         series = series * r + 1.0
         series = series * r + 1.0
-        out[i] = 1.0 / (1.0 + series * power_of_two(shifted))
+        out[i] = 1.0 / (1.0 + series * power_of_two(shifted))  # type: ignore[call-arg]
 
 
 @compiled()
