@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from oracles.registry import Case, quantity
+from oracles.replicates import whole_analysis
 from osteotl.statistics import lesion_figures as lf
 from osteotl.statistics import lesion_intervals as li
 from osteotl.statistics import localisation as loc
 from osteotl.statistics.coco import coco_summary
+from osteotl.statistics.lesion_replicates import lesion_replicates
 from osteotl.statistics.matching import Marks, marks_from_ratings, match_boxes
 
 RULE = r"(?P<rule>iou50|iou30|iou10|centre)"
@@ -301,6 +303,14 @@ def reader_figures(case: Case, figure: str, column: str | None) -> list[list[flo
 @quantity(r"fom_jackknife_var\.(?P<figure>\w+)")
 def reader_jackknife(case: Case, figure: str) -> list[list[float]]:
     return grid({k: lf.jackknife_covariance([lf.kernel(m, figure)])[0, 0] for k, m in reader_marks(case).items()})
+
+
+@quantity(r"OR\.(?P<figure>\w+?)(\.(?P<column>weight\w*))?")
+def readers_compared(case: Case, figure: str, column: str | None) -> dict[str, Any]:
+    runs: dict[str, dict[int, Marks]] = {}
+    for (modality, reader), judged in sorted(weighted(case, column).items()):
+        runs.setdefault(str(modality), {})[reader] = judged
+    return whole_analysis(lesion_replicates(runs, figure))
 
 
 @quantity(r"sens_at_fppi")

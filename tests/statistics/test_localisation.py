@@ -23,8 +23,10 @@ from osteotl.statistics.lesion_intervals import (
     lesion_sensitivity,
     lesion_sensitivity_difference,
 )
+from osteotl.statistics.lesion_replicates import lesion_replicates
 from osteotl.statistics.localisation import froc, lesion_average_precision, lroc, lroc_of_ratings, read_curve
 from osteotl.statistics.matching import Marks, marks_from_ratings
+from osteotl.statistics.replicates import compare_replicates
 
 
 def small() -> Marks:
@@ -240,3 +242,22 @@ def test_no_boxes_at_all_is_a_defined_answer() -> None:
     assert lesion_average_precision(marks).step == 0
     assert lroc(marks).area == 0
     assert figure_of_merit(marks, "wAFROC") == 0.5
+
+
+def test_patients_of_one_film_each_give_the_jackknife_over_films() -> None:
+    common = random_marks(1)
+
+    def run(quieter: float) -> Marks:
+        """The same films and marks, the lesions found with lower scores."""
+        return Marks(common.diseased, common.film, common.score, common.hit, common.duplicate, common.lesion_film,
+                     common.lesion_rating * quieter, common.lesion_weight)  # fmt: skip
+
+    same = {"A": {0: run(1.0), 1: run(0.9)}, "B": {0: run(0.6), 1: run(0.4)}}
+    by_film = lesion_replicates(same, "wAFROC")
+    by_patient = lesion_replicates(same, "wAFROC", np.arange(common.films))
+    assert by_patient.covariance == pytest.approx(by_film.covariance)
+    clustered = lesion_replicates(same, "wAFROC", np.arange(common.films) // 2)
+    assert clustered.units == common.films // 2
+    assert compare_replicates(clustered, "A", "B").difference.p is not None
+    with pytest.raises(ValueError, match="each arm needs all"):
+        lesion_replicates({"A": same["A"], "B": {0: common}})
