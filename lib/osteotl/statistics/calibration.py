@@ -208,7 +208,8 @@ class UnreliabilityTest:
     df : int
     p : float or None
     unreliability, discrimination, quality, r_squared : float or None
-        U = (chi-square - 2) / n, D = (model chi-square - 1) / n, Q = D - U, and Nagelkerke's R^2 of the logit of risk.
+        Of the risks as they are: U = (chi-square - 2) / n, D = (chi-square against the prevalence alone - 1) / n,
+        Q = D - U, and Nagelkerke's R^2.
     not_estimable : str or None
     """
 
@@ -253,7 +254,7 @@ def unreliability_test(labels: ArrayLike, risk: ArrayLike) -> UnreliabilityTest:
     ones = np.ones(n)
     alone = log_likelihood(label, np.full(n, np.log(prevalence) - np.log1p(-prevalence)), ones)
     chi = max(0.0, 2 * (fit.log_likelihood - log_likelihood(label, x, ones)))
-    model = 2 * (fit.log_likelihood - alone)
+    model = 2 * (log_likelihood(label, x, ones) - alone)
     unreliability, discrimination = (chi - 2) / n, (model - 1) / n
     r_squared = -np.expm1(-model / n) / -np.expm1(2 * alone / n)
     p = float(stats.chi2.sf(chi, 2))
