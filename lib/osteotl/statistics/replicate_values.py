@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from osteotl.statistics._draws import blocks, draw_block, units_by_class
 from osteotl.statistics.checks import (
     Estimate,
     check_confidence,
@@ -27,6 +28,7 @@ from osteotl.statistics.replicates import Replicates, stack_runs
 Vector = NDArray[np.float64]
 Runs = Mapping[str, Mapping[Hashable, ArrayLike]]
 MEASURES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+SUM = "sensitivity + specificity"
 
 
 def auc_replicates(
@@ -100,14 +102,14 @@ def _auc_without_each(positive: NDArray[np.bool_], score: Vector, codes: NDArray
 
 
 def rate_replicates(labels: ArrayLike, calls: Runs, measure: str, patients: ArrayLike | None = None) -> Replicates:
-    """Sensitivity, specificity, PPV, NPV or accuracy of every run, with covariances by leaving out one patient.
+    """Sensitivity, specificity, their sum, PPV, NPV or accuracy of every run; covariances by leaving out one patient.
 
     Parameters
     ----------
     labels : array of shape (n,), 1 malignant, 0 normal
     calls : mapping of arm to mapping of seed to array of shape (n,), 0/1
         Each run's calls at its own threshold.
-    measure : {"sensitivity", "specificity", "ppv", "npv", "accuracy"}
+    measure : {"sensitivity", "specificity", "ppv", "npv", "accuracy", "sensitivity + specificity"}
     patients : array of shape (n,), optional
 
     Returns
@@ -123,27 +125,28 @@ def rate_replicates(labels: ArrayLike, calls: Runs, measure: str, patients: Arra
     arms, seeds, arrays = stack_runs(calls)
     positive = check_labels(labels)
     codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    terms = ("sensitivity", "specificity") if measure == SUM else (measure,)
+    parts = [_leave_one_out(positive, arrays, term, codes) for term in terms]
+    values, left_out = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    reason = None
+    if not (np.isfinite(values).all() and np.isfinite(left_out).all()):
+        # 0/0: fewer than two patients in the denominator
+        reason = f"{UNDEFINED[terms[0]]} in some run, or of one patient only"
+        values, left_out = np.nan_to_num(values, nan=0.0), np.full_like(left_out, np.nan)
+    table = np.asarray(values).reshape(len(arms), len(seeds))
+    spread = jackknife_covariance(np.asarray(left_out))
+    return Replicates(measure, arms, seeds, table, spread, int(codes.max()) + 1, "jackknife", reason)
+
+
+def _leave_one_out(
+    positive: NDArray[np.bool_], arrays: list[ArrayLike], measure: str, codes: NDArray[np.int64]
+) -> tuple[Vector, Vector]:
+    """A rate of every run: whole, and without each patient; 0/0 is NaN."""
     right, among = correctness(positive, arrays, measure)
     hits, films = (np.stack([np.bincount(codes, row) for row in part.astype(float)]) for part in (right, among))
     over, under = hits.sum(1, keepdims=True), films.sum(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        values, left_out = over / under, (over - hits) / (under - films)
-    reason = None
-    if not (np.isfinite(values).all() and np.isfinite(left_out).all()):
-        # 0/0: fewer than two patients in the denominator
-        reason = f"{UNDEFINED[measure]} in some run, or of one patient only"
-        values = np.nan_to_num(values, nan=0.0)
-        left_out = np.full_like(left_out, np.nan)
-    return Replicates(
-        measure,
-        arms,
-        seeds,
-        values.reshape(len(arms), len(seeds)),
-        jackknife_covariance(left_out),
-        hits.shape[1],
-        "jackknife",
-        reason,
-    )
+        return (over / under)[:, 0], (over - hits) / (under - films)
 
 
 def correctness(
@@ -224,44 +227,32 @@ def crossed_bootstrap(
         raise ValueError(f"arms {arm!r} and {reference!r} must both be there and differ; arms are {', '.join(runs)}")
     positive = check_labels(labels)
     codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
-    weights, picked = _draw(positive, codes, len(seeds), draws, seed)
-    values = _weighted_values(positive, arrays, measure, weights, codes).reshape(draws, 2, len(seeds))
-    replicates = ((values[:, 0] - values[:, 1]) * picked).sum(axis=1) / len(seeds)
-    whole = np.ones((1, int(codes.max()) + 1), np.int64)
-    observed = _weighted_values(positive, arrays, measure, whole, codes).reshape(2, len(seeds)).mean(axis=1)
+    units, boundaries = units_by_class(positive, codes)
+    size, seed_boundaries = int(boundaries[-1]), np.array([0, len(seeds)])
+    parts = []
+    for first, last in blocks(draws, size):
+        weights = draw_block(boundaries, first, last, seed)
+        picked = draw_block(seed_boundaries, first, last, seed, stream=1)
+        values = _weighted_values(positive, arrays, measure, weights, units).reshape(last - first, 2, len(seeds))
+        parts.append(((values[:, 0] - values[:, 1]) * picked).sum(axis=1))
+    replicates = np.concatenate(parts) / len(seeds)
+    whole = np.ones((1, size), np.uint16)
+    observed = _weighted_values(positive, arrays, measure, whole, units).reshape(2, len(seeds)).mean(axis=1)
     difference = float(observed[0] - observed[1])
     method = f"seeds x patients bootstrap, {draws} draws, percentile interval"
     if not np.isfinite(difference) or not np.isfinite(replicates).all():
-        return Estimate.missing(f"{UNDEFINED.get(measure, 'one class only')} in some draw", method, whole.size)
+        return Estimate.missing(f"{UNDEFINED.get(measure, 'one class only')} in some draw", method, size)
     low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
     fewer = min(int((replicates <= 0).sum()), int((replicates >= 0).sum()))
-    return Estimate(difference, low, high, method, whole.size, min(1.0, 2 * (1 + fewer) / (draws + 1)))
-
-
-def _draw(
-    positive: NDArray[np.bool_], codes: NDArray[np.int64], seeds: int, draws: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How often each patient, and each seed, is drawn in each draw; draw b has a random stream of its own."""
-    malignant = np.bincount(codes, positive) > 0
-    strata = [np.flatnonzero(malignant), np.flatnonzero(~malignant)]
-    weights = np.zeros((draws, malignant.size), np.int64)
-    picked = np.zeros((draws, seeds), np.int64)
-    for draw in range(draws):
-        rng = np.random.Generator(np.random.Philox(key=[seed, draw]))
-        picked[draw] = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds)
-        for members in strata:
-            if members.size:
-                chosen = members[rng.integers(members.size, size=members.size)]
-                weights[draw] += np.bincount(chosen, minlength=malignant.size)
-    return weights, picked
+    return Estimate(difference, low, high, method, size, min(1.0, 2 * (1 + fewer) / (draws + 1)))
 
 
 def _weighted_values(
     positive: NDArray[np.bool_],
     arrays: list[ArrayLike],
     measure: str,
-    weights: NDArray[np.int64],
-    codes: NDArray[np.int64],
+    weights: NDArray[np.uint16],
+    units: NDArray[np.int64],
 ) -> Vector:
     """The measure of every run (columns) under every row of patient weights."""
     if measure == "auc":
@@ -270,19 +261,20 @@ def _weighted_values(
             score = check_scores(values, positive.size, f"scores of run {i + 1}")
             order = np.argsort(score)
             ends = np.append(np.flatnonzero(np.diff(score[order])), order.size - 1)
-            columns.append(_weighted_auc(weights, codes[order], positive[order], ends))
+            columns.append(_weighted_auc(weights, units[order], positive[order], ends))
         return np.stack(columns, axis=1)
     right, among = correctness(positive, arrays, measure)
     over, under = (
-        np.stack([np.bincount(codes, row, weights.shape[1]) for row in part.astype(float)]) for part in (right, among)
+        np.stack([np.bincount(units, row, weights.shape[1]) for row in part.astype(float)]) for part in (right, among)
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (weights @ over.T) / (weights @ under.T)
+        counts = weights.astype(np.float64)
+        return (counts @ over.T) / (counts @ under.T)
 
 
 @njit(cache=True)
 def _weighted_auc(
-    weights: NDArray[np.int64], codes: NDArray[np.int64], positive: NDArray[np.bool_], ends: NDArray[np.int64]
+    weights: NDArray[np.uint16], units: NDArray[np.int64], positive: NDArray[np.bool_], ends: NDArray[np.int64]
 ) -> Vector:
     """AUC of films sorted by score under each row of weights; `ends` are the last places of the groups of ties."""
     result = np.empty(weights.shape[0])
@@ -291,7 +283,7 @@ def _weighted_auc(
         for end in ends:
             ill, well = 0.0, 0.0
             for place in range(start, end + 1):
-                weight = weights[row, codes[place]]
+                weight = weights[row, units[place]]
                 if positive[place]:
                     ill += weight
                 else:
