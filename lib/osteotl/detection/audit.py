@@ -243,6 +243,8 @@ def _coincidence_alarm(coincidence: dict[str, Any]) -> Alarm:
 
 def _agreement(rows: pd.DataFrame) -> float:
     wide = rows.pivot(index="image_id", columns="audit", values="score")
+    if wide[["as_is", "flipped"]].nunique().min() < 2:
+        return float("nan")
     return float(spearmanr(wide["as_is"], wide["flipped"]).statistic)
 
 

@@ -199,7 +199,8 @@ class PairedTrainer(DetectionTrainer):
     # --- what we add -------------------------------------------------------------------------------------------------
 
     def _on_pretrain_routine_end(self) -> None:
-        """Set every generator anew, so that nothing that came before can make two arms draw other numbers."""
+        """Set threads and every generator anew: ultralytics sets threads by the machine's number of cores."""
+        torch.set_num_threads(self.plan.threads)
         random.seed(self.plan.seed)
         np.random.seed(self.plan.seed)  # noqa: NPY002 - ultralytics' augmentation draws from it
         torch.manual_seed(self.plan.seed)

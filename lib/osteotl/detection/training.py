@@ -233,7 +233,6 @@ def _train(plan: Plan, detector: torch.nn.Module, films: Films, progress: Progre
         progress.step(done.step, plan.steps, done.films_seen, trainer.epoch + 1, plan.epochs)
 
     before = {name: p.detach().clone() for name, p in detector.named_parameters()}
-    hardware.settle_threads(plan.device)
     trainer = PairedTrainer(plan, detector, films, shown)
     try:
         trainer.train()
@@ -261,7 +260,6 @@ def _moved(before: dict[str, torch.Tensor], model: torch.nn.Module) -> float:
 
 def _opened(plan: Plan, detector: torch.nn.Module, films: Films) -> PairedTrainer:
     """A trainer at the point where its first step would follow."""
-    hardware.settle_threads(plan.device)
     trainer = PairedTrainer(plan, detector, films)
     try:
         trainer._setup_train()

@@ -1,0 +1,96 @@
+"""The shortcut audit's parts, with answers derived by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from osteotl.detection import audit, baseline, masking, probe
+from osteotl.detection.scoring import cohort_films
+
+
+def test_auc_by_hand():
+    # malignant .9 and .4 against normal .5, .4, .1: pairs won 3 + 1.5 of 6
+    label, score = np.array([1, 1, 0, 0, 0]), np.array([0.9, 0.4, 0.5, 0.4, 0.1])
+    assert audit.auc(label, score) == pytest.approx(4.5 / 6)
+    estimate, lower, upper = audit.auc_interval(label, score, np.arange(5))
+    assert lower <= estimate <= upper
+
+
+def test_source_and_class_that_coincide():
+    films = pd.DataFrame({"partition": "test", "site": ["A"] * 5 + ["B"] * 5, "label": [1] * 5 + [0] * 5})
+    found = baseline.source_coincidence(films)
+    assert found["worst"]["cramers_v"] == pytest.approx(1.0)
+    assert audit._coincidence_alarm(found).raised
+    films["label"] = [1, 0] * 5  # A 3 of 5, B 2 of 5: chi-square 0.4, V = sqrt(0.4 / 10)
+    found = baseline.source_coincidence(films)
+    assert found["worst"]["cramers_v"] == pytest.approx(0.2)
+    assert not audit._coincidence_alarm(found).raised
+    films["site"] = "A"
+    assert baseline.source_coincidence(films)["worst"] is None
+
+
+def test_site_probe_finds_a_site_and_finds_none():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"patient_id": np.arange(200) // 2, "site": ["A", "A", "B", "B"] * 50, "label": 0})
+    noise = random.normal(size=(200, 8))
+    marked = noise + 3 * (table["site"] == "B").to_numpy()[:, None]
+    assert probe.site_probe([table], [marked])["balanced_accuracy"] > 0.95
+    assert probe.site_probe([table], [noise])["balanced_accuracy"] == pytest.approx(0.5, abs=0.12)
+    assert "not_estimable" in probe.site_probe([table.assign(site="A")], [noise])
+
+
+def test_baseline_learns_covariates_and_leaves_constants_out():
+    random = np.random.default_rng(0)
+    label = np.arange(200) % 2
+    table = pd.DataFrame({
+        "image_id": np.arange(200).astype(str), "label": label, "site": "A", "view": "frontal", "width": 160, "height": 160,
+        "age": 10 + 20 * label + random.normal(size=200), "sex": ["F", "M"] * 100, "mean_grey": 50.0, "sd_grey": 10.0,
+    })  # fmt: skip
+    rows, used = baseline.baseline_scores(table, table)
+    assert used == ["age", "sex"]
+    assert audit.auc(label, rows["score"].to_numpy()) == 1.0
+    assert rows["arm"].isna().all()
+    rows, used = baseline.baseline_scores(table.assign(age=30, sex="F"), table)
+    assert rows.empty
+    assert used == []
+
+
+@pytest.fixture(scope="module")
+def films(trained):
+    return cohort_films(trained.study, trained.out, trained.data, "external")
+
+
+def test_masking_removes_the_disc_and_borrows_places_for_normal_films(films):
+    borrowed = masking.sham_boxes(films)
+    assert all(len(boxes) for boxes in borrowed)
+    masked, only = masking.masked_films(films, borrowed), masking.only_boxes(films, borrowed)
+    for i, label in enumerate(films.table["label"]):
+        area = masking._area(borrowed[i], films.size)
+        assert (masked.images[i][~area] == films.images[i][~area]).all()
+        assert (only.images[i][~area] == masking.PADDING).all()
+        if label == 1:  # the disc is 90 brighter than its surroundings
+            assert films.images[i].max() > 200
+            assert masked.images[i][area].mean() < films.images[i][area].mean() - 30
+
+
+def test_audit_of_a_small_study(trained, tmp_path):
+    import shutil
+
+    out = tmp_path / "outputs"
+    shutil.copytree(trained.out, out)
+    found = audit.audit_study(trained.study, out, trained.data, workers=1, quiet=True)
+    rows = pd.read_csv(out / "audit.csv")
+    assert set(rows["audit"]) == {"as_is", "lesion_masked", "only_lesion", "flipped", "baseline"}
+    assert len(rows) == 14 * (2 * 4 + 1)
+    assert [alarm["alarm"] for alarm in found["alarms"]] == [
+        "lesion_masked: scratch", "flipped: scratch", "lesion_masked: transfer", "flipped: transfer", "source_and_class"]  # fmt: skip
+    assert json.loads((out / "audit.json").read_text())["alarms"][0].keys() == {"alarm", "raised", "rule", "finding"}
+
+
+def test_occlusion_map_has_one_value_a_patch(trained, films):
+    weights = trained.out / "finetune" / "transfer" / "1" / "0" / "weights.safetensors"
+    assert audit.occlusion_map(weights, films, 0, cells=4).shape == (4, 4)
