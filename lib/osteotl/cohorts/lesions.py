@@ -9,7 +9,7 @@ import numpy as np
 from osteotl.cohorts.canvas import Box, Canvas, Field, box_around, bump, step
 
 # Frozen on scratch runs alone, before any transfer arm was run; phantoms.py says how it was measured.
-CONTRAST = 0.038
+CONTRAST = 0.043
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,12 @@ PATTERNS = {
 
 
 def draw_lesion(
-    canvas: Canvas, film: Field, centre: tuple[float, float], lesion: Lesion, rng: np.random.Generator
+    canvas: Canvas,
+    film: Field,
+    centre: tuple[float, float],
+    lesion: Lesion,
+    rng: np.random.Generator,
+    host: float | Field = 1.0,
 ) -> tuple[Field, Box]:
     """Add a moth-eaten, ill-defined lesion to attenuation.
 
@@ -56,6 +61,8 @@ def draw_lesion(
         Attenuation.
     centre : (x, y)
         In shares of the longest side.
+    host : float or array
+        How much of the lesion shows at each pixel: less where it has grown into soft tissue.
 
     Returns
     -------
@@ -74,7 +81,7 @@ def draw_lesion(
     cloud = canvas.noise(rng, 0.04)
     rim = bump(ragged - 1, 0.3) * (distance < 1.6)
     change = mask * (lesion.mottle * holes + lesion.cloud * np.abs(cloud) - lesion.lucent) + 0.25 * rim
-    return film + CONTRAST * lesion.strength * change, box_around(np.where(distance < 1.6, mask, 0.0), 0.5)
+    return film + CONTRAST * lesion.strength * host * change, box_around(np.where(distance < 1.6, mask, 0.0), 0.5)
 
 
 def draw_benign(canvas: Canvas, film: Field, centre: tuple[float, float], rng: np.random.Generator) -> Field:

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-LEEWAY = 0.2  # how far a stratum's share may stray from the one asked for before patients are moved
+LEEWAY = 1 / 3  # how far a stratum's share may stray from the one asked for before patients are moved
 
 
 def _place(seed: int, purpose: str, patient: str) -> float:
@@ -109,7 +109,7 @@ def assign_partitions(
     Notes
     -----
     A share is decided by each patient's own hash, so patients added later do not move those before them, unless a
-    stratum (site and label) strays by more than a fifth of its share. A count is met exactly where films per patient
+    stratum (site and label) strays by more than a third of its share. A count is met exactly where films per patient
     allow it, by taking patients in hash order: an added patient can push out only those last in that order.
     """
     part = pd.Series("training", index=films.index, dtype=object, name="partition")
@@ -151,7 +151,7 @@ def in_fraction(films: pd.DataFrame, fraction: float, seed: int = 0) -> pd.Serie
     kept: set[str] = set()
     for _, group in _patients(films, seed, "fraction").groupby("stratum"):
         middle = group["films"].cumsum() - group["films"] / 2
-        inside = (middle <= fraction * group["films"].sum()).to_numpy()
+        inside = np.array(middle <= fraction * group["films"].sum())
         inside[0] = True
         kept.update(group.index[inside])
     return films["patient_id"].isin(kept).rename("in_fraction")

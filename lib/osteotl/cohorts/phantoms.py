@@ -58,8 +58,8 @@ class Patient:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One film to draw: what a worker process needs."""
+class Task:
+    """One film to draw: of which cohort and patient, and which of the patient's films (0, 1 or 2)."""
 
     cohort: PhantomCohort
     patient: Patient
@@ -97,21 +97,21 @@ def draw_patient(cohort: PhantomCohort, number: int, malignant: bool) -> Patient
     return Patient(number, malignant, films, int(np.clip(round(age), 4, 89)), "M" if male else "F", subtype_or_none)
 
 
-def _tasks(cohort: PhantomCohort) -> list[_Task]:
+def tasks_of(cohort: PhantomCohort) -> list[Task]:
     """Every film of a cohort; each stream is cut where it has films enough."""
     malignant = round(0.4 * cohort.films) if cohort.malignant is None else cohort.malignant
-    tasks: list[_Task] = []
+    tasks: list[Task] = []
     for stream, wanted in ((True, malignant), (False, cohort.films - malignant)):
         number, films = 0, 0
         while films < wanted:
             patient = draw_patient(cohort, number, stream)
             here = min(patient.films, wanted - films)
-            tasks += [_Task(cohort, patient, film) for film in range(here)]
+            tasks += [Task(cohort, patient, film) for film in range(here)]
             number, films = number + 1, films + here
     return tasks
 
 
-def _view(task: _Task) -> str:
+def _view(task: Task) -> str:
     """A first film is mostly frontal, a second is the other view, a third is frontal again."""
     if task.cohort.reader == "phantom-texture":
         return "none"
@@ -119,7 +119,7 @@ def _view(task: _Task) -> str:
     return anatomy.VIEWS[(first, 1 - first, 0)[task.film]]
 
 
-def _image_id(task: _Task) -> str:
+def _image_id(task: Task) -> str:
     """A name that does not tell the class."""
     key = [task.cohort.reader, task.cohort.seed, task.cohort.site, task.patient.malignant, task.patient.number]
     patient = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:10]
@@ -129,7 +129,7 @@ def _image_id(task: _Task) -> str:
 # --- films ------------------------------------------------------------------------------------------------------------
 
 
-def _draw_knee(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) -> tuple[canvas.Field, list[canvas.Box]]:
+def _draw_knee(task: Task, grid: canvas.Canvas, rng: np.random.Generator) -> tuple[canvas.Field, list[canvas.Box]]:
     patient, view = task.patient, _view(task)
     own = _random(task.cohort, patient.number, patient.malignant, -1)
     own.random(16)  # the first numbers of this stream made the patient
@@ -153,7 +153,8 @@ def _draw_knee(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) -> tu
         return film, []
     lesion, above, across, depth = _tumour(patient, own)
     across = across if view == "frontal" else depth
-    film, box = lesions.draw_lesion(grid, film, _in_bone(pose, view, front, above, across), lesion, rng)
+    host = 0.4 + 0.6 * canvas.step(film - 0.36, 0.06)  # bone is denser than any soft tissue here
+    film, box = lesions.draw_lesion(grid, film, _in_bone(pose, view, front, above, across), lesion, rng, host)
     return film, [box]
 
 
@@ -175,7 +176,7 @@ def _tumour(patient: Patient, own: np.random.Generator) -> tuple[lesions.Lesion,
     return lesion, above, own.uniform(-spread, spread), own.uniform(-0.05, 0.04)
 
 
-def _draw_chest(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) -> tuple[canvas.Field, list[canvas.Box]]:
+def _draw_chest(task: Task, grid: canvas.Canvas, rng: np.random.Generator) -> tuple[canvas.Field, list[canvas.Box]]:
     patient = task.patient
     own = _random(task.cohort, patient.number, patient.malignant, -1)
     own.random(16)
@@ -187,7 +188,7 @@ def _draw_chest(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) -> t
     boxes = []
     for _ in range(int(rng.integers(1, 4)) if patient.malignant else 0):
         lucent, mottle, cloud = lesions.PATTERNS["nodule"]
-        lesion = lesions.Lesion(rng.uniform(0.04, 0.095), lucent, mottle, cloud, rng.uniform(0.75, 1.25))
+        lesion = lesions.Lesion(rng.uniform(0.04, 0.095), lucent, mottle, cloud, rng.uniform(1.2, 2.0))
         rows, columns = np.nonzero(lung > 0.3 * lesion.radius)
         pick = int(rng.integers(len(rows)))
         centre = (float(grid.x[0, columns[pick]]), float(grid.y[rows[pick], 0]))
@@ -196,7 +197,7 @@ def _draw_chest(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) -> t
     return film, boxes
 
 
-def _draw_texture(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) -> tuple[canvas.Field, list[canvas.Box]]:
+def _draw_texture(task: Task, grid: canvas.Canvas, rng: np.random.Generator) -> tuple[canvas.Field, list[canvas.Box]]:
     film, (angle, pitch, contrast) = anatomy.draw_weave(grid, rng)
     boxes = []
     for _ in range(int(rng.integers(1, 4)) if task.patient.malignant else 0):
@@ -212,7 +213,7 @@ def _draw_texture(task: _Task, grid: canvas.Canvas, rng: np.random.Generator) ->
 _DRAW = {"phantom-knee": _draw_knee, "phantom-chest": _draw_chest, "phantom-texture": _draw_texture}
 
 
-def draw_film(task: _Task) -> tuple[canvas.Field, list[canvas.Box]]:
+def draw_film(task: Task) -> tuple[canvas.Field, list[canvas.Box]]:
     """One film as grey in [0, 1], and the boxes of its lesions in pixels (corners; right and lower edges exclusive)."""
     cohort, side = task.cohort, task.cohort.image_size
     grid = canvas.Canvas(side, round(0.8 * side) if cohort.reader == "phantom-knee" else side)
@@ -228,7 +229,7 @@ def draw_film(task: _Task) -> tuple[canvas.Field, list[canvas.Box]]:
     return grey, boxes
 
 
-def _write_film(folder: Path, task: _Task) -> list[canvas.Box]:
+def _write_film(folder: Path, task: Task) -> list[canvas.Box]:
     grey, boxes = draw_film(task)
     pixels = np.rint(grey * 255).astype(np.uint8)
     Image.fromarray(pixels).save(folder / f"{_image_id(task)}.png", compress_level=1)
@@ -279,7 +280,7 @@ def generate(cohort: PhantomCohort, data_root: str | Path) -> Path:
 
 
 def _write_cohort(cohort: PhantomCohort, folder: Path) -> None:
-    tasks = _tasks(cohort)
+    tasks = tasks_of(cohort)
     drawn = mapped(partial(_write_film, folder), tasks, f"drawing {cohort.reader}")
     films, boxes = [], []
     for task, found in zip(tasks, drawn, strict=True):
@@ -292,7 +293,7 @@ def _write_cohort(cohort: PhantomCohort, folder: Path) -> None:
     (folder / "settings.json").write_text(json.dumps(cohort.model_dump() | {"version": VERSION}, indent=1) + os.linesep)
 
 
-def _row(task: _Task) -> dict[str, object]:
+def _row(task: Task) -> dict[str, object]:
     patient = asdict(task.patient)
     image_id = _image_id(task)
     return {

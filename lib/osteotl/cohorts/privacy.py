@@ -15,17 +15,17 @@ GIVEN_NAMES = frozenset(
     diana diego doe dominik donald donna dorothy edward elena elisabeth elizabeth emily emma eric ernst eva fatima
     felix fernando fischer francesco francisco frank franz gabriel garcia george gerhard giovanni giulia gonzalez
     grace hannah hans harald haruki hassan heinz helen henry hernandez hiroshi hoffmann hugo ibrahim ingrid isabel
-    ivan jack jacob jakob james jan jane janet jean jennifer jessica joao jochen johann johannes john johnson jonas
+    ivan jack jacob jakob james jane janet jean jennifer jessica joao jochen johann johannes john johnson jonas
     jones jorge jose joseph joshua juan julia julian karen karl katharina kathrin keiko kenji kevin klaus klein
-    kumar lars laura laurent lena leon li linda lisa lopez louis lucas lucia luigi luis lukas maria marie mario mark
-    markus martha martin mary matthew maximilian mayer megan mei melissa meyer mia michael michelle miguel miller
-    miriam mohamed mohammed monika mueller nakamura nancy natalia nguyen nicholas nicole nina noah olga oliver
-    olivia oscar pablo pamela patel patricia patrick paul pedro perez peter petra philip pierre priya rachel raj
-    ralf raymond rebecca renate ricardo richard robert roberto roger ronald rosa rossi ruth ryan sabine samuel
-    sanchez sandra sara sarah sato satoshi schmidt schneider schulz scott sergio sharon simon singh smith sofia
-    sophia sophie stefan stephanie stephen steven susan susanne suzuki takashi tanaka taylor theresa thomas timothy
-    tobias ulrich ursula vera victor vincent wagner walter wang watanabe weber wei werner william williams wilson
-    wolfgang yamamoto yasmin yoko yuki yusuf zhang
+    kumar lars laura laurent lena leon linda lisa lopez louis lucas lucia luigi luis lukas maria marie mario markus
+    martha martin mary matthew maximilian mayer megan mei melissa meyer mia michael michelle miguel miller miriam
+    mohamed mohammed monika mueller nakamura nancy natalia nguyen nicholas nicole nina noah olga oliver olivia oscar
+    pablo pamela patel patricia patrick paul pedro perez peter petra philip pierre priya rachel raj ralf raymond
+    rebecca renate ricardo richard robert roberto roger ronald rosa rossi ruth ryan sabine samuel sanchez sandra
+    sara sarah sato satoshi schmidt schneider schulz scott sergio sharon simon singh smith sofia sophia sophie
+    stefan stephanie stephen steven susan susanne suzuki takashi tanaka taylor theresa thomas timothy tobias ulrich
+    ursula vera victor vincent wagner walter wang watanabe weber wei werner william williams wilson wolfgang
+    yamamoto yasmin yoko yuki yusuf zhang
     """.split()  # noqa: SIM905 (a list this long reads as text)
 )
 _DATE = re.compile(
@@ -33,6 +33,8 @@ _DATE = re.compile(
     r"|(?:0?[1-9]|[12]\d|3[01])([-_.])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d"  # 21.03.1987
     r"|(?:0?[1-9]|1[0-2])([-_.])(?:0?[1-9]|[12]\d|3[01])\3(?:19|20)\d\d)(?!\d)"  # 03-21-1987
 )
+# hashes and UUIDs hold words and dates by chance
+_HEXADECIMAL = re.compile(r"(?<![^\W_])(?:[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?![^\W_])")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -98,7 +100,7 @@ def telling_tokens(path: str | PurePath) -> list[str]:
     """
     path = PurePath(path)
     text = path.name if path.is_absolute() else str(path)
-    text = text.removesuffix(path.suffix)
+    text = _HEXADECIMAL.sub("", text.removesuffix(path.suffix))
     # words in CamelCase are words too
     words = {word.lower() for word in _WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text))}
     kinds = ["date"] if _DATE.search(text) else []
