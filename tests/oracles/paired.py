@@ -9,10 +9,10 @@ import numpy as np
 
 from oracles.registry import Case, Near, quantity
 from osteotl.statistics import paired
-from osteotl.statistics.delong import wald_interval
 from osteotl.statistics.multiplicity import adjust
 from osteotl.statistics.operating_points import Confusion
 from osteotl.statistics.paired import PairedCalls, PairedTable
+from osteotl.statistics.paired_clustered import clustered_difference
 from osteotl.statistics.paired_predictive import (
     RatioComparison,
     compare_predictive_values,
@@ -21,6 +21,7 @@ from osteotl.statistics.paired_predictive import (
     relative_rate,
 )
 from osteotl.statistics.rates import rate_estimate
+from osteotl.statistics.wald import wald_interval
 
 
 def _calls(case: Case) -> PairedCalls:
@@ -249,7 +250,7 @@ def clustered(case: Case, rate: str, cut: str) -> dict[str, Any]:
     films = case["y"] == (1 if rate == "sens" else 0)
     # the model is of positive calls in both classes, so "spec" is the difference in false-positive rates
     called = [case[score] >= float(cut) for score in ("s2", "s1")]
-    ours = paired.clustered_difference(called[0][films], called[1][films], case["patient"][films])
+    ours = clustered_difference(called[0][films], called[1][films], case["patient"][films])
     unclipped = (ours.upper - ours.lower) / (2 * wald_interval(0, 1)[1])
     return {"est": ours.estimate, "se_robust": unclipped, "p": ours.p}
 

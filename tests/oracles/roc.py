@@ -12,12 +12,12 @@ from osteotl.statistics.delong import (
     auc_covariance,
     compare_auc,
     compare_auc_unpaired,
-    wald_interval,
 )
 from osteotl.statistics.margins import margin_test
 from osteotl.statistics.operating_points import Confusion, all_optima, select_threshold
 from osteotl.statistics.roc import RocCurve, auc, partial_auc, roc_curve, sensitivity_at_specificity
 from osteotl.statistics.venkatraman import venkatraman_test
+from osteotl.statistics.wald import wald_interval
 
 
 def _fit(case: Case) -> Any:

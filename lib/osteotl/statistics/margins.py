@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from osteotl.statistics.checks import IDENTICAL_ARMS, NO_VARIANCE, check_confidence
-from osteotl.statistics.delong import wald_interval
+from osteotl.statistics.wald import wald_interval
 
 
 def one_sided_p(distance: float, se: float, df: float | None = None) -> float:

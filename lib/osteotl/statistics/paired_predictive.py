@@ -28,9 +28,9 @@ from osteotl.statistics.checks import (
     check_one_of,
     check_patients,
 )
-from osteotl.statistics.delong import tail_probability, wald_interval
 from osteotl.statistics.operating_points import UNDEFINED
 from osteotl.statistics.paired import PairedCalls, PairedTable, paired_calls
+from osteotl.statistics.wald import tail_probability, wald_interval
 
 PREDICTIVE = ("ppv", "npv")
 

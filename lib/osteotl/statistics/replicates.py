@@ -30,7 +30,7 @@ from osteotl.statistics.checks import (
     check_confidence,
     check_one_of,
 )
-from osteotl.statistics.delong import tail_probability, wald_interval
+from osteotl.statistics.wald import tail_probability, wald_interval
 
 Vector = NDArray[np.float64]
 ENOUGH_SEEDS = 5
@@ -233,7 +233,7 @@ def compare_replicates(
     parts = components(pair)
     means = pair.values.mean(axis=1)
     difference, seeds = float(means[0] - means[1]), parts.seeds
-    words = f"Obuchowski-Rockette, {seeds} seeds, {replicates.method} covariances"
+    words = f"Obuchowski-Rockette, {_seeds(seeds)}, {replicates.method} covariances"
 
     def estimate(error: float, df: float | None, kind: str) -> Estimate:
         return _t_estimate(difference, 2 * error / seeds, df, f"{words}, {kind}", pair, confidence)
@@ -251,6 +251,10 @@ def compare_replicates(
     return ReplicateComparison(
         headline, fixed, films, _root(2 * parts.error / seeds), f, parts.df, parts, replicates.few_seeds
     )
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _root(variance: float) -> float | None:
@@ -334,7 +338,7 @@ def arm_mean(
     alone = replicates.pick([arm])
     parts, value = components(alone), float(alone.values.mean())
     seeds, shared = parts.seeds, max(parts.cov2, 0.0)
-    method = f"mean of {seeds} seeds, Obuchowski-Rockette, {replicates.method} covariances"
+    method = f"mean of {_seeds(seeds)}, Obuchowski-Rockette, {replicates.method} covariances"
     if seeds == 1:
         method, variance, df = f"{replicates.method}, {ONE_SEED}", parts.var, None
     elif kind == "fixed_seeds":
