@@ -60,7 +60,9 @@ class PageExporter(HTMLExporter):
 
 
 def _markdown(source: str) -> Markup:
-    return Markup(clean_fragment(MarkdownWithMath(renderer=_Renderer(escape=True, allow_harmful_protocols=False)).render(source)))
+    return Markup(
+        clean_fragment(MarkdownWithMath(renderer=_Renderer(escape=True, allow_harmful_protocols=False)).render(source))
+    )
 
 
 def _shortened(text: str) -> str:

@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from osteotl.reporting.html import tag
 
+PARTITIONS = frozenset({"training", "validation", "test"})
+
 
 @dataclass(frozen=True)
 class Icons:
@@ -68,7 +70,9 @@ class Scale:
     band: tuple[float, float] | None = None
 
     @classmethod
-    def around(cls, values: Sequence[float | None], zero: float | None = None, band: tuple[float, float] | None = None) -> Scale:
+    def around(
+        cls, values: Sequence[float | None], zero: float | None = None, band: tuple[float, float] | None = None
+    ) -> Scale:
         """An axis that holds every value, with a little air."""
         known = [v for v in values if v is not None] + [v for v in (zero, *(band or ())) if v is not None]
         low, high = (min(known), max(known)) if known else (0.0, 1.0)
@@ -92,14 +96,24 @@ def interval_mark(number: Any, scale: Scale, arm: int) -> Markup:
     if isinstance(number, dict) and number.get("estimate") is not None:
         x = scale.x(number["estimate"])
         if number.get("lower") is not None and number.get("upper") is not None:
-            shapes.append(tag("line", x1=scale.x(number["lower"]), x2=scale.x(number["upper"]), y1=10, y2=10, class_="whisker"))
+            shapes.append(
+                tag("line", x1=scale.x(number["lower"]), x2=scale.x(number["upper"]), y1=10, y2=10, class_="whisker")
+            )
         shapes.append(_sign(arm, x))
-    return tag("svg", shapes, class_=f"forest arm-{arm}", viewBox="0 0 200 20", aria_hidden="true", preserveAspectRatio="none")
+    return tag(
+        "svg", shapes, class_=f"forest arm-{arm}", viewBox="0 0 200 20", aria_hidden="true", preserveAspectRatio="none"
+    )
 
 
 def _sign(arm: int, x: float) -> Markup:
-    paths = ("M{0} 10m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0", "M{0} 10m-4.5-4.5h9v9h-9z", "M{0} 10m-5 4.5h10l-5-9z",
-             "M{0} 10m-5.5 0l5.5-5.5l5.5 5.5l-5.5 5.5z", "M{0} 10m-5-4.5h10l-5 9z", "M{0} 10m-5-1.5h10v3h-10zm3.5-3.5h3v10h-3z")
+    paths = (
+        "M{0} 10m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0",
+        "M{0} 10m-4.5-4.5h9v9h-9z",
+        "M{0} 10m-5 4.5h10l-5-9z",
+        "M{0} 10m-5.5 0l5.5-5.5l5.5 5.5l-5.5 5.5z",
+        "M{0} 10m-5-4.5h10l-5 9z",
+        "M{0} 10m-5-1.5h10v3h-10zm3.5-3.5h3v10h-3z",
+    )
     return tag("path", d=paths[arm % len(paths)].format(x), class_="estimate")
 
 
@@ -109,34 +123,52 @@ def flow_diagram(steps: Sequence[dict[str, Any]], title: str) -> Markup:
     Parameters
     ----------
     steps : sequence of {'step', 'films', 'patients', 'reason'}
-        In order; a step with a reason left films out and stands at the side.
+        In order: the films read, then what was left out and why, then the partitions.
+    title : str
+        Name of the drawing for a screen reader.
     """
     shapes: list[Markup] = []
-    y, previous = 1, 0
-    for step in steps:
-        aside = bool(step.get("reason"))
-        lines = _wrapped(step, aside)
+    y, previous, places = 1, 0, []
+    for step, kind in zip(steps, _kinds(steps), strict=True):
+        lines = _wrapped(step, kind)
         height = 14 + 15 * len(lines)
-        x, width = (118, 201) if aside else (1, 230)
-        if aside:
-            shapes.append(tag("path", d=f"M60 {y + height / 2}H118", class_="edge"))
+        x, width = {"main": (1, 232), "aside": (60, 259), "leaf": (60, 232)}[kind]
+        middle = y + height // 2
+        if kind != "main":
+            shapes.append(tag("path", d=f"M24 {previous}V{middle}H{x}", class_="edge"))
         elif previous:
-            shapes.append(tag("path", d=f"M60 {previous}V{y}", class_="edge"))
-        shapes.append(tag("rect", x=x, y=y, width=width, height=height, rx=3, class_="box aside" if aside else "box"))
-        shapes += [
-            tag("text", line, x=x + 9, y=y + 20 + 15 * i, class_="strong" if not i else None) for i, line in enumerate(lines)
-        ]
-        if not aside:
-            previous = y + height
-        y += height + 12
-    return tag("svg", tag("title", title), shapes, class_="flow", viewBox=f"0 0 320 {max(y - 10, 10)}", role="img")
+            shapes.append(tag("path", d=f"M24 {previous}V{y}", class_="edge"))
+        places.append(_flow_box(lines, x, y, width, height, kind))
+        previous = y + height if kind == "main" else middle
+        y += height + 10
+    drawing = [tag("title", title), shapes, places]
+    return tag("svg", drawing, class_="flow", viewBox=f"0 0 320 {max(y - 9, 10)}", role="img")
 
 
-def _wrapped(step: dict[str, Any], aside: bool) -> list[str]:
+def _kinds(steps: Sequence[dict[str, Any]]) -> list[str]:
+    """What each step is drawn as: a box in the main line, one aside of it, or one of several ends."""
+    ends = [step for step in steps if step.get("step") in PARTITIONS]
+    kinds = []
+    for step in steps:
+        end = step.get("step") in PARTITIONS and len(ends) > 1
+        kinds.append("aside" if step.get("reason") or step.get("step") == "left out" else ("leaf" if end else "main"))
+    return kinds
+
+
+def _flow_box(lines: list[str], x: int, y: int, width: int, height: int, kind: str) -> list[Markup]:
+    box = tag("rect", x=x, y=y, width=width, height=height, rx=3, class_=f"box {kind}")
+    texts = [
+        tag("text", line, x=x + 10, y=y + 20 + 15 * i, class_=None if i else "strong") for i, line in enumerate(lines)
+    ]
+    return [box, *texts]
+
+
+def _wrapped(step: dict[str, Any], kind: str) -> list[str]:
     films, patients = step.get("films"), step.get("patients")
     count = f"{films:,} films" if isinstance(films, int) else "films not counted"
     if isinstance(patients, int):
         count += f", {patients:,} patients"
-    width = 31 if aside else 36
-    words = str(step.get("reason") or step.get("step", "")) if aside else str(step.get("step", ""))
-    return [f"{'left out: ' if aside else ''}{count}", *textwrap.wrap(words, width, max_lines=5, placeholder=" …")]
+    if kind == "aside":
+        why = str(step.get("reason") or "reason not recorded")
+        return [f"left out: {count}", *textwrap.wrap(why, 38, max_lines=5, placeholder=" …")]
+    return [count, *textwrap.wrap(str(step.get("step", "")), 34, max_lines=3, placeholder=" …")]

@@ -8,19 +8,26 @@ from typing import Any
 
 from markupsafe import Markup
 
+from osteotl.reporting.film_tables import any_table
 from osteotl.reporting.html import bullets, folded, join, paragraph, section, table, tag
 from osteotl.reporting.pictures import leftovers, place
 from osteotl.reporting.results import Results
 from osteotl.reporting.safety import without_paths
-from osteotl.reporting.sections import any_table
 
 GLOSSARY = (
     ("Arm", "one way to start training the detector; the arms differ in nothing else unless the study says so."),
     ("AUC", "the chance that a malignant film scores above a normal one; 0.5 is guessing, 1 is perfect."),
     ("Sensitivity", "of the films with a tumour, the share that raises an alarm."),
     ("Specificity", "of the films without one, the share that stays quiet."),
-    ("PPV, NPV", "of the alarms, the share that are right; of the quiet films, the share that are right. Both change with prevalence."),
-    ("Operating point", "the threshold at which a score becomes an alarm; locked means chosen before the test films were scored."),
+    (
+        "PPV, NPV",
+        "of the alarms, the share that are right; of the quiet films, the share that are right. Both change with "
+        "prevalence.",
+    ),
+    (
+        "Operating point",
+        "the threshold at which a score becomes an alarm; locked means chosen before the test films were scored.",
+    ),
     ("Calibration", "whether films given a risk of 20% turn out malignant one time in five."),
     ("Net benefit", "tumours found, minus false alarms weighed by how many of them one found tumour is worth."),
     ("Seed", "the number that starts one training run; another seed gives another detector from the same films."),
@@ -34,30 +41,45 @@ def limitations(results: Results) -> Markup:
     """What this study cannot say, from its settings and its flags."""
     facts, items = results.facts, []
     if results.phantoms:
-        items.append("The films are phantoms made by a program: they validate the instrument and say nothing about patients.")
+        items.append(
+            "The films are phantoms made by a program: they validate the instrument and say nothing about patients."
+        )
     if len(results.seeds) == 1:
-        items.append("One training run per arm: every result is conditional on it. Another seed can give another answer.")
+        items.append(
+            "One training run per arm: every result is conditional on it. Another seed can give another answer."
+        )
     elif len(results.seeds) < 5:
         items.append("Fewer than five training runs per arm: variation between training runs is poorly estimated.")
     if facts.get("cohorts.validation") is None:
-        items.append("No validation films: thresholds were found on the films they are tested on, and scores are not recalibrated.")
+        items.append(
+            "No validation films: thresholds were found on the films they are tested on, and scores are not "
+            "recalibrated."
+        )
     items.append("No radiologist comparator: nothing here says how the detector compares with a reader, or helps one.")
     if results.study.predictions is None:
-        items.append(f"The detector is {results.study.detector.model} of the ultralytics package: the anchor-free 'u' variant, not the published YOLOv5 head.")
+        items.append(
+            f"The detector is {results.study.detector.model} of the ultralytics package: the anchor-free 'u' "
+            "variant, not the published YOLOv5 head."
+        )
     items += [
-        "Malignant against normal films: benign tumours, infection and fractures, the hard part of practice, are not tested unless the cohort holds them.",
-        "The share of malignant films is far above a clinic's; predictive values were recomputed, the mix of cases was not.",
+        "Malignant against normal films: benign tumours, infection and fractures, the hard part of practice, are "
+        "not tested unless the cohort holds them.",
+        "The share of malignant films is far above a clinic's; predictive values were recomputed, the mix of cases "
+        "was not.",
     ]
     items += [str(text) for text in facts.get("flags", [])]
     return section("limitations", "Limitations", bullets(dict.fromkeys(items)))
 
 
 def further(results: Results, so_far: str) -> Markup:
-    """Folded: precision-recall and other figures, checklists, methods text, model cards, published figures, glossary."""
+    """Folded: further figures, checklists, methods text, model cards, published figures, glossary, provenance."""
     parts: list[Any] = [_folded("precision-recall", "Precision and recall", place(results, "precision_recall"))]
     others = [name for name in leftovers(results, so_far) if name != "precision_recall"]
     parts.append(_folded("more-figures", "Other figures", place(results, *others)))
-    parts += [_written(results, "methods", "Methods, ready to paste"), _written(results, "results", "Results, ready to paste")]
+    parts += [
+        _written(results, "methods", "Methods, ready to paste"),
+        _written(results, "results", "Results, ready to paste"),
+    ]
     parts += list(_checklists(results))
     parts.append(_folded("cards", "Model cards", _cards(results)))
     parts.append(_folded("published", "The published figures, derived again", _published(results)))
@@ -93,7 +115,11 @@ def _checklists(results: Results) -> Iterator[Markup | None]:
         frame = results.csv(f"tables/{path.name}")
         name = path.stem.removeprefix("checklist_").replace("_", " ").upper()
         if not frame.empty:
-            yield folded(f"Checklist {name}", any_table(f"Checklist {name}", frame, f"tables/{path.name}"), identifier=f"checklist-{path.stem}")
+            yield folded(
+                f"Checklist {name}",
+                any_table(f"Checklist {name}", frame, f"tables/{path.name}"),
+                identifier=f"checklist-{path.stem}",
+            )
 
 
 def _cards(results: Results) -> Markup | None:
@@ -104,10 +130,30 @@ def _cards(results: Results) -> Markup | None:
     for arm in results.arms:
         configured = results.study.arms.get(arm)
         start = configured.initialise if configured else ""
-        rows.append([results.mark(arm), without_paths(str(start)), configured.train_for.replace("_", " ") if configured else "",
-                     f"{detector.model}, {detector.image_size} px", f"{detector.epochs} epochs, batch {detector.batch}, {detector.optimizer} {detector.learning_rate:g}"])
-    use = paragraph("Intended use: research on how training starts. Not for decisions about patients. Weights: outputs/finetune/ARM/FRACTION/SEED/weights.safetensors.")
-    return join([use, table("How each arm was made", ["Arm", "Start", "Trained for", "Detector", "Training"], rows, source="study.yaml")])
+        rows.append(
+            [
+                results.mark(arm),
+                without_paths(str(start)),
+                configured.train_for.replace("_", " ") if configured else "",
+                f"{detector.model}, {detector.image_size} px",
+                f"{detector.epochs} epochs, batch {detector.batch}, {detector.optimizer} {detector.learning_rate:g}",
+            ]
+        )
+    use = paragraph(
+        "Intended use: research on how training starts. Not for decisions about patients. Weights: "
+        "outputs/finetune/ARM/FRACTION/SEED/weights.safetensors."
+    )
+    return join(
+        [
+            use,
+            table(
+                "How each arm was made",
+                ["Arm", "Start", "Trained for", "Detector", "Training"],
+                rows,
+                source="study.yaml",
+            ),
+        ]
+    )
 
 
 def _published(results: Results) -> Markup | None:
@@ -127,13 +173,24 @@ def _faults(results: Results) -> Markup | None:
     if not counted:
         return None
     rows = [[code.replace("_", " "), severity, str(n)] for (severity, code), n in sorted(counted.items())]
-    return table("Faults by kind; the list with file names stays with the study", ["Fault", "Severity", "#Films or entries"], rows, source="cohorts/integrity.json")
+    return table(
+        "Faults by kind; the list with file names stays with the study",
+        ["Fault", "Severity", "#Films or entries"],
+        rows,
+        source="cohorts/integrity.json",
+    )
 
 
 def _provenance(results: Results) -> Markup | None:
     if not results.provenance:
         return paragraph("provenance.json is not at hand.")
-    return table("Versions, hashes, settings of the run", ["Item", "Value"], [[path, text] for path, text in _leaves(results.provenance)], source="provenance.json", class_="long")
+    return table(
+        "Versions, hashes, settings of the run",
+        ["Item", "Value"],
+        [[path, text] for path, text in _leaves(results.provenance)],
+        source="provenance.json",
+        class_="long",
+    )
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The threshold explorer: exact counts at every step, computed here, shown by a small script of our own.
 
-Two ladders of at most 1,000 steps per arm and seed: the recalibrated risk (0.001, 0.002, ...), and the number of tumours
-found (which a target sensitivity asks for). Scores of different seeds and arms share no scale, so no ladder is in scores.
+Two ladders of at most 1,000 steps per arm and seed: the recalibrated risk (0.001, 0.002, ...), and the number of
+tumours found (which a target sensitivity asks for). Scores of different seeds and arms share no scale, so no ladder is
+in scores.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -54,23 +56,32 @@ def risk_counts(label: np.ndarray, risk: np.ndarray) -> dict[str, list[int]]:
 
 
 def sensitivity_counts(label: np.ndarray, score: np.ndarray) -> dict[str, list[int]]:
-    """Counts at the highest threshold that finds at least k tumours, for k = 0 ... all (or 1,000 evenly spaced k).
+    """Counts at the study's high-sensitivity rule on these films, for every number of tumours that can be asked for.
 
-    Specificity falls with the threshold, so this is the threshold of best specificity among those that reach the target:
-    the published rule, applied to these films.
+    The rule: the best specificity that finds at least k tumours, then the most tumours at that specificity
+    (`osteotl.statistics.operating_points`).
+
+    Parameters
+    ----------
+    label : int array (n,)
+        1 malignant, 0 not.
+    score : float array (n,)
+        Any continuous score; ties are kept together.
 
     Returns
     -------
     dict
-        'k' the tumours asked for, 'tp' found and 'fp' called; ties can find more than were asked for.
+        'k' the tumours asked for (0 ... all; 1,000 evenly spaced steps where there are more), 'tp' found, 'fp' called.
     """
-    positives = np.sort(score[label == 1])[::-1]
-    negatives = np.sort(score[label == 0])
-    n = len(positives)
+    positives, negatives = np.sort(score[label == 1]), np.sort(score[label == 0])
+    n, well = len(positives), len(negatives)
     asked = np.unique(np.round(np.linspace(0, n, min(n, STEPS) + 1)).astype(int))
-    thresholds = np.where(asked > 0, positives[np.maximum(asked, 1) - 1], np.inf)
-    found = n - np.searchsorted(positives[::-1], thresholds, side="left")
-    return {"k": asked.tolist(), "tp": found.tolist(), "fp": (len(negatives) - np.searchsorted(negatives, thresholds, side="left")).tolist()}
+    threshold = np.where(asked > 0, positives[n - np.maximum(asked, 1)], np.inf)
+    called = well - np.searchsorted(negatives, threshold, side="left")
+    # down to just above the next normal film costs no specificity
+    next_normal = np.concatenate([[-np.inf], negatives])[well - called]
+    found = n - np.searchsorted(positives, next_normal, side="right")
+    return {"k": asked.tolist(), "tp": found.tolist(), "fp": called.tolist()}
 
 
 def explorer_data(statistics: Mapping[str, Any], scores: pd.DataFrame) -> dict[str, Any] | None:
@@ -82,14 +93,26 @@ def explorer_data(statistics: Mapping[str, Any], scores: pd.DataFrame) -> dict[s
     first = scores[scores["arm"].eq(arms[0])]
     one = first[first["seed"].astype(str).eq(str(first["seed"].iloc[0]))]
     data: dict[str, Any] = {
-        "n1": int(one["label"].sum()), "n0": int((one["label"] == 0).sum()), "z": NormalDist().inv_cdf(0.5 + float(settings.get("confidence", 0.95)) / 2),
-        "seeds": [str(s) for s in settings["seeds"]], "prevalences": settings.get("prevalences", []),
-        "points": {}, "arms": [],
+        "n1": int(one["label"].sum()),
+        "n0": int((one["label"] == 0).sum()),
+        "z": NormalDist().inv_cdf(0.5 + float(settings.get("confidence", 0.95)) / 2),
+        "seeds": [str(s) for s in settings["seeds"]],
+        "prevalences": settings.get("prevalences", []),
+        "points": {},
+        "arms": [],
     }
     for i, arm in enumerate(arms):
         label = (settings["arms"].get(arm) or {}).get("label") or arm
         runs = {seed: run for seed in data["seeds"] if (run := _run(statistics["arms"][arm], scores, arm, seed))}
-        data["arms"].append({"id": arm, "label": label, "sign": MARKS[i % len(MARKS)], "pooled": _pooled(statistics["arms"][arm]), "runs": runs})
+        data["arms"].append(
+            {
+                "id": arm,
+                "label": label,
+                "sign": MARKS[i % len(MARKS)],
+                "pooled": _pooled(statistics["arms"][arm]),
+                "runs": runs,
+            }
+        )
     data["points"] = {key: point_name(key) for key in _keys(statistics["arms"][arms[0]])}
     data["risk"] = all(run.get("risk") for arm in data["arms"] for run in arm["runs"].values())
     return data
@@ -111,18 +134,30 @@ def _run(arm: Mapping[str, Any], scores: pd.DataFrame, name: str, seed: str) -> 
 def _keys(arm: Mapping[str, Any]) -> list[str]:
     order = list(POINTS)
     keys = list(arm.get("operating_points", {}))
-    return sorted(keys, key=lambda k: (not k.endswith("@validation"), order.index(k.partition("@")[0]) if k.partition("@")[0] in order else 9))
+    return sorted(
+        keys,
+        key=lambda k: (
+            not k.endswith("@validation"),
+            order.index(k.partition("@")[0]) if k.partition("@")[0] in order else 9,
+        ),
+    )
 
 
 def _pooled(arm: Mapping[str, Any]) -> dict[str, Any]:
     """Limits of the mean over seeds at the operating points, which no script could compute from counts."""
     found = {}
     for key, point in arm.get("operating_points", {}).items():
-        found[key] = {m: [point[m].get("lower"), point[m].get("upper")] for m in ("sensitivity", "specificity") if isinstance(point.get(m), Mapping)}
+        found[key] = {
+            m: [point[m].get("lower"), point[m].get("upper")]
+            for m in ("sensitivity", "specificity")
+            if isinstance(point.get(m), Mapping)
+        }
     return found
 
 
-def explorer_html(statistics: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], *, standalone: bool = True) -> Markup:
+def explorer_html(
+    statistics: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], *, standalone: bool = True
+) -> Markup:
     """The explorer as a fragment of a page.
 
     Parameters
@@ -144,9 +179,19 @@ def explorer_html(statistics: Mapping[str, Any], tables: Mapping[str, pd.DataFra
     data = explorer_data(statistics, scores)
     static = tag("div", static_table(facts), class_="explorer-static")
     if data is None:
-        return tag("div", paragraph("tables/scores.csv is not at hand, so thresholds cannot be moved."), static, class_="explorer")
+        return tag(
+            "div",
+            paragraph("tables/scores.csv is not at hand, so thresholds cannot be moved."),
+            static,
+            class_="explorer",
+        )
     # '<' cannot close the script element early; JSON allows the escape anywhere in a string
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")
+    text = (
+        json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        .replace("<", "\\u003c")
+        .replace("\u2028", "")
+        .replace("\u2029", "")
+    )
     block = Markup('<script type="application/json" class="explorer-data">{}</script>').format(Markup(text))
     live = tag("div", class_="explorer-live", hidden=True)
     style = tag("style", Markup(template_text("explorer.css"))) if standalone else None
@@ -154,13 +199,37 @@ def explorer_html(statistics: Mapping[str, Any], tables: Mapping[str, pd.DataFra
     return tag("div", style, live, static, block, script, class_="explorer")
 
 
+def explorer_fragment(out: str | Path) -> str:
+    """The explorer of a finished study, for `IPython.display.HTML` in a notebook.
+
+    Parameters
+    ----------
+    out : path
+        The outputs folder, with statistics.json and tables/scores.csv.
+    """
+    statistics = json.loads((Path(out) / "statistics.json").read_text(encoding="utf-8"))
+    scores = Path(out) / "tables" / "scores.csv"
+    frame = pd.read_csv(scores, dtype={"seed": str, "image_id": str}) if scores.is_file() else pd.DataFrame()
+    return str(explorer_html(statistics, {"scores": frame}))
+
+
 def static_table(facts: Facts) -> Markup:
     """The study's operating points, for readers without script."""
     arms = facts.get("arms", {})
     keys = _keys(next(iter(arms.values()), {}))
     rows = [
-        [f"{facts.get(f'settings.arms.{arm}.label') or arm}: {point_name(key)}",
-         *(facts.number(f"arms.{arm}.operating_points.{key}.{m}", "percent") for m in ("sensitivity", "specificity", "ppv"))]
-        for key in keys for arm in arms
+        [
+            f"{facts.get(f'settings.arms.{arm}.label') or arm}: {point_name(key)}",
+            *(
+                facts.number(f"arms.{arm}.operating_points.{key}.{m}", "percent")
+                for m in ("sensitivity", "specificity", "ppv")
+            ),
+        ]
+        for key in keys
+        for arm in arms
     ]
-    return table("The study's operating points, mean over seeds", ["Arm and point", "#Sensitivity", "#Specificity", "#PPV in this study"], rows)
+    return table(
+        "The study's operating points, mean over seeds",
+        ["Arm and point", "#Sensitivity", "#Specificity", "#PPV in this study"],
+        rows,
+    )

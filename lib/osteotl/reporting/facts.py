@@ -32,7 +32,7 @@ STYLES = {
     "percent0": Style(0, 100, "%"),
     "count": Style(0),
     "signed3": Style(3, signed=True),
-    "points": Style(1, 100, " pp", signed=True),
+    "points": Style(1, 100, signed=True),
     "p": Style(3),
     "small": Style(6),
 }
@@ -83,12 +83,13 @@ class Facts:
                 return default
         return default if here is None else here
 
-    def value(self, path: str, style: str) -> Markup:
-        """One plain number, marked with its source."""
+    def value(self, path: str, style: str, unit: bool = True) -> Markup:
+        """One plain number, marked with its source; `unit` False leaves its unit out (limits of an interval)."""
         raw = self.get(path)
         if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
             return tag("span", "not estimated", class_="missing")
-        return tag("span", write_number(raw, style), data_source=path, data_scale=f"{STYLES[style].scale:g}", class_="num")
+        text = write_number(raw, style) if unit else write_number(raw, style).removesuffix(STYLES[style].unit)
+        return tag("span", text, data_source=path, data_scale=f"{STYLES[style].scale:g}", class_="num")
 
     def estimate(self, path: str, style: str) -> Markup:
         """The estimate of a Number, or why there is none."""
@@ -100,7 +101,9 @@ class Facts:
         """The limits of a Number: `0.937 to 0.970`; empty where it has none."""
         if self.get(f"{path}.lower") is None or self.get(f"{path}.upper") is None:
             return Markup("")
-        return Markup("{} to {}").format(self.value(f"{path}.lower", style), self.value(f"{path}.upper", style))
+        return Markup("{} to {}").format(
+            self.value(f"{path}.lower", style, unit=False), self.value(f"{path}.upper", style, unit=False)
+        )
 
     def number(self, path: str, style: str) -> Markup:
         """Estimate with its interval behind it: `0.954 (0.937 to 0.970)`."""

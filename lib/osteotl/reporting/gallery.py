@@ -53,8 +53,14 @@ def calls(results: Results) -> Called | None:
         part = scores[scores["arm"].eq(arm) & scores["seed"].eq(seed)]
         if threshold is None or part.empty:
             return None
-        columns = part[["image_id"]].assign(**{f"{arm} score": part["score"], f"{arm} called": part["score"] >= threshold})
-        frame = part[["image_id", "label"]].merge(columns, on="image_id") if frame is None else frame.merge(columns, on="image_id")
+        columns = part[["image_id"]].assign(
+            **{f"{arm} score": part["score"], f"{arm} called": part["score"] >= threshold}
+        )
+        frame = (
+            part[["image_id", "label"]].merge(columns, on="image_id")
+            if frame is None
+            else frame.merge(columns, on="image_id")
+        )
     return None if frame is None else Called(frame, key, seed)
 
 
@@ -67,8 +73,12 @@ def chosen_films(results: Results, called: Called) -> dict[str, list[str]]:
     every = frame[[f"{arm} called" for arm in arms]].to_numpy(bool)
     tumour = frame["label"].to_numpy() == 1
     agree = every.all(axis=1) | ~every.any(axis=1)
-    groups = {"hit": tumour & every.all(axis=1), "miss": tumour & ~every.any(axis=1), "alarm": ~tumour & every.all(axis=1),
-              "disagreement": ~agree}
+    groups = {
+        "hit": tumour & every.all(axis=1),
+        "miss": tumour & ~every.any(axis=1),
+        "alarm": ~tumour & every.all(axis=1),
+        "disagreement": ~agree,
+    }
     share = results.study.report.gallery_films // len(groups)
     rng = np.random.default_rng(results.study.report.gallery_seed)
     ids = frame["image_id"].to_numpy()
@@ -87,8 +97,10 @@ def gallery(results: Results) -> Markup | None:
     chosen = chosen_films(results, called)
     share = results.study.report.gallery_films // len(chosen)
     rule = paragraph(
-        f"Up to {share} films of each kind, drawn at random (gallery seed {results.study.report.gallery_seed}) among the external films, at the "
-        f"operating point \N{LEFT DOUBLE QUOTATION MARK}{point_name(called.key)}\N{RIGHT DOUBLE QUOTATION MARK} and training seed {called.seed}. Nobody picked them. All films are shown with "
+        f"Up to {share} films of each kind, drawn at random (gallery seed {results.study.report.gallery_seed}) "
+        "among the external films, at the "
+        f"operating point “{point_name(called.key)}” and training seed {called.seed}. Nobody picked them. All films "
+        "are shown with "
         "the grey levels that the detector was given, with no further windowing."
     )
     groups = []
@@ -105,13 +117,24 @@ def box_key(results: Results) -> Markup:
     """What each line style of the boxes means."""
     items = [_key("truth", "reference standard: solid, white")]
     styles = ("dashed", "dotted", "dash-dotted", "long-dashed", "finely dotted", "dashed")
-    items += [_key(f"pred arm-{i % 6}", [results.mark(arm), f": {styles[i % 6]}; its strongest box"]) for i, arm in enumerate(results.arms)]
+    items += [
+        _key(f"pred arm-{i % 6} dash-{i % 6}", [results.mark(arm), f": {styles[i % 6]}; its strongest box"])
+        for i, arm in enumerate(results.arms)
+    ]
     return tag("p", items, class_="legend boxes")
 
 
 def _key(kind: str, words: Any) -> Markup:
-    sample = tag("svg", tag("rect", x=1, y=1, width=26, height=12, class_="halo"), tag("rect", x=1, y=1, width=26, height=12, class_=kind),
-                 viewBox="0 0 28 14", width=28, height=14, aria_hidden="true", class_="sample")
+    sample = tag(
+        "svg",
+        tag("rect", x=1, y=1, width=26, height=12, class_=f"halo {kind.rpartition(' ')[2]}"),
+        tag("rect", x=1, y=1, width=26, height=12, class_=kind),
+        viewBox="0 0 28 14",
+        width=36,
+        height=18,
+        aria_hidden="true",
+        class_="sample",
+    )
     return tag("span", sample, " ", words, class_="key")
 
 
@@ -120,7 +143,9 @@ def missed_strip(results: Results) -> Markup:
     called = calls(results)
     head = tag("h3", "Two misses of each arm")
     if called is None or results.csv("cohorts/external.csv").empty:
-        return tag("div", head, paragraph("This study was given scores, not films: there is nothing to show."), class_="misses")
+        return tag(
+            "div", head, paragraph("This study was given scores, not films: there is nothing to show."), class_="misses"
+        )
     rng = np.random.default_rng(results.study.report.gallery_seed)
     groups = []
     for arm in results.arms[:3]:
@@ -128,13 +153,23 @@ def missed_strip(results: Results) -> Markup:
         pool = np.sort(frame.loc[frame["label"].eq(1) & ~frame[f"{arm} called"], "image_id"].to_numpy())
         films = rng.choice(pool, size=min(2, len(pool)), replace=False).tolist() if len(pool) else []
         pictures = [p for film in films if (p := film_figure(results, called, film, arm=arm, longest=256)) is not None]
-        body = tag("div", pictures, class_="films small") if pictures else paragraph("None missed." if not len(pool) else "Films not at hand.")
+        body = (
+            tag("div", pictures, class_="films small")
+            if pictures
+            else paragraph("None missed." if not len(pool) else "Films not at hand.")
+        )
         groups.append(tag("div", tag("p", results.mark(arm)), body))
-    fine = paragraph("Drawn at random among its misses; solid box: where the tumour is.", class_="fine")
+    fine = paragraph(
+        "Drawn at random among its misses; solid box: where the tumour is; the other: the arm's strongest box, too "
+        "weak for an alarm.",
+        class_="fine",
+    )
     return tag("div", head, tag("div", groups, class_="strip"), fine, class_="misses")
 
 
-def film_figure(results: Results, called: Called, film: str, arm: str | None = None, longest: int = LONGEST) -> Markup | None:
+def film_figure(
+    results: Results, called: Called, film: str, arm: str | None = None, longest: int = LONGEST
+) -> Markup | None:
     """One film with its boxes, or None where the prepared film is not at hand.
 
     Parameters
@@ -156,14 +191,36 @@ def film_figure(results: Results, called: Called, film: str, arm: str | None = N
     arms = [arm] if arm else results.arms
     words = [_said(results, row_call, name) for name in arms]
     alt = f"Radiograph {film[:6]}, {_facts_of(row)}. {'; '.join(plain for plain, _ in words)}."
-    picture = tag("div", tag("img", src=source, alt=alt, width=int(row["width"]), height=int(row["height"]), loading="lazy", decoding="async"),
-                  _boxes(results, film, row, arms, called.seed), class_="film")
-    caption = tag("figcaption", tag("span", film[:6], class_="id"), " ", _facts_of(row), [[tag("br"), marked] for _, marked in words] if not arm else None)
+    picture = tag(
+        "div",
+        tag(
+            "img",
+            src=source,
+            alt=alt,
+            width=int(row["width"]),
+            height=int(row["height"]),
+            loading="lazy",
+            decoding="async",
+        ),
+        _boxes(results, film, row, arms, called.seed),
+        class_="film",
+    )
+    caption = tag(
+        "figcaption",
+        tag("span", film[:6], class_="id"),
+        " ",
+        _facts_of(row),
+        [[tag("br"), marked] for _, marked in words] if not arm else None,
+    )
     return tag("figure", picture, caption)
 
 
 def _facts_of(row: pd.Series) -> str:
-    parts = [str(row.get("subtype")) if row.get("label") == 1 and pd.notna(row.get("subtype")) else ("malignant" if row.get("label") == 1 else "no tumour")]
+    parts = [
+        str(row.get("subtype"))
+        if row.get("label") == 1 and pd.notna(row.get("subtype"))
+        else ("malignant" if row.get("label") == 1 else "no tumour")
+    ]
     if pd.notna(row.get("age")):
         parts.append(f"{row['age']:g} y")
     parts += [str(row[name]) for name in ("sex", "view") if pd.notna(row.get(name)) and str(row.get(name))]
@@ -173,7 +230,8 @@ def _facts_of(row: pd.Series) -> str:
 def _said(results: Results, row: pd.Series, arm: str) -> tuple[str, Markup]:
     word = "alarm" if row[f"{arm} called"] else "no alarm"
     score = tag("span", f"{row[f'{arm} score']:.2f}", data_source="tables/scores.csv")
-    return f"{results.label(arm)}: {word}", Markup("{}: {}, score {}").format(results.mark(arm), word, score)
+    sign = results.sign(arm)
+    return f"{results.label(arm)}: {word}", Markup("{} {} {}").format(sign, word, score)
 
 
 def _picture(data: Path, key: str, longest: int) -> str | None:
@@ -202,10 +260,19 @@ def _boxes(results: Results, film: str, row: pd.Series, arms: list[str], seed: s
         found = found[found["image_id"].eq(film) & found["seed"].eq(seed) & found["fraction"].eq(1.0)]
         for arm in arms:
             own = found[found["arm"].eq(arm)].sort_values("score", ascending=False)
-            shapes += [s for box in own.head(1).itertuples() for s in _box(box, f"pred arm-{results.arms.index(arm) % 6}")]
+            shapes += [
+                s
+                for box in own.head(1).itertuples()
+                for s in _box(box, f"pred arm-{results.arms.index(arm) % 6} dash-{results.arms.index(arm) % 6}")
+            ]
     return tag("svg", shapes, viewBox=f"0 0 {row['width']} {row['height']}", aria_hidden="true", class_="overlay")
 
 
 def _box(box: Any, kind: str) -> list[Markup]:
-    place = {"x": f"{box.x_min:.1f}", "y": f"{box.y_min:.1f}", "width": f"{box.x_max - box.x_min:.1f}", "height": f"{box.y_max - box.y_min:.1f}"}
-    return [tag("rect", **place, class_="halo"), tag("rect", **place, class_=kind)]
+    place = {
+        "x": f"{box.x_min:.1f}",
+        "y": f"{box.y_min:.1f}",
+        "width": f"{box.x_max - box.x_min:.1f}",
+        "height": f"{box.y_max - box.y_min:.1f}",
+    }
+    return [tag("rect", **place, class_=f"halo {kind.rpartition(' ')[2]}"), tag("rect", **place, class_=kind)]

@@ -12,7 +12,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "path", "circle", "rect", "line", "use"})
+VOID = frozenset({"br", "hr", "img", "input"})
+SHAPES = frozenset({"path", "rect", "line"})
+"""SVG elements without content: closed by a slash, or the HTML parser nests each into the one before."""
 
 Child = Any
 """Text (escaped), Markup (kept), None (left out), or a list of these."""
@@ -34,6 +36,8 @@ def tag(name: str, *children: Child, **attributes: Any) -> Markup:
     written = Markup("").join(_attribute(key, value) for key, value in attributes.items())
     if name in VOID:
         return Markup("<{}{}>").format(Markup(name), written)
+    if name in SHAPES:
+        return Markup("<{}{}/>").format(Markup(name), written)
     return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, join(children))
 
 
@@ -82,7 +86,12 @@ def notice(*children: Child, kind: str = "note") -> Markup:
 
 
 def table(
-    caption: Child, headers: Sequence[Child], rows: Iterable[Sequence[Child]], *, class_: str = "", source: str | None = None
+    caption: Child,
+    headers: Sequence[Child],
+    rows: Iterable[Sequence[Child]],
+    *,
+    class_: str = "",
+    source: str | None = None,
 ) -> Markup:
     """A table that scrolls inside its own frame on a narrow screen.
 
@@ -99,14 +108,21 @@ def table(
     """
     numeric = [isinstance(h, str) and not isinstance(h, Markup) and h.startswith("#") for h in headers]
     names = [h[1:] if n else h for h, n in zip(headers, numeric, strict=True)]
-    head = tag("tr", [tag("th", name, scope="col", class_="n" if n else None) for name, n in zip(names, numeric, strict=True)])
-    body = [
-        tag("tr", [_cell(i, cell, numeric[i]) for i, cell in enumerate(row)]) for row in rows
-    ]
-    inner = tag(
-        "table", tag("caption", caption), tag("thead", head), tag("tbody", body), class_=class_ or None, data_source=source
+    head = tag(
+        "tr", [tag("th", name, scope="col", class_="n" if n else None) for name, n in zip(names, numeric, strict=True)]
     )
-    return tag("div", inner, class_="scroll", role="region", tabindex="0", aria_label=re.sub(r"<[^>]*>", "", str(caption)))
+    body = [tag("tr", [_cell(i, cell, numeric[i]) for i, cell in enumerate(row)]) for row in rows]
+    inner = tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", head),
+        tag("tbody", body),
+        class_=class_ or None,
+        data_source=source,
+    )
+    return tag(
+        "div", inner, class_="scroll", role="region", tabindex="0", aria_label=re.sub(r"<[^>]*>", "", str(caption))
+    )
 
 
 def _cell(column: int, content: Child, numeric: bool) -> Markup:

@@ -36,7 +36,7 @@ def build_report(study: Study, out: Path, data_dir: Path) -> Path:
     study : Study
         The configuration that the outputs answer to.
     out : Path
-        Outputs folder: statistics.json, tables/, figures/, cohorts/, notebooks/, provenance.json; only the first must exist.
+        Outputs folder: statistics.json, which must exist; tables/, figures/, cohorts/, notebooks/, provenance.json.
     data_dir : Path
         Folder that holds `.prepared/`, the films for the gallery.
 
@@ -54,7 +54,10 @@ def build_report(study: Study, out: Path, data_dir: Path) -> Path:
     page = compose(results)
     size = len(page.encode("utf-8"))
     if size > LARGEST:
-        raise ValueError(f"the page has {size:,} bytes, must be at most {LARGEST:,} to go by e-mail: lower report.gallery_films ({study.report.gallery_films})")
+        raise ValueError(
+            f"the page has {size:,} bytes, must be at most {LARGEST:,} to go by e-mail: lower report.gallery_films "
+            f"({study.report.gallery_films})"
+        )
     return write_text(results.out / "report.html", page)
 
 
@@ -67,9 +70,18 @@ def compose(results: Results) -> str:
     notebook = joined_notebook(results.out / "notebooks", _names(results), _figure_hashes(results))
     style, script = template_text("report.css") + template_text("explorer.css"), template_text("explorer.js")
     parts = {
-        "title": results.facts.get("settings.title") or results.study.title, "summary": opening, "flags": flags(results), "body": body, "limitations": ending,
-        "further": rest, "style": Markup(style), "script": Markup(script), "policy": policy(style, script), "has_notebooks": bool(notebook.cells),
-        "contents": contents(Markup("").join([opening, body, ending, rest]), bool(notebook.cells)), "meta": _meta(results),
+        "title": results.facts.get("settings.title") or results.study.title,
+        "summary": opening,
+        "flags": flags(results),
+        "body": body,
+        "limitations": ending,
+        "further": rest,
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": policy(style, script),
+        "has_notebooks": bool(notebook.cells),
+        "contents": contents(Markup("").join([opening, body, ending, rest]), bool(notebook.cells)),
+        "meta": _meta(results),
     }
     page, _ = PageExporter().from_notebook_node(notebook, resources={"page": parts})
     return re.sub(r"[ \t]+\n", "\n", page)
@@ -77,17 +89,24 @@ def compose(results: Results) -> str:
 
 def policy(style: str, script: str) -> str:
     """A Content-Security-Policy that lets in nothing but this style, this script and pictures inside the file."""
+
     def quoted(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
-    return (f"default-src 'none'; img-src data:; style-src {quoted(style)}; script-src {quoted(script)}; "
-            "base-uri 'none'; form-action 'none'")
+    return (
+        f"default-src 'none'; img-src data:; style-src {quoted(style)}; script-src {quoted(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def contents(sections: Markup, notebooks: bool) -> Markup:
     """The contents list, from the headings that are there."""
     soup = BeautifulSoup(str(sections), "html.parser")
-    items = [(node["id"], heading.get_text()) for node in soup.find_all("section") if node.get("id") and (heading := node.find("h2"))]
+    items = [
+        (node["id"], heading.get_text())
+        for node in soup.find_all("section")
+        if node.get("id") and (heading := node.find("h2"))
+    ]
     if notebooks:
         items.append(("notebooks", "Executed notebooks"))
     return tag("ol", [tag("li", tag("a", title, href=f"#{identifier}")) for identifier, title in items])
@@ -96,8 +115,15 @@ def contents(sections: Markup, notebooks: bool) -> Markup:
 def _meta(results: Results) -> Markup:
     facts = results.facts
     base = "cohorts.external"
-    said = [facts.value(f"{base}.films", "count"), " external films of ", facts.value(f"{base}.patients", "count"), " patients, ",
-            facts.value(f"{base}.malignant", "count"), " malignant", f" · {len(results.arms)} arms · {len(results.seeds)} training run{'s' if len(results.seeds) != 1 else ''} each"]
+    said = [
+        facts.value(f"{base}.films", "count"),
+        " external films of ",
+        facts.value(f"{base}.patients", "count"),
+        " patients, ",
+        facts.value(f"{base}.malignant", "count"),
+        " malignant",
+        f" · {len(results.arms)} arms · {len(results.seeds)} training run{'s' if len(results.seeds) != 1 else ''} each",
+    ]
     if results.study.report.institution:
         said = [results.study.report.institution, " · ", *said]
     return tag("p", said, class_="meta")
@@ -113,6 +139,11 @@ def _figure_hashes(results: Results) -> set[str]:
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in (results.out / "figures").glob("*.png")}
 
 
+def find_browser() -> str | None:
+    """Path of an installed Chromium, or None."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
 def print_pdf(report: Path, pdf: Path) -> Path | None:
     """Print the page as a tagged PDF with headless Chromium.
 
@@ -126,14 +157,28 @@ def print_pdf(report: Path, pdf: Path) -> Path | None:
     RuntimeError
         Chromium ran and did not write the PDF; its last words are in the message.
     """
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    browser = find_browser()
     if browser is None:
         return None
     with tempfile.TemporaryDirectory() as profile:
-        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run",
-                   "--export-tagged-pdf", "--generate-pdf-document-outline", "--no-pdf-header-footer", f"--user-data-dir={profile}", f"--print-to-pdf={Path(pdf).resolve()}",
-                   Path(report).resolve().as_uri()]
+        command = [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-sync",
+            "--no-first-run",
+            "--export-tagged-pdf",
+            "--generate-pdf-document-outline",
+            "--no-pdf-header-footer",
+            f"--user-data-dir={profile}",
+            f"--print-to-pdf={Path(pdf).resolve()}",
+            Path(report).resolve().as_uri(),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode or not Path(pdf).is_file():
-        raise RuntimeError(f"Chromium did not print {Path(report).name} (exit {done.returncode}): {done.stderr.strip()[-500:]}")
+        raise RuntimeError(
+            f"Chromium did not print {Path(report).name} (exit {done.returncode}): {done.stderr.strip()[-500:]}"
+        )
     return Path(pdf)

@@ -35,7 +35,9 @@ def figure(results: Results, name: str) -> Markup | None:
     lines = [(head, entry.get(key)) for head, key in (("Shown", "shown"), ("Good", "good"), ("Bad", "bad"))]
     told = [paragraph(tag("strong", f"{head}. "), text) for head, text in lines if text]
     image = tag("img", src=source, alt=entry["alt"], width=width, height=height, decoding="async")
-    caption = tag("figcaption", entry.get("caption") or entry.get("title") or "", folded("How to read it", told) if told else None)
+    caption = tag(
+        "figcaption", entry.get("caption") or entry.get("title") or "", folded("How to read it", told) if told else None
+    )
     return tag("figure", image, caption, id=f"figure-{name}", class_="figure")
 
 

@@ -66,8 +66,8 @@ class Results:
     @property
     def reference(self) -> str:
         """The arm that the others are compared with."""
-        named = self.facts.get("settings.reference") or self.study.reference
-        return str(named if named in self.facts.get("arms", {}) else next(iter(self.facts.get("arms", {})), ""))
+        named, arms = self.facts.get("settings.reference") or self.study.reference, dict(self.facts.get("arms") or {})
+        return str(named if named in arms else next(iter(arms), ""))
 
     @property
     def arms(self) -> list[str]:
@@ -90,6 +90,16 @@ class Results:
         i = self.arms.index(arm) % len(MARKS)
         sign = tag("span", MARKS[i], class_="sign", aria_hidden="true")
         return tag("span", sign, "\N{NO-BREAK SPACE}", self.label(arm), class_=f"arm arm-{i}")
+
+    def sign(self, arm: str) -> Markup:
+        """The arm's sign alone in its colour; its name is there for a screen reader."""
+        i = self.arms.index(arm) % len(MARKS)
+        return tag(
+            "span",
+            tag("span", MARKS[i], class_="sign", aria_hidden="true"),
+            tag("span", self.label(arm), class_="visually-hidden"),
+            class_=f"arm arm-{i}",
+        )
 
     @property
     def seeds(self) -> list[str]:
@@ -157,10 +167,16 @@ def load_results(study: Study, out: Path, data: Path) -> Results:
     statistics = json.loads(path.read_text(encoding="utf-8"))
     if not str(statistics.get("schema", "")).startswith("osteotl.statistics/"):
         raise ValueError(
-            f"{path.name} has schema {statistics.get('schema')!r}, must be osteotl.statistics/1: run 04_statistics again"
+            f"{path.name} has schema {statistics.get('schema')!r}, must be osteotl.statistics/1: run 04_statistics "
+            "again"
         )
     return Results(
-        study, out, data, Facts(statistics), _json(out / "cohorts" / "integrity.json"), _json(out / "provenance.json"),
+        study,
+        out,
+        data,
+        Facts(statistics),
+        _json(out / "cohorts" / "integrity.json"),
+        _json(out / "provenance.json"),
         _json(out / "figures" / "index.json"),
     )
 

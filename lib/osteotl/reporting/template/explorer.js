@@ -128,5 +128,7 @@
     live.hidden = false; root.querySelector('.explorer-static').hidden = true;
     draw();
   }
+  var contents = document.querySelector('nav.contents > details');
+  if (contents && window.matchMedia('(min-width: 75rem)').matches) contents.open = true;
   document.querySelectorAll('.explorer').forEach(start);
 })();

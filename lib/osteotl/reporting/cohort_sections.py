@@ -1,0 +1,137 @@
+"""Who was studied: flow, Table 1, subgroups, shortcut audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from osteotl.reporting.charts import Scale, flow_diagram, interval_mark
+from osteotl.reporting.film_tables import any_table
+from osteotl.reporting.html import folded, paragraph, section, table, tag
+from osteotl.reporting.results import Results
+
+
+def flow(results: Results) -> Markup | None:
+    """Films and patients from the folder to the analysis."""
+    steps = results.integrity.get("flow") or []
+    facts = results.facts
+    rows = []
+    for name in ("validation", "external"):
+        base = f"cohorts.{name}"
+        if facts.get(base) is not None:
+            cells = [facts.value(f"{base}.{k}", "count") for k in ("films", "patients", "malignant", "normal")]
+            rows.append(
+                [name, *cells, facts.value(f"{base}.prevalence", "percent"), facts.value(f"{base}.unscored", "count")]
+            )
+    counts = table(
+        "Films with scores",
+        ["Cohort", "#Films", "#Patients", "#Malignant", "#Normal", "#Prevalence", "#Not scored"],
+        rows,
+    )
+    cohorts: dict[str, list[dict[str, Any]]] = {}
+    for step in steps:
+        cohorts.setdefault(str(step.get("cohort", "")), []).append(step)
+    drawn = [
+        tag(
+            "figure",
+            tag("figcaption", name.replace("_", " ")),
+            flow_diagram(part, f"Flow of films, {name}"),
+            data_source="cohorts/integrity.json",
+        )
+        for name, part in cohorts.items()
+    ]
+    missing = paragraph(
+        "Films that could not be scored stay in the denominators' account: they are counted above (intention to "
+        "diagnose)."
+    )
+    body = (
+        tag("div", drawn, class_="flows")
+        if drawn
+        else paragraph("The scores were made elsewhere: the flow of films before scoring is not known here.")
+    )
+    return section("flow", "Films and patients", body, counts, missing, table_one(results))
+
+
+def table_one(results: Results) -> Markup | None:
+    """Table 1, as tables/cohort.csv holds it."""
+    frame = results.table("cohort")
+    if frame.empty:
+        return None
+    return folded(
+        "Table 1: characteristics of the films",
+        any_table("Characteristics by cohort and class", frame, "tables/cohort.csv"),
+    )
+
+
+def subgroups(results: Results) -> Markup | None:
+    """Forest plot of each arm within groups."""
+    facts = results.facts
+    entries = facts.get("subgroups", [])
+    if not entries:
+        return None
+    scale = Scale.around([(e.get("auc") or {}).get(k) for e in entries for k in ("lower", "upper", "estimate")])
+    rows = []
+    for i, entry in enumerate(entries):
+        arm = str(entry.get("arm", results.reference))
+        index = results.arms.index(arm) if arm in results.arms else 0
+        rows.append(
+            [
+                f"{entry.get('group', '')}: {entry.get('level', '')}",
+                results.mark(arm) if arm in results.arms else arm,
+                facts.value(f"subgroups.{i}.n", "count"),
+                facts.number(f"subgroups.{i}.auc", "auc"),
+                interval_mark(entry.get("auc"), scale, index),
+                facts.number(f"subgroups.{i}.sensitivity", "percent"),
+            ]
+        )
+    lead = paragraph("Descriptive, not tested. A wide interval means few films, not a weak detector.")
+    forest = table(
+        "AUC and sensitivity within groups",
+        ["Group", "Arm", "#Films", "#AUC", "AUC with interval", "#Sensitivity"],
+        rows,
+        class_="forest-table",
+    )
+    return section("subgroups", "Subgroups", lead, forest)
+
+
+def audit(results: Results) -> Markup | None:
+    """Shortcuts, and how far one gets without the film."""
+    facts, rows = results.facts, []
+    for path in _numbers(facts.get("audit", {}), "audit"):
+        rows.append([path.removeprefix("audit.").replace("_", " ").replace(".", ", "), facts.number(path, "auc")])
+    parts: list[Any] = [
+        paragraph(
+            "A detector can learn the source of a film instead of the tumour. The checks: is it still sure when "
+            "the lesion is masked; can the site be told from the picture; how far do age, sex, view and site alone "
+            "carry?"
+        )
+    ]
+    if facts.get("baseline.auc") is not None:
+        features = ", ".join(str(f) for f in facts.get("baseline.features", []))
+        rows.append(
+            [
+                f"AUC without the film ({features})" if features else "AUC without the film",
+                facts.number("baseline.auc", "auc"),
+            ]
+        )
+    if not rows:
+        return None
+    return section(
+        "audit", "Shortcut audit", *parts, table("Shortcut checks and trivial baseline", ["Check", "#Value"], rows)
+    )
+
+
+def _numbers(node: Any, path: str) -> list[str]:
+    """Paths of every Number below a node."""
+    if isinstance(node, dict):
+        if "estimate" in node:
+            return [path]
+        return [
+            found for key, value in node.items() if "." not in str(key) for found in _numbers(value, f"{path}.{key}")
+        ]
+    return (
+        [found for i, value in enumerate(node) for found in _numbers(value, f"{path}.{i}")]
+        if isinstance(node, list)
+        else []
+    )

@@ -1,0 +1,168 @@
+"""How well the scores separate and what they mean: ROC, calibration, decision curves, training runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from osteotl.reporting.charts import Scale, interval_mark
+from osteotl.reporting.film_tables import written
+from osteotl.reporting.html import folded, paragraph, section, table
+from osteotl.reporting.pictures import place
+from osteotl.reporting.results import Results
+
+
+def discrimination(results: Results) -> Markup | None:
+    """ROC: the primary outcome."""
+    facts = results.facts
+    margin = facts.get("settings.auc_margin")
+    parts: list[Any] = [place(results, "roc", "auc_difference")]
+    rows = [
+        [
+            results.mark(arm),
+            facts.number(f"arms.{arm}.auc", "auc"),
+            facts.number(f"arms.{arm}.patient_level.auc", "auc"),
+            facts.number(f"arms.{arm}.average_precision", "auc"),
+            facts.number(f"arms.{arm}.max_f1", "auc"),
+        ]
+        for arm in results.arms
+    ]
+    parts.append(
+        table(
+            f"Discrimination, mean over seeds, {facts.level} intervals",
+            ["Arm", "#AUC, films", "#AUC, patients", "#Average precision", "#Largest F1"],
+            rows,
+        )
+    )
+    paths = [
+        (f"comparisons.{arm}.{end}", arm, name)
+        for arm in results.others
+        for end, name in [
+            ("auc_difference", "all seeds (the headline)"),
+            ("seeds_by_patients", "seeds \N{MULTIPLICATION SIGN} patients bootstrap (sensitivity analysis)"),
+            *[(f"per_seed.{s}.auc_difference", f"seed {s} alone") for s in results.seeds],
+        ]
+    ]
+    paths = [p for p in paths if facts.get(p[0]) is not None]
+    scale = Scale.around(
+        [facts.get(f"{path}.{e}") for path, _, _ in paths for e in ("lower", "upper", "estimate")],
+        0.0,
+        (-margin, margin) if margin else None,
+    )
+    forest = [
+        [
+            [results.mark(arm), f": {name}"],
+            facts.number(path, "signed3"),
+            interval_mark(facts.get(path), scale, results.arms.index(arm)),
+            facts.p(path),
+        ]
+        for path, arm, name in paths
+    ]
+    if forest:
+        parts.append(
+            table(
+                "Difference in AUC; grey band: the margin declared beforehand",
+                ["Comparison", "#Difference", "Interval", "#p"],
+                forest,
+                class_="forest-table",
+            )
+        )
+    reason = facts.get("settings.auc_margin_reason")
+    if margin and reason:
+        parts.append(
+            paragraph(
+                "The margin is ", facts.value("settings.auc_margin", "auc"), ", because ", str(reason).rstrip("."), "."
+            )
+        )
+    return section("roc", "ROC and the paired difference", *parts)
+
+
+def calibration(results: Results) -> Markup | None:
+    """Whether a risk of 20 % means one in five."""
+    facts, seed = results.facts, results.first_seed
+    names = (
+        ("brier_recalibrated", "Brier score", "auc"),
+        ("brier_raw", "Brier score, raw", "auc"),
+        ("calibration_in_the_large", "Calibration in the large", "signed3"),
+        ("calibration_slope", "Calibration slope", "fixed2"),
+        ("ici", "Mean absolute error (ICI)", "auc"),
+        ("e90", "90th percentile of error (E90)", "auc"),
+    )
+    rows = [
+        [name, *(facts.number(f"arms.{arm}.per_seed.{seed}.{key}", style) for arm in results.arms)]
+        for key, name, style in names
+        if any(facts.get(f"arms.{a}.per_seed.{seed}.{key}") is not None for a in results.arms)
+    ]
+    lead = paragraph(
+        "A detector's confidence is not a probability: scores were recalibrated on the validation films first. Raw "
+        "values stand beside for comparison."
+        if facts.get("cohorts.validation")
+        else "There were no validation films to recalibrate on: scores are shown raw and must not be read as "
+        "probabilities."
+    )
+    numbers = (
+        table(f"Calibration, seed {seed}", ["Measure", *[f"#{results.label(a)}" for a in results.arms]], rows)
+        if rows
+        else None
+    )
+    return section("calibration", "Calibration", lead, place(results, "calibration", "scores"), numbers)
+
+
+def decision(results: Results) -> Markup | None:
+    """Net benefit against threshold probability."""
+    pictures = place(results, "decision_curve")
+    if not pictures:
+        return None
+    low, high = (results.facts.value(f"settings.decision_range.{i}", "percent0") for i in (0, 1))
+    return section(
+        "decision",
+        "Decision curves",
+        paragraph(
+            "Net benefit weighs missed tumours against false alarms at the threshold probability at which one "
+            "would act; shown from ",
+            low,
+            " to ",
+            high,
+            ".",
+        ),
+        pictures,
+    )
+
+
+def seeds(results: Results) -> Markup | None:
+    """Every training run, and label fractions."""
+    facts = results.facts
+    rows = [
+        [
+            [results.mark(arm), f", seed {seed}"],
+            facts.number(f"arms.{arm}.per_seed.{seed}.auc", "auc"),
+            facts.number(f"arms.{arm}.per_seed.{seed}.auc_patient", "auc"),
+            facts.number(f"arms.{arm}.per_seed.{seed}.average_precision", "auc"),
+        ]
+        for arm in results.arms
+        for seed in results.seeds
+    ]
+    parts: list[Any] = [
+        place(results, "seeds", "learning_curve"),
+        table("Every training run", ["Run", "#AUC, films", "#AUC, patients", "#Average precision"], rows),
+    ]
+    curve = [
+        [
+            results.mark(arm),
+            written(entry.get("fraction")),
+            entry.get("seed") if entry.get("seed") is not None else "mean",
+            facts.number(f"arms.{arm}.learning_curve.{i}.auc", "auc"),
+        ]
+        for arm in results.arms
+        for i, entry in enumerate(facts.get(f"arms.{arm}.learning_curve", []))
+    ]
+    if len({row[1] for row in curve}) > 1:
+        parts.append(
+            folded(
+                "AUC by share of labelled films",
+                table("Learning curve", ["Arm", "#Share of films", "Seed", "#AUC"], curve),
+                class_="print",
+            )
+        )
+    return section("seeds", "Training runs and scarce labels", *parts)
