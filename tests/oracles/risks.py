@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from oracles.registry import Case, Informational, Near, quantity
-from osteotl.statistics.bootstrap import weighted_statistics
+from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap, weighted_statistics
 from osteotl.statistics.calibration import brier_score, calibration_fit, spiegelhalter_test, unreliability_test
 from osteotl.statistics.calibration_curves import smooth_calibration
 from osteotl.statistics.decision_curve import DecisionCurve, decision_curve
@@ -59,10 +60,15 @@ def intercept_and_slope(case: Case, score: str) -> dict[str, Any]:
     return {
         "intercept": fit.intercept.estimate,
         "slope": fit.slope.estimate,
-        "se_intercept": fit.intercept_se,
-        "se_slope": fit.slope_se,
-        "slope_ci95_wald": list(fit.slope.interval),
+        "se_intercept": _glm_precision(fit.intercept_se, fit.intercept_se),
+        "se_slope": _glm_precision(fit.slope_se, fit.slope_se),
+        "slope_ci95_wald": [_glm_precision(limit, fit.slope_se) for limit in fit.slope.interval],
     }
+
+
+def _glm_precision(value: float | None, se: float | None) -> Near | None:
+    """R's glm takes its standard errors from the weights before the last step, and stops at 1e-8 of the deviance."""
+    return None if value is None or se is None else Near(value, 1e-6 * se)
 
 
 @quantity(r"cal_lrt_unreliability\.(?P<score>\w+)")
@@ -158,6 +164,44 @@ def _columns(curve: DecisionCurve) -> dict[str, Any]:
         "net_intervention_avoided": curve.interventions_avoided,
         "standardized_net_benefit": curve.standardised,
     }
+
+
+REPLICATES = 20_000
+
+
+def _bootstrap(case: Case) -> JointBootstrap:
+    scores = {"s2": case["s2"], "s1": case["s1"]}
+
+    def compute() -> JointBootstrap:
+        return joint_bootstrap(case["y"], scores, replicates=REPLICATES, seed=1)
+
+    return case.cached("joint_bootstrap", compute)
+
+
+def _monte_carlo(case: Case, draws: np.ndarray, expected: float) -> Near:
+    """Standard error of B draws: within 4 of its own standard errors of the value for B = infinity."""
+    return Near(float(draws.std(ddof=1)), 4 * expected / np.sqrt(2 * draws.size))
+
+
+@quantity(r"auc_se_stratified_bootstrap_exact\.(?P<score>s[12])")
+def bootstrap_error(case: Case, score: str, expected: float) -> Near:
+    return _monte_carlo(case, _bootstrap(case).draws.of(score, "auc"), expected)
+
+
+@quantity(r"auc_diff_se_stratified_bootstrap_exact")
+def bootstrap_error_of_difference(case: Case, expected: float) -> Near:
+    draws = _bootstrap(case).draws
+    return _monte_carlo(case, draws.of("s1", "auc") - draws.of("s2", "auc"), expected)
+
+
+@quantity(r"bootstrap_paired_B(?P<replicates>\d+)")
+def bootstrap_test(case: Case, replicates: str, expected: dict[str, float]) -> dict[str, Near]:
+    """pROC's test: difference / standard deviation of its draws, referred to a normal; both sides are Monte Carlo."""
+    result = _bootstrap(case)
+    spread = (result.draws.of("s1", "auc") - result.draws.of("s2", "auc")).std(ddof=1)
+    d = result.differences["s1"]["auc"].estimate / spread
+    tolerance = 4 * abs(d) * np.sqrt(1 / (2 * REPLICATES) + 1 / (2 * int(replicates)))
+    return {"D": Near(d, tolerance), "p": Near(2 * stats.norm.sf(abs(d)), 2 * stats.norm.pdf(d) * tolerance)}
 
 
 # The replicate_weights cases name neither their cut nor their threshold probabilities; these are the ones of their
