@@ -108,5 +108,5 @@ case "${1:-}" in
     for file in benchmarks/bench_*.py; do "$python" "$file"; done ;;
   lab) shift; cd -- "$here"; exec "$python" -m jupyter lab "$@" ;;
   plan) shift; exec "$python" -m osteotl.statistics.planning "$@" ;;
-  *) exec "$python" -m osteotl.workflow.door "$@" ;;
+  *) exec "$python" -m osteotl.workflow "$@" ;;
 esac

@@ -7,6 +7,7 @@ What is tested with it is when a step runs and what survives, never what it comp
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -47,8 +48,8 @@ class Project:
         shutil.copytree(
             HERE / "library", root / "lib/osteotl", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pyc*")
         )
-        for name in ("lib/osteotl/__init__.py", "lib/osteotl/study.py", "lib/osteotl/files.py", "run_all.sh", "Snakefile",
-                     "requirements.lock"):  # fmt: skip
+        own = [f"lib/osteotl/{name}.py" for name in ("__init__", "study", "files")]
+        for name in [*own, "run_all.sh", "Snakefile", "requirements.lock"]:
             shutil.copy2(REAL / name, root / name)
         (root / "notebooks").mkdir()
         for name, cells in CELLS.items():
@@ -92,8 +93,15 @@ class Project:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """./run_all.sh WORDS in the background, in a process group of its own."""
-        return subprocess.Popen([str(self.root / "run_all.sh"), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True, env=self.environment(**environment), cwd=self.root, start_new_session=True)  # fmt: skip
+        return subprocess.Popen(
+            [str(self.root / "run_all.sh"), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment(**environment),
+            cwd=self.root,
+            start_new_session=True,
+        )
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text in a file of the project; it must be there."""
@@ -101,6 +109,27 @@ class Project:
         if old not in text:
             raise ValueError(f"{old!r} is not in {file}")
         (self.root / file).write_text(text.replace(old, new), encoding="utf-8")
+
+    def plan(self, config: str = "study.yaml", outputs: str = "outputs") -> dict[str, list[str]]:
+        """Steps that would run, each with its reasons."""
+        code = (
+            "import json, sys; from osteotl.workflow.states import Whole; from osteotl.workflow.steps import from_root;"
+            "print(json.dumps(Whole(*map(from_root, sys.argv[1:])).plan()))"
+        )
+        environment = self.environment(PYTHONPATH=str(self.root / "lib"))
+        shown = subprocess.run(
+            [sys.executable, "-c", code, config, outputs], env=environment, capture_output=True, text=True, check=True
+        )
+        return json.loads(shown.stdout)
+
+    def copy(self, root: Path) -> Project:
+        """The same project, finished outputs and all, in another place."""
+        shutil.copytree(self.root, root, symlinks=True)
+        other = object.__new__(Project)
+        other.root, other.outputs = root, root / "outputs"
+        shutil.rmtree(root / ".venv")
+        other._environment()
+        return other
 
     def ran(self) -> list[str]:
         """Steps whose work was done since the last call, by the traces that the stand-ins leave."""

@@ -22,7 +22,8 @@ CELLS = {
     ),
     "02_finetune": _notebook(
         "02_finetune", 'arm = "scratch"\nfraction = 1.0\nseed = 0', "arm=arm, fraction=fraction, seed=seed",
-        "from osteotl.detection import training\n\nif not step.fresh:\n    training.finetune(step, arm, fraction, seed)",
+        "from osteotl.detection import training",
+        "if not step.fresh:\n    training.finetune(step, arm, fraction, seed)",
         'step.read(f"finetune/{arm}/{fraction:g}/{seed}/training.csv").read_text()',
     ),
     "03_evaluate": _notebook(

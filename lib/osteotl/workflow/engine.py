@@ -32,7 +32,7 @@ class Stopped(Exception):
 def run(chosen: argparse.Namespace) -> int:
     """Run a study; returns the exit code."""
     check_folder(chosen.outputs)
-    with _held(chosen.outputs):
+    with held(chosen.outputs):
         return _run(chosen, Whole(study_file(chosen), chosen.outputs))
 
 
@@ -73,7 +73,7 @@ def _note(chosen: argparse.Namespace, whole: Whole) -> None:
 
 
 @contextlib.contextmanager
-def _held(outputs: Path) -> Any:
+def held(outputs: Path) -> Any:
     """Hold the outputs folder, or say who does. The kernel lets go of the lock of a dead process."""
     path = outputs / ENGINE / "lock"
     with path.open("a+") as lock, (outputs / ENGINE / "steps.lock").open("a") as steps:
@@ -177,7 +177,7 @@ class Watch:
     """What a person sees while the study runs."""
 
     def __init__(self, whole: Whole, plan: dict[str, list[str]]):
-        self.whole, self.plan, self.done, self.told = whole, plan, 0, set[str]()
+        self.whole, self.plan, self.told = whole, plan, set[str]()
         self.own = whole.outputs / ENGINE
         self.began = self.shown = time.monotonic()
         self.live = sys.stdout.isatty()
@@ -220,7 +220,8 @@ class Watch:
 
     def look(self) -> None:
         """Tell what has ended since the last look, and where the running steps are."""
-        for name in sorted({*os.listdir(self.own / "marks")} & self.plan.keys() - self.told):
+        marks = {path.name for path in (self.own / "marks").glob("*")}
+        for name in sorted(marks & self.plan.keys() - self.told):
             self.told.add(name)
             step, record = self.whole.steps[name], _json(self.own / "steps" / f"{name}.json")
             seconds = record.get("seconds", 0)

@@ -192,3 +192,9 @@ def rows(path: Path, column: str, value: str) -> str:
         place = header.index(column) if column in header else None
         kept = [row for row in table if place is None or row[place] == value]
     return digest(json.dumps([header, kept]))
+
+
+def column(path: Path, name: str) -> list[str]:
+    """The different values in one column of a table; none where there is no such column."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return sorted({value for row in csv.DictReader(file) if (value := row.get(name))})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import importlib
 import json
 import os
 import re
@@ -76,6 +77,7 @@ def _manager(descriptor: int) -> type:
 
 def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     """Execute a notebook aside and move it into place when every cell has passed."""
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # jsonschema builds a grammar with it: 1.4 s
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -145,9 +147,10 @@ def _told(step: Step, error: Any, failed: Path) -> Failure:
     frames = re.split(r"^(?=Cell In\[|File )", text, flags=re.M)
     cell = [re.search(r"^-+> *(\d+) (.*)$", frame, flags=re.M) for frame in frames if frame.startswith("Cell In[")]
     line = f", line {cell[-1][1]}: {cell[-1][2].strip()}" if cell and cell[-1] else ""
-    inside = [m for m in re.findall(r"^File (\S+?):(\d+), in (\w+)", text, flags=re.M) if "/osteotl/" in m[0]]
+    inside = [m for m in re.findall(r"^File (.+?):(\d+), in (\w+)", text, flags=re.M) if "/osteotl/" in m[0]]
     lines = [f"{step.title} failed in cell {error.cell_index + 1} (In [{error.exec_count}]){line}"]
-    lines += [f"  raised in {to_root(inside[-1][0])}, line {inside[-1][1]}, {inside[-1][2]}()"] if inside else []
+    for file, number, function in inside[-1:]:
+        lines.append(f"  raised in {to_root(Path(file).expanduser())}, line {number}, {function}()")
     lines += [f"  {error.ename}: {error.evalue}".rstrip()]
     return Failure(*lines, f"  open {to_root(failed)} in JupyterLab (./run_all.sh lab) to see it")
 
@@ -186,12 +189,12 @@ def run_step(name: str, whole: Whole, descriptor: int) -> None:
 
 def _report(whole: Whole) -> None:
     """The page, once all parts belong together, with where they come from beside it."""
-    from osteotl.reporting.page import build_report
     from osteotl.workflow.provenance import provenance
 
     check_whole(whole.config, whole.outputs)
     write_json(whole.outputs / "provenance.json", provenance(whole))
-    build_report(whole.study, whole.outputs, ROOT / "data")
+    # by name, as a notebook is: the workflow starts steps and imports none of what they compute
+    importlib.import_module("osteotl.reporting.page").build_report(whole.study, whole.outputs, ROOT / "data")
 
 
 def main(name: str, config: str, outputs: str) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from osteotl.workflow import fingerprint
-from osteotl.workflow.steps import ENGINE, ROOT, Step, steps_of
+from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, steps_of, to_root
 
 MEMORY = "memory.json"
 
@@ -47,7 +47,8 @@ class Whole:
         self.config, self.outputs = config, outputs
         self.study = load_study(config)
         self.steps = steps_of(self.study)
-        self.settings = self.study.model_dump(mode="json")
+        here = json.dumps(f"{ROOT}/")[1:-1]  # a project that is moved as a whole stays what it is
+        self.settings = json.loads(json.dumps(self.study.model_dump(mode="json")).replace(here, ""))
         self.memory = fingerprint.Memory(_read(outputs / ENGINE / MEMORY) or {})
         self._records: dict[str, dict[str, Any] | None] = {}
 
@@ -75,7 +76,7 @@ class Whole:
             "lock": self.lock,
             "settings": {key or "study": _setting(self.settings, key) for key in step.settings},
             "reads": {file: self._content(file) for file in step.reads},
-            "data": {str(path): fingerprint.tree(path, self.memory) for path in step.data},
+            "data": {to_root(path): fingerprint.tree(path, self.memory) for path in step.data},
         }
 
     def _code(self, step: Step) -> list[Any]:
@@ -114,13 +115,26 @@ class Whole:
         record = self.record(step.name)
         if record is None:
             return [f"{step.name} is not done"]
-        now = {file: self._content(file) for file in record["outputs"]}
-        altered = f"is not what {step.name} wrote (edited by hand?)"
-        return [
-            f"{file} {'is missing' if now[file] == 'missing' else altered}"
-            for file, (content, _) in record["outputs"].items()
-            if now[file] != content
-        ]
+        recorded = {file: ["missing"] for file in step.writes if not file.endswith("/")}
+        faults = []
+        for file, entry in {**recorded, **record["outputs"]}.items():
+            now = self._content(file)
+            if now == "missing":
+                faults.append(f"{file} is missing")
+            elif now != entry[0]:
+                faults.append(f"{file} is not what {step.name} wrote (edited by hand?)")
+        if step.notebook == "00_cohorts" and (gone := self._films_gone(step)):
+            faults.append(f"{gone} prepared films are missing from data/.prepared")
+        return faults
+
+    def _films_gone(self, step: Step) -> int:
+        """Prepared films that a cohort table names and the cache has lost."""
+        keys = set[str]()
+        for table in (self.outputs / file for file in step.writes if file.endswith(".csv")):
+            if table.is_file():
+                keys |= set(self.memory.of(table, lambda path: fingerprint.column(path, "film"), "film:"))
+        cache = ROOT / "data" / ".prepared"
+        return sum(not (cache / key[:2] / f"{key}.png").exists() for key in keys)
 
     def plan(self, names: Iterable[str] | None = None) -> dict[str, list[str]]:
         """Steps to run, in order, each with its reasons in plain words; 'after X' means: if the result of X changes."""
@@ -189,8 +203,6 @@ def check_whole(config: str | Path, outputs: str | Path) -> Whole:
     MixedStudyError
         Listing every part that was made from something else: a report would mix two studies.
     """
-    from osteotl.workflow.steps import from_root
-
     whole = Whole(from_root(config), from_root(outputs))
     plan = whole.plan(name for name in whole.steps if name != "report")
     if faults := [f"{name}: {reason}" for name, reasons in plan.items() for reason in reasons]:

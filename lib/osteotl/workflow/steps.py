@@ -107,7 +107,7 @@ def steps_of(study: Study) -> dict[str, Step]:
 
 def _with_films(study: Study) -> list[Step]:
     cohorts = [c for c in ("pretrain", "other_modality", "development", "external") if getattr(study.cohorts, c)]
-    tables = tuple(f"cohorts/{c}.csv" for c in dict.fromkeys([*cohorts, "external"]))
+    tables = tuple(f"cohorts/{c}.csv" for c in cohorts)
     roots = tuple(dict.fromkeys(root for c in cohorts for root in _roots(getattr(study.cohorts, c))))
     first = Step("00_cohorts", "00_cohorts", (), (), (*tables, "cohorts/boxes.csv", "cohorts/integrity.json"),
                  SETTINGS["00_cohorts"], roots)  # fmt: skip
@@ -117,8 +117,9 @@ def _with_films(study: Study) -> list[Step]:
     before = [_pretrain(study, c, first) for c in ("pretrain", "other_modality") if c in starts]
     tuned = [_finetune(study, *replicate) for replicate in study.replicates()]
     scored = [file for step in tuned for file in step.writes]
+    tested = [table for table in ("cohorts/development.csv", "cohorts/external.csv") if table in tables]
     last = Step("03_evaluate", "03_evaluate", ("00_cohorts", *(step.name for step in tuned)),
-                ("cohorts/development.csv", "cohorts/external.csv", "cohorts/boxes.csv", *scored),
+                (*tested, "cohorts/boxes.csv", *scored),
                 ("predictions.csv", "detections.csv", "audit.csv", "audit.json", "analysis_plan.json"),
                 SETTINGS["03_evaluate"])  # fmt: skip
     return [first, *before, *tuned, last]

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 from osteotl.cohorts.trace import trace
+
 from osteotl.files import write_json, write_text
 
 
@@ -19,7 +20,7 @@ def build(step):
     trace(step)
     boxes, faults = ["image_id,x_min,cohort"], []
     for cohort in ("pretrain", "development", "external"):
-        rows = ["image_id,film"]
+        rows = ["image_id,content"]
         for path in sorted(getattr(step.study.cohorts, cohort).root.glob("*.txt")):
             text = path.read_text(encoding="utf-8")
             if "broken" in text:

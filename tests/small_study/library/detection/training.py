@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 from osteotl.cohorts.trace import trace
+
 from osteotl.files import write_json, write_text
 
 

@@ -1,6 +1,7 @@
 """One figure."""
 
 from osteotl.cohorts.trace import trace
+
 from osteotl.files import write_json, write_text
 
 

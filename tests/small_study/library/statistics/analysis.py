@@ -4,6 +4,7 @@ import csv
 import math
 
 from osteotl.cohorts.trace import trace
+
 from osteotl.files import write_json, write_text
 
 

@@ -1,0 +1,11 @@
+"""python -m osteotl.workflow: what ./run_all.sh calls once the environment stands."""
+
+import os
+import sys
+
+from osteotl.workflow.door import main
+
+try:
+    sys.exit(main(sys.argv[1:]))
+except BrokenPipeError:  # the reader had enough, as in `./run_all.sh -n | head`
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,243 @@
+"""What the door says and which exit code it gives."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+import yaml
+
+
+def test_help_names_every_verb_and_code(finished):
+    said = finished.run("--help")
+    assert said.returncode == 0
+    for word in ("-n", "check", "test", "bench", "lab", "plan", "clean", "--config", "--outputs", "--predictions",
+                 "--reference", "--profile", "3 another run"):  # fmt: skip
+        assert word in said.stdout
+
+
+@pytest.mark.parametrize("words", [["--colour"], ["rum"], ["--config"], ["-n", "--config", "no such.yaml"]])
+def test_words_it_does_not_know_are_refused(finished, words):
+    said = finished.run(*words)
+    assert said.returncode == 2
+    assert "Traceback" not in said.stderr
+    assert said.stderr
+
+
+def test_every_fault_of_a_configuration_at_once_and_nothing_started(project):
+    project.edit("study.yaml", "reference: scratch", "reference: nobody\ncolour: blue")
+    project.edit("study.yaml", "bootstrap: 100", "bootstrap: 1")
+    said = project.run()
+    assert said.returncode == 2
+    for fault in ("nobody", "colour", "statistics.bootstrap"):
+        assert fault in said.stderr or fault == "nobody"  # arms are compared once every key is right
+    assert project.ran() == []
+
+
+def test_outputs_of_another_kind_are_refused(project, tmp_path):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers/thesis.tex").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name in ("papers", "file"):
+        said = project.run("--outputs", str(tmp_path / name))
+        assert said.returncode == 2
+        assert "--outputs" in said.stderr or "empty" in said.stderr
+    assert [path.name for path in (tmp_path / "papers").iterdir()] == ["thesis.tex"]
+
+
+def test_nothing_changed_is_quick_and_imports_nothing_heavy(finished):
+    finished.run()
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        said = finished.run()
+        times.append(time.perf_counter() - began)
+        assert said.returncode == 0
+        assert "Nothing has changed" in said.stdout
+    assert statistics.median(times) < 2
+    heavy = "{'yaml', 'pydantic', 'pandas', 'snakemake'}"
+    code = f"import sys; from osteotl.workflow import door; sys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_second_run_says_who_holds_the_folder(project):
+    project.edit("study.yaml", "bootstrap: 100", "bootstrap: 300")
+    first = project.start(SMALL_STUDY_SECONDS="20")
+    until = time.monotonic() + 60
+    while not list((project.outputs / ".engine/running").glob("*.json")) and time.monotonic() < until:
+        time.sleep(0.1)
+    said = project.run()
+    first.terminate()
+    first.wait(20)
+    assert said.returncode == 3
+    assert f"pid {first.pid}" in said.stderr
+    assert first.returncode == 143
+
+
+@pytest.mark.slow
+def test_a_failing_cell_is_told_so_that_a_person_can_act(project):
+    project.edit(
+        "lib/osteotl/statistics/analysis.py", "    arms = {}\n", '    raise RuntimeError("the bone is broken")\n'
+    )
+    said = project.run()
+    assert said.returncode == 1
+    assert "04_statistics failed in cell 4" in said.stdout
+    assert "line 4: analysis.analyse(step)" in said.stdout
+    assert "lib/osteotl/statistics/analysis.py" in said.stdout
+    assert "RuntimeError: the bone is broken" in said.stdout
+    assert "outputs/notebooks/04_statistics.failed.ipynb" in said.stdout
+    assert "Traceback" not in said.stdout
+    failed = project.outputs / "notebooks/04_statistics.failed.ipynb"
+    assert nbformat.read(failed, 4)
+    project.edit(
+        "lib/osteotl/statistics/analysis.py", '    raise RuntimeError("the bone is broken")\n', "    arms = {}\n"
+    )
+    assert project.run().returncode == 0
+    assert not failed.exists()
+
+
+@pytest.mark.slow
+def test_independent_steps_go_on(project):
+    training = "lib/osteotl/detection/training.py"
+    project.edit(training, "    trace(step)\n    start =", '    trace(step)\n    1 / (arm != "scratch")\n    start =')
+    said = project.run()
+    assert said.returncode == 1
+    assert said.stdout.count("ZeroDivisionError") == 2
+    assert {f"02_finetune_transfer_1_{seed}" for seed in (0, 1)} <= set(project.ran())
+    assert set(project.plan()) == {f"02_finetune_scratch_1_{s}" for s in (0, 1)} | {
+        "03_evaluate", "04_statistics", "05_figures", "report"}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_input_faults_found_in_a_notebook_end_with_the_list(project):
+    for number in (3, 7):
+        (project.root / f"films/external/{number:02d}.txt").write_text("broken")
+    said = project.run()
+    assert said.returncode == 2
+    assert "error: 03.txt in external cannot be read" in said.stdout
+    assert "error: 07.txt in external cannot be read" in said.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["config = 'study.yaml'\nouputs = 'outputs'", None])
+def test_a_mistyped_or_untagged_parameter_fails(project, cell):
+    path = project.root / "notebooks/05_figures.ipynb"
+    notebook = nbformat.read(path, 4)
+    if cell:
+        notebook.cells[0].source = cell
+    else:
+        notebook.cells[0].metadata["tags"] = []
+        notebook.cells[0].source += "\nx = 1"
+    nbformat.write(notebook, path)
+    said = project.run()
+    assert said.returncode == 1
+    assert "its parameters cell must hold config, outputs" in said.stdout
+
+
+@pytest.mark.slow
+def test_the_report_refuses_to_mix(project):
+    text = (project.outputs / "statistics.json").read_text()
+    (project.outputs / "statistics.json").write_text(text.replace("100", "200"))
+    environment = project.environment(PYTHONPATH=str(project.root / "lib"))
+    (project.outputs / ".engine/steps/report.json").unlink()
+    command = [sys.executable, "-m", "osteotl.workflow.run_notebook", "report", "study.yaml", "outputs"]
+    assert subprocess.run(command, env=environment, check=False).returncode == 1
+    assert "statistics.json" in json.loads((project.outputs / ".engine/failed/report.json").read_text())["lines"][1]
+
+
+@pytest.mark.slow
+def test_scores_made_elsewhere_need_three_steps(project):
+    (project.root / "studies").mkdir()
+    (project.root / "studies/scores.yaml").write_text(
+        "title: Scores\npredictions: scores.csv\nstatistics: {bootstrap: 100}\n"
+    )
+    scores = project.root / "my scores.csv"
+    scores.write_bytes((project.outputs / "predictions.csv").read_bytes())
+    said = project.run("--predictions", "my scores.csv", "--reference", "scratch")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert project.ran() == ["04_statistics", "05_figures", "report"]
+    out = project.root / "outputs/my scores"
+    assert json.loads((out / "statistics.json").read_text())["settings"]["title"] == "Scores"
+    again = ("--predictions", "my scores.csv", "--reference", "scratch")
+    assert "Nothing has changed" in project.run(*again).stdout
+    lines = scores.read_text().splitlines()
+    scores.write_text("\n".join([lines[0], '00,scratch,1,0,"0,5"', *lines[2:]]))
+    said = project.run(*again)
+    assert said.returncode == 2
+    assert "row 2" in said.stdout
+
+
+@pytest.mark.slow
+def test_a_notebook_by_hand_never_touches_a_finished_study(project):
+    """As in JupyterLab: same configuration loads, another one writes to scratch."""
+    code = (
+        "import nbclient, nbformat, sys\n"
+        "nb = nbformat.read(sys.argv[1], 4); nb.cells[0].source += '\\n' + sys.argv[2]\n"
+        "nbclient.NotebookClient(nb, kernel_name='python3').execute()\n"
+        "print(nb.cells[1].outputs[0]['data']['text/plain'])"
+    )
+    environment = project.environment(PYTHONPATH=str(project.root / "lib"))
+
+    def by_hand(more):
+        words = [sys.executable, "-c", code, str(project.root / "notebooks/02_finetune.ipynb"), more]
+        return subprocess.run(
+            words, env=environment, cwd=project.root / "notebooks", capture_output=True, text=True, check=True
+        )
+
+    assert "finished and unchanged" in by_hand("arm = 'transfer'").stdout
+    assert project.ran() == []
+    (project.root / "more.yaml").write_text(
+        (project.root / "study.yaml").read_text().replace("epochs: 2,", "epochs: 4,")
+    )
+    assert "outputs/scratch" in by_hand("config = 'more.yaml'; arm = 'transfer'; seed = 1").stdout
+    assert (project.outputs / "scratch/finetune/transfer/1/1/weights.safetensors").exists()
+    assert project.plan() == {}
+
+
+@pytest.mark.slow
+def test_clean_removes_what_can_be_made_again(project):
+    (project.outputs / "scratch").mkdir()
+    (project.outputs / "scratch/a.csv").write_text("a" * 5000)
+    (project.outputs / "finetune/scratch/1/9").mkdir()
+    (project.outputs / "finetune/scratch/1/9/weights.safetensors").write_text("orphan")
+    (project.outputs / ".half.csv.1.part").write_text("half")
+    (project.root / "data").mkdir(exist_ok=True)
+    (project.root / "data/mine.txt").write_text("mine")
+    said = project.run("clean")
+    assert said.returncode == 0, said.stderr
+    assert "freed" in said.stdout
+    for gone in ("scratch", "finetune/scratch/1/9/weights.safetensors", ".half.csv.1.part", "logs"):
+        assert not (project.outputs / gone).exists()
+    assert (project.root / "data/mine.txt").exists()
+    assert project.plan() == {}
+
+
+@pytest.mark.slow
+def test_planning_500_replicates(project):
+    content = yaml.safe_load((project.root / "study.yaml").read_text())
+    content["seeds"] = list(range(250))
+    (project.root / "large.yaml").write_text(yaml.safe_dump(content))
+    began = time.perf_counter()
+    said = project.run("-n", "--config", "large.yaml")
+    assert "02_finetune (500 replicates)" in said.stdout
+    assert time.perf_counter() - began < 15
+    configuration = {"study": "large.yaml", "outputs": "outputs", "python": sys.executable, "workers": 2}
+    (project.root / "config.json").write_text(json.dumps(configuration))
+    command = [sys.executable, "-m", "snakemake", "-n", "--nolock", "--cores", "2", "--snakefile", "Snakefile"]
+    command += ["--directory", "empty", "--configfile", "config.json"]
+    environment = project.environment(PYTHONPATH=str(project.root / "lib"))
+    began = time.perf_counter()
+    done = subprocess.run(command, env=environment, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rule finetune:") == 500
+    assert time.perf_counter() - began < 15
+
+
+def test_overrides_and_places(project):
+    said = project.run("-n", "--config", str(project.root / "study.yaml"), "--reference", "transfer")
+    assert "04_statistics: reference changed from" in said.stdout
+    assert os.path.exists(project.outputs / "study.yaml")

@@ -1,0 +1,126 @@
+"""What counts as a change of code or data, and what does not."""
+
+import json
+import os
+
+import pytest
+
+from osteotl.workflow import fingerprint
+
+CODE = 'import osteotl.statistics.roc\n\n\ndef f(x):\n    """Say."""\n    # why\n    return x + 1\n'
+
+
+def same(a, b, lib):
+    return fingerprint.code(a, "", lib) == fingerprint.code(b, "", lib)
+
+
+@pytest.fixture
+def lib(tmp_path):
+    """A small library: roc imports its neighbour and, lazily, another package."""
+    files = {
+        "osteotl/__init__.py": "",
+        "osteotl/files.py": "x = 1\n",
+        "osteotl/statistics/__init__.py": "",
+        "osteotl/statistics/roc.py": "from . import area\n\n\ndef f():\n    from osteotl.files import x\n",
+        "osteotl/statistics/area.py": "y = 1\n",
+        "osteotl/statistics/table.csv": "a\n",
+        "osteotl/reporting/__init__.py": "from ..statistics import roc\n",
+        "osteotl/detection/__init__.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Say."""', '"""Say more."""'),
+        ("# why", "# why not"),
+        ("x + 1", "(x\n            + 1)"),
+        ("\n\n\ndef", "\ndef"),
+    ],
+)
+def test_words_and_layout_do_not_count(old, new, lib):
+    assert same(CODE, CODE.replace(old, new), lib)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("x + 1", "x + 2"), ("def f(x)", "def f(x=0)"), ("import osteotl.statistics.roc", "")]
+)
+def test_what_code_does_counts(old, new, lib):
+    assert not same(CODE, CODE.replace(old, new), lib)
+
+
+def test_a_package_is_the_unit_and_is_reached_through_others(lib):
+    reached = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
+    assert list(reached) == ["osteotl.files", "osteotl.reporting", "osteotl.statistics"]
+
+
+@pytest.mark.parametrize("file", ["roc.py", "area.py", "table.csv"])
+def test_any_file_of_a_package_counts_for_who_imports_it(file, lib):
+    before = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
+    (lib / "osteotl/statistics" / file).write_text("z = 2\n")
+    after = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
+    assert [unit for unit in after if before[unit] != after[unit]] == ["osteotl.statistics"]
+
+
+def notebook(path, cells):
+    path.write_text(
+        json.dumps({"cells": [{"cell_type": kind, "source": source, "outputs": out} for kind, source, out in cells]})
+    )
+    return path
+
+
+def test_a_notebook_is_its_code_cells(tmp_path, lib):
+    cells = [("markdown", "Why", []), ("code", "%matplotlib inline\nimport osteotl.files", []), ("code", "x = 1", [])]
+    whole = fingerprint.notebook(notebook(tmp_path / "a.ipynb", cells), lib)
+    assert whole[1] == ["osteotl.files"]
+    prose = [("markdown", "Because", []), *cells[1:-1], ("code", "x = 1  # one", ["an output"])]
+    assert fingerprint.notebook(notebook(tmp_path / "b.ipynb", prose), lib) == whole
+    for change in ("x = 2", "%time x = 1", "%%bash\nx=1"):
+        changed = fingerprint.notebook(notebook(tmp_path / "c.ipynb", [*cells[:-1], ("code", change, [])]), lib)
+        assert changed[0] != whole[0]
+
+
+def test_a_folder_is_its_names_and_contents_not_its_dates(tmp_path):
+    for name in ("a.txt", "below/b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    memory = fingerprint.Memory()
+    before, seen = fingerprint.tree(tmp_path, memory), fingerprint.glance(tmp_path)
+    os.utime(tmp_path / "a.txt", (1, 1))
+    assert fingerprint.tree(tmp_path, memory) == before
+    assert fingerprint.glance(tmp_path) != seen
+    (tmp_path / "a.txt").write_text("A.txt")  # the same size
+    os.utime(tmp_path / "a.txt", (1, 1))  # and the same date: ctime tells
+    assert fingerprint.tree(tmp_path, memory) != before
+    (tmp_path / "a.txt").write_text("a.txt")
+    assert fingerprint.tree(tmp_path, memory) == before
+    (tmp_path / "link").symlink_to("nowhere")
+    assert fingerprint.tree(tmp_path, memory) != before
+
+
+def test_links_that_go_round_end(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "round").symlink_to(tmp_path)
+    assert len(fingerprint.tree(tmp_path, fingerprint.Memory())) == 32
+
+
+def test_only_the_rows_of_one_cohort_count(tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image_id,x,cohort\na,1,development\nb,2,external\n")
+    before = fingerprint.rows(boxes, "cohort", "development")
+    boxes.write_text("image_id,x,cohort\na,1,development\nb,3,external\n")
+    assert fingerprint.rows(boxes, "cohort", "development") == before
+    boxes.write_text("image_id,x,cohort\na,2,development\nb,2,external\n")
+    assert fingerprint.rows(boxes, "cohort", "development") != before
+
+
+def test_memory_reads_a_file_once(tmp_path):
+    (tmp_path / "a").write_text("a")
+    memory, calls = fingerprint.Memory(), []
+    for _ in range(2):
+        memory.of(tmp_path / "a", lambda path: calls.append(path))
+    assert len(calls) == 1

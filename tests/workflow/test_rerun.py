@@ -1,0 +1,182 @@
+"""A change re-runs exactly what it touches."""
+
+import json
+import os
+import shutil
+
+import nbformat
+import pytest
+
+REPLICATES = [f"02_finetune_{arm}_1_{seed}" for arm in ("scratch", "transfer") for seed in (0, 1)]
+TRANSFER = REPLICATES[2:]
+STATISTICS = ["04_statistics", "05_figures", "report"]
+SCORES = ["03_evaluate", *STATISTICS]
+ALL = ["00_cohorts", "01_pretrain", *REPLICATES, *SCORES]
+
+
+def certain(plan):
+    """Steps that run for a reason of their own; the others run only if what they read changes."""
+    return [name for name, reasons in plan.items() if not reasons[0].startswith("after ")]
+
+
+def test_the_first_run_does_every_step_once(finished):
+    assert finished.traced == sorted(ALL)
+    assert not list(finished.outputs.rglob("*.part"))
+    assert not list(finished.outputs.rglob("*.failed.ipynb"))
+    names = {path.stem for path in (finished.outputs / "notebooks").iterdir()}
+    assert names == set(ALL) - {"report"}
+    assert json.loads((finished.outputs / "provenance.json").read_text())["seeds"] == [0, 1]
+
+
+def test_nothing_to_do_after_a_run_nor_in_another_place(finished, project):
+    assert finished.plan() == {}
+    assert project.plan() == {}
+
+
+# setting changed: steps that read it
+SETTINGS = [
+    ("title: Small", "title: Smaller", STATISTICS),
+    ("bootstrap: 100", "bootstrap: 200", STATISTICS),
+    ("reference: scratch", "reference: transfer", STATISTICS),
+    ("{initialise: pretrain}", "{initialise: pretrain, label: from chests}", STATISTICS),
+    ("detector: {epochs: 2,", "detector: {epochs: 3,", [*REPLICATES, "report"]),
+    ("pretrain_epochs: 2", "pretrain_epochs: 3", ["01_pretrain", "report"]),
+    ("detector: {epochs: 2,", "detector: {test_time_flip: true, epochs: 2,", ["03_evaluate", "report"]),
+    ("{initialise: random}", "{initialise: random, seed_offset: 7}", [*REPLICATES[:2], *STATISTICS]),
+    ("statistics: {", "privacy: {salt: pepper}\nstatistics: {", ["00_cohorts", "report"]),
+    ("statistics: {", "report: {gallery_seed: 1}\nstatistics: {", ["05_figures", "report"]),
+    ("statistics: {", "report: {institution: A}\nstatistics: {", ["report"]),
+    ("title:", "# a comment\ntitle:", []),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "steps"), SETTINGS, ids=[new.split("\n")[0][:40] for _, new, _ in SETTINGS])
+def test_a_setting_touches_the_steps_that_read_it(project, old, new, steps):
+    project.edit("study.yaml", old, new)
+    assert certain(project.plan()) == steps
+
+
+CODE = [
+    ("cohorts/tables.py", 'rows = ["image_id,content"]', 'rows = ["image_id,contents"]', ALL),
+    ("detection/training.py", "* 50", "* 51", ALL[1:7]),
+    ("statistics/analysis.py", "math.fsum(scores)", "sum(scores)", ["04_statistics"]),
+    ("reporting/page.py", "<html>{", "<html >{", ["05_figures", "report"]),
+    ("statistics/analysis.py", "Mean score of every arm", "The mean", []),
+    ("detection/training.py", '    """Train one replicate."""', '    """Train."""  # once', []),
+    ("workflow/engine.py", "0.2", "0.3", []),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "steps"), CODE, ids=[f"{file}-{new[:20]}" for file, _, new, _ in CODE])
+def test_a_module_touches_its_dependents_and_words_touch_nothing(project, file, old, new, steps):
+    project.edit(f"lib/osteotl/{file}", old, new)
+    assert certain(project.plan()) == steps
+
+
+def test_the_lock_touches_all(project):
+    project.edit("requirements.lock", "snakemake==", "snakemake==1")
+    assert certain(project.plan()) == ALL
+
+
+DATA = [("changed", lambda films: (films / "external/03.txt").write_text("another film\n")),
+        ("added", lambda films: (films / "pretrain/99.txt").write_text("a film\n")),
+        ("removed", lambda films: (films / "development/01.txt").unlink())]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [change for _, change in DATA], ids=[name for name, _ in DATA])
+def test_a_film_touches_the_cohorts_first(project, change):
+    change(project.root / "films")
+    plan = project.plan()
+    assert certain(plan) == ["00_cohorts"]
+    assert list(plan) == ALL
+
+
+OUTPUTS = {
+    "cohorts/boxes.csv": "00_cohorts",
+    "pretrain/model.json": "01_pretrain",
+    "finetune/transfer/1/0/weights.safetensors": "02_finetune_transfer_1_0",
+    "predictions.csv": "03_evaluate",
+    "analysis_plan.json": "03_evaluate",
+    "tables/means.csv": "04_statistics",
+    "figures/means.svg": "05_figures",
+    "report.html": "report",
+}
+
+
+@pytest.mark.parametrize(("file", "step"), OUTPUTS.items())
+def test_a_deleted_or_altered_output_is_made_again(project, file, step):
+    path = project.outputs / file
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + b"x")
+    assert certain(project.plan()) == [step]
+    path.write_bytes(before[: len(before) // 2])
+    assert certain(project.plan()) == [step]
+    path.unlink()
+    assert certain(project.plan()) == [step]
+    path.write_bytes(before)
+    assert project.plan() == {}
+
+
+def test_touch_resave_and_prose_touch_nothing(project):
+    for path in project.root.rglob("*"):
+        if path.is_file() and not path.is_relative_to(project.root / ".venv"):
+            os.utime(path, (1, 1))
+    for name in ("notebooks", "outputs/notebooks"):
+        path = project.root / name / "04_statistics.ipynb"
+        notebook = nbformat.read(path, 4)
+        notebook.metadata["language_info"] = {"name": "python", "version": "9"}
+        if name == "notebooks":
+            notebook.cells.append(nbformat.v4.new_markdown_cell("Prose."))
+            notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="saved with outputs")]
+        nbformat.write(notebook, path)
+    assert project.plan() == {}
+
+
+def test_the_engines_own_folder_may_be_lost(project):
+    shutil.rmtree(project.outputs / ".engine/.snakemake")
+    shutil.rmtree(project.outputs / ".engine/marks")
+    assert project.plan() == {}
+
+
+def test_reasons_are_plain_words(project):
+    project.edit("study.yaml", "bootstrap: 100", "bootstrap: 200")
+    (project.outputs / "audit.csv").unlink()
+    said = project.run("-n").stdout
+    assert "03_evaluate: audit.csv is missing" in said
+    assert "04_statistics: statistics.bootstrap changed from 100 to 200" in said
+    assert project.ran() == []
+
+
+@pytest.mark.slow
+def test_what_comes_out_the_same_stops_there(project):
+    before = project.results()
+    (project.outputs / "finetune/transfer/1/0/weights.safetensors").write_text("by hand")
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    assert project.ran() == ["02_finetune_transfer_1_0"]
+    assert project.results() == before
+    assert project.plan() == {}
+
+
+@pytest.mark.slow
+def test_an_annotation_of_the_external_films_trains_nothing(project):
+    (project.root / "films/external/05.txt").write_text("external 5 box\n")
+    assert project.run().returncode == 0
+    assert project.ran() == sorted(["00_cohorts", *SCORES])
+
+
+@pytest.mark.slow
+def test_a_lost_executed_notebook_loads_what_is_there(project):
+    before = project.results()
+    (project.outputs / "notebooks/02_finetune_scratch_1_0.ipynb").unlink()
+    assert project.run().returncode == 0
+    assert project.ran() == []
+    assert project.results() == before
+    assert "finished and unchanged" in (project.outputs / "notebooks/02_finetune_scratch_1_0.ipynb").read_text()
+
+
+@pytest.mark.slow
+def test_another_seed_trains_only_itself(project):
+    project.edit("study.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
+    assert project.run().returncode == 0
+    assert project.ran() == sorted(["02_finetune_scratch_1_2", "02_finetune_transfer_1_2", *SCORES])
