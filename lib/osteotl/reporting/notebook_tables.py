@@ -151,7 +151,9 @@ def calibration(statistics: Statistics) -> pd.DataFrame:
     for arm, result in statistics["arms"].items():
         for kind in ("raw", "recalibrated"):
             found = result["per_seed"][seed]
-            values = {name: found.get(f"{name}_{kind}") for name in names}
+            # recalibrated numbers bear the plain name, the Brier score apart, of which both kinds are headline numbers
+            named = {name: name if kind == "recalibrated" and name != "brier" else f"{name}_{kind}" for name in names}
+            values = {name: found.get(key) for name, key in named.items()}
             if any(values.values()):
                 rows.append(
                     {"arm": _label(statistics, arm), "scores": kind} | {k: written(v) for k, v in values.items()}
@@ -165,6 +167,12 @@ def baseline(statistics: Statistics) -> pd.DataFrame:
     rows = [{"scored by": ", ".join(found.get("features", [])) or "no baseline", "AUC": written(found.get("auc"))}]
     rows += [{"scored by": _label(statistics, arm), "AUC": written(r["auc"])} for arm, r in statistics["arms"].items()]
     return pd.DataFrame(rows)
+
+
+def published(statistics: Statistics) -> pd.DataFrame:
+    """Every published comparison derived again: what was printed, what follows from it, whether the two agree."""
+    rows = [{"paper": name} | line for name, paper in statistics["published"].items() for line in paper["lines"]]
+    return pd.DataFrame(rows, columns=["paper", "item", "printed", "follows", "agrees"])
 
 
 def numbers(content: Any, place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,0 +1,240 @@
+"""The document: every result that any page shows, with its schema, and the tables beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from osteotl.files import plain, write_csv, write_json
+from osteotl.statistics.analysis import curves, extras, points
+from osteotl.statistics.analysis.arms import arm_results
+from osteotl.statistics.analysis.comparisons import compare, net_benefit_differences
+from osteotl.statistics.analysis.inputs import Inputs, Settings, read_study
+from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables, wrong_place_per_100
+from osteotl.statistics.analysis.prepare import Prepared, prepare
+from osteotl.statistics.calibration_curves import calibration_table, smooth_calibration
+from osteotl.statistics.decision_curve import decision_curve, threshold_grid
+from osteotl.statistics.plan import changes_since
+from osteotl.statistics.replicate_values import auc_replicates
+from osteotl.statistics.replicates import ENOUGH_SEEDS, ONE_SEED, variance_split
+from osteotl.statistics.scores import read_scores
+
+SCHEMA = "osteotl.statistics/1"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """statistics.json and its tables.
+
+    Attributes
+    ----------
+    statistics : dict
+        See docs/statistics.md for the schema.
+    tables : dict of str to DataFrame
+    """
+
+    statistics: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+    def write(self, place: Callable[[str], Path]) -> None:
+        """Write statistics.json, tables/*.csv and tables/index.json; `place` maps a file's name to its path."""
+        for name, table in self.tables.items():
+            write_csv(place(f"tables/{name}.csv"), table)
+        index = {name: {"rows": len(table), "columns": list(table)} for name, table in self.tables.items()}
+        write_json(place("statistics.json"), self.statistics)
+        write_json(place("tables/index.json"), index)
+
+
+def analyse_study(study: Any, read: Callable[[str], Path], reference: str | None = None) -> Analysis:
+    """Analyse a study: its own predictions, or the scores that it names.
+
+    Parameters
+    ----------
+    study : Study
+    read : callable
+        Maps a file's name below the outputs folder to its path.
+    reference : str, optional
+        Arm to compare with, for scores made elsewhere.
+    """
+    if study.predictions is None:
+        inputs = read_study(study, read)
+        changed = changes_since(inputs.plan or {}, study) if inputs.plan else []
+        return analyse(inputs, changed)
+    scores = read_scores(study.predictions, reference or study.reference)
+    settings = Settings.of(study.model_copy(update={"reference": scores.reference}), list(scores.arms))
+    return analyse(
+        Inputs(settings, scores.predictions, scores.detections, scores.lesions, remarks=list(scores.remarks))
+    )
+
+
+def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
+    """Compute every result.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    flags : list of str, optional
+        What must be said beside what this function finds (changes after external results).
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    ValueError
+        There is no external film, or runs scored different films.
+    """
+    prepared = prepare(inputs)
+    curve = extras.learning_curve(inputs)
+    statistics: dict[str, Any] = {
+        "schema": SCHEMA,
+        "settings": _settings(prepared),
+        "cohorts": _cohorts(prepared),
+        "arms": {},
+        "comparisons": {arm: compare(prepared, arm) for arm in prepared.others},
+        "variance": _variance(prepared),
+        "subgroups": extras.subgroups(prepared),
+        "audit": extras.audit(prepared),
+        "baseline": extras.baseline(prepared),
+        "learning": extras.label_savings(inputs),
+        "flags": [*(flags or []), *_flags(prepared), *inputs.remarks],
+    }
+    for arm in prepared.arms:
+        place = {"localisation": arm_localisation(prepared, arm), "learning_curve": curve[arm]}
+        wrong = {"right_film_wrong_place_per_100": wrong_place_per_100(prepared, arm)}
+        statistics["arms"][arm] = arm_results(prepared, arm) | wrong | place
+    statistics = plain(statistics)
+    statistics["published"] = plain(extras.published(statistics, prepared.others, prepared.settings.reference))
+    return Analysis(statistics, _tables(prepared, curve))
+
+
+def _settings(prepared: Prepared) -> dict[str, Any]:
+    asked = prepared.settings
+    same = ("title", "reference", "confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin",
+            "auc_margin_reason", "family", "prevalences", "hit_rule", "decision_range", "arms")  # fmt: skip
+    return {
+        **{name: getattr(asked, name) for name in same},
+        "operating_points": {name: target for name, (_, target) in asked.rules.items()},
+        "thresholds_from": list(dict.fromkeys(point.source for point in prepared.points)),
+        "seeds": prepared.seeds,
+        "first_seed": prepared.seeds[0],
+        "fractions": prepared.inputs.fractions,
+        "headline_fraction": prepared.inputs.fractions[-1],
+        "main_point": prepared.main.key if prepared.main else None,
+        "unit": "patient" if prepared.external.clustered else "film",
+    }
+
+
+def _cohorts(prepared: Prepared) -> dict[str, Any]:
+    cohorts = {"external": prepared.external, "validation": prepared.validation}
+    return {
+        name: None if cohort is None else cohort.summary() | {"unscored": prepared.inputs.unscored.get(name, 0)}
+        for name, cohort in cohorts.items()
+    }
+
+
+def _variance(prepared: Prepared) -> dict[str, Any]:
+    films = prepared.external
+    values = auc_replicates(films.label, prepared.runs(films.score), films.clusters)
+    split = {arm: variance_split(values, arm) for arm in prepared.arms}
+    return {arm: found.to_dict() if found else None for arm, found in split.items()}
+
+
+def _flags(prepared: Prepared) -> list[str]:
+    """What the reader must be told, in words."""
+    said = points.warnings(prepared.settings, prepared.validation, prepared.points)
+    seeds = len(prepared.seeds)
+    if seeds == 1:
+        said.append(f"One training run an arm: every result is {ONE_SEED}.")
+    elif seeds < ENOUGH_SEEDS:
+        said.append(f"{seeds} training runs an arm: variation between training runs is poorly estimated.")
+    if prepared.validation is not None and prepared.risk is None:
+        said.append(f"Scores could not be recalibrated: {prepared.why_no_risk}.")
+    for name, missing in prepared.inputs.unscored.items():
+        if missing:
+            said.append(f"{missing} {name} films could not be scored; they are counted in the flow, not in the rates.")
+    malignant = prepared.external.summary()["malignant_patients"]
+    if min(malignant, prepared.external.summary()["normal"]) < 100:
+        said.append(f"{malignant} malignant patients in the external set: intervals may cover less than they say.")
+    return said
+
+
+def _tables(prepared: Prepared, curve: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
+    films = prepared.external
+    tables = {
+        "roc": curves.roc_table(films),
+        "precision_recall": curves.precision_recall_table(films),
+        "scores": curves.scores_table(films, prepared.risk),
+        "discordant": curves.discordant_table(films, prepared.points, prepared.settings.reference, prepared.others),
+        "calibration": _calibration(prepared),
+        "decision_curve": _decision_curve(prepared),
+        "net_benefit_difference": _net_benefit(prepared),
+        "learning_curve": _learning_curve(curve),
+        **lesion_tables(prepared),
+    }
+    if prepared.main is not None:
+        tables["missed"], tables["false_alarms"] = curves.wrong_calls(
+            prepared.inputs, films, prepared.main, prepared.risk
+        )
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def _calibration(prepared: Prepared) -> pd.DataFrame:
+    """arm, seed, kind (raw | recalibrated), curve (decile | smooth), predicted, observed, lower, upper, n."""
+    parts = []
+    for run, score in prepared.external.score.items():
+        risks = {"raw": score if prepared.external.probabilities else None}
+        risks["recalibrated"] = None if prepared.risk is None else prepared.risk[run]
+        for kind, risk in risks.items():
+            if risk is None:
+                continue
+            head = {"arm": run[0], "seed": run[1], "kind": kind}
+            deciles = calibration_table(prepared.external.label, risk, 10, prepared.settings.confidence)
+            parts.append(deciles.assign(**head, curve="decile"))
+            smooth = smooth_calibration(prepared.external.label, risk, "lowess")
+            kept = curves.thin(smooth.predicted.size)
+            line = {"predicted": smooth.predicted[kept], "observed": smooth.observed[kept].clip(0, 1)}
+            parts.append(pd.DataFrame(line).assign(**head, curve="smooth"))
+    columns = ["arm", "seed", "kind", "curve", "predicted", "observed", "lower", "upper", "n"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _decision_curve(prepared: Prepared) -> pd.DataFrame:
+    """arm (treat all and treat none among them), threshold, net_benefit, lower, upper: mean over seeds."""
+    columns = ["arm", "threshold", "net_benefit", "lower", "upper"]
+    if prepared.risk is None:
+        return pd.DataFrame(columns=columns)
+    grid = threshold_grid(*prepared.settings.decision_range)
+    names = [n for n in next(iter(prepared.bootstrap.values())).draws.names if n.startswith("net_benefit/")]
+    rows = []
+    for arm in prepared.arms:
+        for threshold, name in zip(grid, names, strict=True):
+            found = prepared.bootstrapped(arm, name)
+            rows.append([arm, threshold, found.estimate, found.lower, found.upper])
+    any_risk = prepared.risk[prepared.arms[0], prepared.seeds[0]]
+    plain_rules = decision_curve(prepared.external.label, any_risk, grid)
+    for threshold, benefit in zip(grid, plain_rules.treat_all, strict=True):
+        rows += [["treat all", threshold, benefit, None, None], ["treat none", threshold, 0.0, None, None]]
+    return pd.DataFrame(rows, columns=columns).sort_values(["arm", "threshold"], kind="stable", ignore_index=True)
+
+
+def _net_benefit(prepared: Prepared) -> pd.DataFrame:
+    if prepared.risk is None:
+        return pd.DataFrame()
+    parts = [pd.DataFrame(net_benefit_differences(prepared, arm)).assign(arm=arm) for arm in prepared.others]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _learning_curve(curve: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
+    """arm, fraction, seed (empty: mean over seeds), auc, lower, upper."""
+    rows = [
+        [arm, row["fraction"], row["seed"], row["auc"]["estimate"], row["auc"]["lower"], row["auc"]["upper"]]
+        for arm, steps in curve.items()
+        for row in steps
+    ]
+    return pd.DataFrame(rows, columns=["arm", "fraction", "seed", "auc", "lower", "upper"]).astype({"seed": "Int64"})

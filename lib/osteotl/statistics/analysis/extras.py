@@ -1,0 +1,164 @@
+"""Beside the headline: subgroups, learning curves, the shortcut audit, the trivial baseline, the published figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from osteotl.statistics.analysis.curves import groups
+from osteotl.statistics.analysis.inputs import Cohort, Inputs, align
+from osteotl.statistics.analysis.prepare import Prepared
+from osteotl.statistics.delong import auc_interval
+from osteotl.statistics.estimate import Estimate
+from osteotl.statistics.published import load_published, published_names
+from osteotl.statistics.published_layout import in_published_layout, rederivation_lines
+from osteotl.statistics.rederivation import rederive
+from osteotl.statistics.replicate_values import Runs, auc_replicates, rate_replicates
+from osteotl.statistics.replicates import arm_mean, compare_replicates
+
+Numbers = dict[str, Any]
+SMALL_GROUP = 5  # films of a class under which a subgroup's AUC says nothing
+
+
+def _part(cohort: Cohort, films: np.ndarray) -> Cohort:
+    score = {run: values[films] for run, values in cohort.score.items()}
+    logit = {run: values[films] for run, values in cohort.logit.items()}
+    return replace(cohort, films=cohort.films[films], patients=cohort.patients[films], label=cohort.label[films],
+                   score=score, logit=logit)  # fmt: skip
+
+
+def subgroups(prepared: Prepared) -> list[Numbers]:
+    """AUC (mean over seeds), sensitivity and specificity at the main point within age, sex, view and site."""
+    rows = []
+    for group, level, films in groups(prepared.inputs, prepared.external):
+        part = replace(prepared, external=_part(prepared.external, films))
+        label = part.external.label
+        counts: Numbers = {"group": group, "level": level, "n": int(label.size), "malignant": int(label.sum())}
+        enough = min(counts["malignant"], counts["n"] - counts["malignant"]) >= SMALL_GROUP
+        for arm in prepared.arms:
+            rows.append({**counts, "arm": arm, **(_group(part, arm) if enough else _too_small(counts["n"]))})
+    return rows
+
+
+def _group(part: Prepared, arm: str) -> Numbers:
+    films, confidence = part.external, part.settings.confidence
+    auc = arm_mean(auc_replicates(films.label, part.runs(films.score), films.clusters), arm, confidence)
+    if part.main is None:
+        return {"auc": auc.to_dict()}
+    calls = part.calls(part.main)
+    rates = {name: arm_mean(rate_replicates(films.label, calls, name, films.clusters), arm, confidence).to_dict()
+             for name in ("sensitivity", "specificity")}  # fmt: skip
+    return {"auc": auc.to_dict(), **rates}
+
+
+def _too_small(n: int) -> Numbers:
+    reason = f"fewer than {SMALL_GROUP} films of one class"
+    return {
+        name: Estimate.missing(reason, "mean over seeds", n).to_dict() for name in ("auc", "sensitivity", "specificity")
+    }
+
+
+def learning_curve(inputs: Inputs) -> dict[str, list[Numbers]]:
+    """AUC of every arm at every label fraction: each seed, and the mean (seed null) with its interval."""
+    curves: dict[str, list[Numbers]] = {arm: [] for arm in inputs.settings.arms}
+    for fraction in inputs.fractions:
+        cohort = align(inputs.predictions, "external", fraction, inputs.runs)
+        if cohort is None:
+            continue
+        runs: Runs = {arm: {seed: cohort.score[arm, seed] for seed in inputs.seeds} for arm in curves}
+        values = auc_replicates(cohort.label, runs, cohort.clusters)
+        for arm, rows in curves.items():
+            mean = arm_mean(values, arm, inputs.settings.confidence)
+            rows.append({"fraction": fraction, "seed": None, "auc": mean.to_dict()})
+            for seed in inputs.seeds:
+                one = auc_interval(cohort.label, cohort.score[arm, seed], cohort.clusters, inputs.settings.confidence)
+                rows.append({"fraction": fraction, "seed": seed, "auc": one.to_dict()})
+    return curves
+
+
+def label_savings(inputs: Inputs) -> Numbers:
+    """Smallest fraction at which an arm is not worse, beyond the margin, than the reference on all labels."""
+    asked = inputs.settings
+    block: Numbers = {}
+    if len(inputs.fractions) < 2:
+        return block
+    whole = inputs.cohort("external")
+    if whole is None:
+        return block
+    for arm in asked.arms:
+        if arm == asked.reference:
+            continue
+        steps: list[Numbers] = []
+        for fraction in inputs.fractions:
+            part = inputs.cohort("external", fraction)
+            if part is None:
+                continue
+            runs: Runs = {arm: {seed: part.score[arm, seed] for seed in inputs.seeds},
+                    asked.reference: {seed: whole.score[asked.reference, seed] for seed in inputs.seeds}}  # fmt: skip
+            values = auc_replicates(whole.label, runs, whole.clusters)
+            found = compare_replicates(values, arm, asked.reference, asked.confidence).difference
+            steps.append({"fraction": fraction, "difference": found.to_dict(),
+                          "noninferior": found.lower is not None and found.lower > -asked.auc_margin})  # fmt: skip
+        enough = [step["fraction"] for step in steps if step["noninferior"]]
+        said = (
+            f"With {100 * enough[0]:g} % of the labels the arm was not worse than the reference on all labels by "
+            f"{asked.auc_margin:g} or more."
+            if enough
+            else "At no fraction was the arm shown to be as good as the reference on all labels, within the margin."
+        )
+        block[arm] = {"steps": steps, "smallest_fraction": enough[0] if enough else None, "sentence": said}
+    return block
+
+
+def audit(prepared: Prepared) -> Numbers:
+    """AUC of the films scored again (lesion masked, only the lesion, mirrored), and the alarms that 03 raised."""
+    scores, found = prepared.inputs.audit_scores, prepared.inputs.audit
+    if found is None:
+        return {}
+    block: Numbers = {"alarms": found.get("alarms", []), "site_probe": found.get("site_probe")}
+    if scores is None:
+        return block
+    label = pd.Series(prepared.external.label, prepared.external.films)
+    patients = pd.Series(prepared.external.patients, prepared.external.films)
+    known = scores[scores["image_id"].isin(label.index) & scores["arm"].notna() & scores["score"].notna()]
+    for kind, rows in known.groupby("audit", sort=False):
+        for arm, part in rows.groupby("arm", sort=False):
+            one = part[part["seed"] == part["seed"].iloc[0]]
+            truth, who = label[one["image_id"]].to_numpy(), patients[one["image_id"]].to_numpy()
+            if 0 < truth.sum() < truth.size:
+                number = auc_interval(truth, one["score"].to_numpy(), who, prepared.settings.confidence)
+                block.setdefault(str(kind), {})[str(arm)] = number.to_dict()
+    return block
+
+
+def baseline(prepared: Prepared) -> Numbers:
+    """AUC of age, sex, view, site and exposure without the film's content."""
+    scores = prepared.inputs.audit_scores
+    rows = scores[scores["audit"] == "baseline"] if scores is not None else None
+    if rows is None or rows.empty:
+        return {}
+    found = rows.set_index("image_id")["score"].reindex(prepared.external.films)
+    features = (prepared.inputs.audit or {}).get("baseline", {}).get("features", [])
+    if found.isna().any():
+        reason = f"{int(found.isna().sum())} films have no baseline score"
+        return {"features": features, "auc": Estimate.missing(reason, "logistic regression", found.size).to_dict()}
+    number = auc_interval(
+        prepared.external.label, found.to_numpy(), prepared.external.clusters, prepared.settings.confidence
+    )
+    return {"features": features, "auc": number.to_dict()}
+
+
+def published(statistics: Numbers, others: list[str], reference: str) -> Numbers:
+    """The published figures derived again, and this study's numbers in the paper's own layout."""
+    block = {}
+    for name in published_names():
+        paper = load_published(name)
+        lines = [asdict(line) for line in rederivation_lines(paper, rederive(paper))]
+        layout = {
+            arm: [asdict(row) for row in in_published_layout(paper, statistics, arm, reference)] for arm in others
+        }
+        block[name] = {"source": paper.source, "lines": lines, "layout": layout}
+    return block
