@@ -91,7 +91,7 @@ def make_plan(
         check_share(prevalence, "net_benefit_prevalence")
     cuts_at = _checked_thresholds(net_benefit_at, risks is not None)
     _check_names(thresholds, reselect, tuple(arms))
-    films = canonical_order(label, list(arms.values()), patient)
+    films = canonical_order(label, [arms[arm] for arm in sorted(arms)], patient)
     label = label[films]
     arms = {arm: values[films] for arm, values in arms.items()}
     risk = {arm: values[films] for arm, values in risk.items()}
@@ -130,10 +130,10 @@ def canonical_order(
 ) -> NDArray[np.int64]:
     """Films by class (malignant first), then by the ranks of their scores over the arms, then by patient.
 
-    Ranks are compared sorted within the film first, so that exchanging two arms changes nothing either.
+    Ranks and scores are compared sorted within the film before arm by arm, so that exchanging two arms changes nothing.
     """
     ranks = np.array([np.unique(values, return_inverse=True)[1] for values in scores])
-    keys = [patient, *ranks[::-1], *np.sort(ranks, axis=0)[::-1], ~label]
+    keys = [patient, *ranks, *np.sort(np.array(scores), axis=0), *np.sort(ranks, axis=0), ~label]
     return np.lexsort(keys).astype(np.int64)
 
 
