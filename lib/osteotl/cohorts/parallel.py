@@ -17,6 +17,7 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FEW = 24  # fewer items are done before a second process has started
+_PRELOAD = ["osteotl.cohorts.phantoms", "osteotl.cohorts.preparation", "osteotl.cohorts.dicom_film", "imagehash"]
 
 
 def workers() -> int:
@@ -52,7 +53,7 @@ def mapped(
         return list(bar(map(function, items)))
     # neither a fork of a process that already runs threads (a notebook's kernel does) nor an import for every worker
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["osteotl.cohorts.preparation", "osteotl.cohorts.phantoms"])
+    context.set_forkserver_preload(_PRELOAD)
     chunk = max(1, min(16, len(items) // (4 * processes)))
     with ProcessPoolExecutor(min(processes, len(items)), mp_context=context) as pool:
         try:

@@ -34,7 +34,9 @@ _DATE = re.compile(
     r"|(?:0?[1-9]|1[0-2])([-_.])(?:0?[1-9]|[12]\d|3[01])\3(?:19|20)\d\d)(?!\d)"  # 03-21-1987
 )
 # hashes and UUIDs hold words and dates by chance
-_HEXADECIMAL = re.compile(r"(?<![^\W_])(?:[0-9a-fA-F]{16,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?![^\W_])")
+_HEXADECIMAL = re.compile(
+    r"(?<![^\W_])(?:[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![^\W_])", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+")
 
 
