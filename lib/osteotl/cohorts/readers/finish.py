@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from osteotl.cohorts.faults import shown
-from osteotl.cohorts.readers.columns import ages, canonical, plain_name, queryable, sex_word, words
+from osteotl.cohorts.readers.columns import ages, canonical, queryable, sex_word, words
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table
+from osteotl.cohorts.readers.patients import patient_faults, stem_of, with_patients
 
 SAFE = (
     ast.Expression,
@@ -79,7 +80,7 @@ def finish(draft: Draft) -> RawCohort:
     films = _unique(draft, films)
     if draft.spec.table and draft.spec.reader in ("coco", "yolo", "voc", "labelme"):
         films = _with_table(draft, films)
-    films = _patients(draft, films)
+    films = with_patients(draft, films)
     films = films.assign(
         site=films["site"].where(films["site"].notna(), draft.spec.site),
         label=pd.to_numeric(films["label"])
@@ -89,6 +90,7 @@ def finish(draft: Draft) -> RawCohort:
         sex=words(films["sex"], sex_word),
     )
     films, flow = _left_out(draft, films)
+    patient_faults(draft, films)
     _class_faults(draft)
     if films.empty:
         draft.fault("cohort_empty", "", "no film is left", "check `where`, and that films are annotated")
@@ -118,13 +120,13 @@ def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     if key is None:
         draft.fault("column_missing", path, "has no column that names the film", "add a column `path` or `image_id`")
         return films
-    table["_stem"] = table[key].map(_stem)
+    table["_stem"] = table[key].map(stem_of)
     if (twice := table["_stem"].duplicated()).any():
         draft.fault("duplicate_id", path, f"names {table.loc[twice, key].iloc[0]!r} twice", "keep one row per film")
     table = (
         table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
     )
-    stems = films["image_id"].map(_stem)
+    stems = films["image_id"].map(stem_of)
     for name in sorted(films["image_id"][~stems.isin(table.index)]):
         draft.fault("film_unlisted", name, f"is not in {draft.spec.table}: its columns are missing", "add a row")
     for column in table.columns:
@@ -132,79 +134,6 @@ def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
         old = films.get(column)
         films = films.assign(**{column: values if old is None else old.where(old.notna(), values)})
     return films
-
-
-def _stem(name: object) -> str:
-    return re.sub(
-        r"\.(png|jpe?g|tiff?|dcm|dicom|bmp)$", "", str(name).replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE
-    )
-
-
-# --- patients ---------------------------------------------------------------------------------------------------------
-
-
-def _patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
-    """Patient of every film: the map file, else the pattern, else the layout's own column, else the film itself."""
-    patients = films["patient_id"].astype(object).where(films["patient_id"].notna(), None)
-    if draft.spec.patient_pattern is not None:
-        patients = _by_pattern(draft, films, draft.spec.patient_pattern)
-    if draft.spec.patients is not None:
-        mapped = films["image_id"].map(_stem).map(_patient_map(draft))
-        for name in films["image_id"][mapped.isna() & patients.isna()]:
-            draft.fault("patient_unmapped", name, f"is not in {draft.spec.patients}", "add its row to the map")
-        patients = mapped.where(mapped.notna(), patients)
-    unknown = patients.isna()
-    if draft.spec.patients is None and draft.spec.patient_pattern is None and unknown.any():
-        draft.fault(
-            "patient_unknown",
-            "",
-            f"{unknown.sum():,} of {len(films):,} films have no patient identifier; each counts "
-            "as a patient of its own, so films of one patient may stand in two partitions",
-            "give `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
-        )
-    prefix = draft.spec.patient_prefix or ""
-    named = prefix + patients.astype(str)
-    return films.assign(patient_id=named.where(~unknown, "film:" + films["image_id"].astype(str)))
-
-
-def _by_pattern(draft: Draft, films: pd.DataFrame, pattern: str) -> pd.Series:
-    compiled = re.compile(pattern)
-    found = []
-    for name in films["image_id"]:
-        match = compiled.search(_stem(name))
-        found.append(match[1] if match and match[1] else None)
-        if found[-1] is None:
-            draft.fault(
-                "patient_unmatched",
-                name,
-                f"patient_pattern {pattern!r} finds no patient in the name",
-                "widen the pattern, or name the film under integrity.exclude",
-            )
-    return pd.Series(found, index=films.index, dtype=object)
-
-
-def _patient_map(draft: Draft) -> dict[str, str]:
-    """Film stem -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
-    path = draft.root / str(draft.spec.patients)
-    table = read_table(draft, path)
-    if table is None:
-        return {}
-    plain = {plain_name(name): name for name in table.columns}
-    nih = next((plain[name] for name in ("nih_image_index", "cxr_match") if name in plain), None)
-    film = next(
-        (plain[name] for name in ("image_id", "path", "image", "file", "file_name", "patientid") if name in plain), None
-    )
-    patient = nih or next((plain[name] for name in ("patient_id", "patient", "subject", "case") if name in plain), None)
-    if film is None or patient is None or film == patient:
-        draft.fault(
-            "column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id"
-        )
-        return {}
-    values = table[patient].str.slice(0, 8) if nih else table[patient]
-    pairs = pd.DataFrame({"film": table[film].map(_stem), "patient": values}).query("patient != ''").drop_duplicates()
-    for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
-        draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
-    return dict(zip(pairs["film"], pairs["patient"], strict=True))
 
 
 # --- which films stay -------------------------------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""Whose film it is: the map file, else the pattern on the file name, else the layout's own column, else unknown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from osteotl.cohorts.readers.columns import plain_name
+from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.files import read_table
+
+UNKNOWN = "film:"  # leads the identifier of a patient that is no more than one film
+
+
+def stem_of(name: object) -> str:
+    """A film's name without folders and without the suffix of a film."""
+    return re.sub(
+        r"\.(png|jpe?g|tiff?|dcm|dicom|bmp)$", "", str(name).replace("\\", "/").rsplit("/", 1)[-1], flags=re.IGNORECASE
+    )
+
+
+def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
+    """Films with the patient of each; a film of nobody counts as a patient of its own."""
+    patients = films["patient_id"].astype(object).where(films["patient_id"].notna(), None)
+    if draft.spec.patient_pattern is not None:
+        found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
+        patients = found.astype(object).where(found.notna() & (found != ""), None)
+    if draft.spec.patients is not None:
+        mapped = films["image_id"].map(stem_of).map(_patient_map(draft))
+        patients = mapped.where(mapped.notna(), patients)
+    unknown = patients.isna()
+    named = (draft.spec.patient_prefix or "") + patients.astype(str)
+    return films.assign(patient_id=named.where(~unknown, UNKNOWN + films["image_id"].astype(str)))
+
+
+def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
+    """Films that stay and whose patient is not known: an error where a pattern was to find it."""
+    unknown = films[films["patient_id"].str.startswith(UNKNOWN)]
+    if unknown.empty:
+        return
+    if draft.spec.patients is None and draft.spec.patient_pattern is None:
+        draft.fault(
+            "patient_unknown",
+            "",
+            f"{len(unknown):,} of {len(films):,} films have no patient identifier; each counts as a patient of its "
+            "own, so films of one patient may stand in two partitions",
+            "give `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
+        )
+        return
+    code = "patient_unmapped" if draft.spec.patient_pattern is None else "patient_unmatched"
+    source = (
+        f"{draft.spec.patients} does not name it"
+        if draft.spec.patients
+        else "patient_pattern finds no patient in the name"
+    )
+    for path in unknown["path"]:
+        draft.fault(
+            code, Path(path), source, "complete the map or the pattern, or name the film under integrity.exclude"
+        )
+
+
+def _patient_map(draft: Draft) -> dict[str, str]:
+    """Film stem -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
+    path = draft.root / str(draft.spec.patients)
+    table = read_table(draft, path)
+    if table is None:
+        return {}
+    plain = {plain_name(name): name for name in table.columns}
+    nih = next((plain[name] for name in ("nih_image_index", "cxr_match") if name in plain), None)
+    film = next(
+        (plain[name] for name in ("image_id", "path", "image", "file", "file_name", "patientid") if name in plain), None
+    )
+    patient = nih or next((plain[name] for name in ("patient_id", "patient", "subject", "case") if name in plain), None)
+    if film is None or patient is None or film == patient:
+        draft.fault(
+            "column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id"
+        )
+        return {}
+    values = table[patient].str.slice(0, 8) if nih else table[patient]
+    pairs = pd.DataFrame({"film": table[film].map(stem_of), "patient": values}).query("patient != ''").drop_duplicates()
+    for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
+        draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
+    return dict(zip(pairs["film"], pairs["patient"], strict=True))

@@ -1,0 +1,345 @@
+"""Every kind of fault is found, with the severity of the written table, and nothing is found in a sound cohort."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cohorts import layouts
+from osteotl.cohorts import faults, integrity, tables
+from osteotl.cohorts.boxes import native_boxes
+from osteotl.study import parse_study
+
+
+def study(root, external=None, **changes):
+    """A study on manifests: development in `root`, external where given."""
+    cohorts = {"development": {"reader": "manifest", "root": str(root), "validation": 0.3}}
+    if external is not None:
+        cohorts["external"] = {"reader": "manifest", "root": str(external)}
+    return parse_study({
+        "title": "T", "cohorts": cohorts, "arms": {"a": {"initialise": "random"}, "b": {"initialise": "random"}},
+        "reference": "a", **changes,
+    })  # fmt: skip
+
+
+def found(root, external=None, **changes):
+    """Faults of a check, as {code: [files]}."""
+    listed = tables.check(study(root, external, **changes), root / "data")
+    return {code: [f.file for f in listed if f.code == code] for code in {f.code for f in listed}}
+
+
+@pytest.fixture
+def sound(tmp_path):
+    """A development cohort (20 + 20 films) and an external one, without a fault but the size of the validation set."""
+    return (
+        layouts.manifest(tmp_path / "development", 20, 20),
+        renamed(layouts.manifest(tmp_path / "external", 8, 8, seed=500), ",P", ",Q"),
+    )
+
+
+def renamed(root, old, new):
+    for name in ("manifest.csv", "boxes.csv"):
+        path = root / name
+        path.write_text(path.read_text().replace(old, new))
+    return root
+
+
+def edit(root, old, new, name="manifest.csv"):
+    path = root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_sound_study_has_no_fault(sound):
+    assert set(found(*sound)) == {"few_malignant"}
+
+
+def test_a_check_writes_nothing(sound):
+    root = sound[0].parent
+    before = sorted(path for path in root.rglob("*"))
+    found(*sound)
+    assert sorted(path for path in root.rglob("*")) == before
+
+
+# --- films ------------------------------------------------------------------------------------------------------------
+
+
+def test_truncated_film(sound):
+    path = sound[0] / "films/f003.png"
+    path.write_bytes(path.read_bytes()[:-200])
+    assert found(*sound)["film_unreadable"] == ["development/films/f003.png"]
+
+
+def test_truncated_film_excluded_by_name_is_counted(sound):
+    path = sound[0] / "films/f003.png"
+    path.write_bytes(path.read_bytes()[:-200])
+    summary = tables.build_cohorts(
+        study(*sound, integrity={"exclude": ["f003.png"]}), sound[0] / "out", sound[0] / "data"
+    )
+    assert not faults.errors(summary.faults)
+    left = [step for step in summary.flow if step["step"] == "left out"]
+    assert left == [{"cohort": "development", "step": "left out", "films": 1, "patients": 1,
+                     "reason": "excluded by name (integrity.exclude)"},
+                    {"cohort": "external", "step": "left out", "films": 1, "patients": 1,
+                     "reason": "excluded by name (integrity.exclude)"}]  # fmt: skip
+
+
+def test_exclude_that_names_no_film(sound):
+    assert found(*sound, integrity={"exclude": ["f999.png"]})["exclude_unknown"] == ["f999.png"]
+
+
+def test_exclude_by_folder_reaches_one_cohort(sound):
+    path = sound[0] / "films/f003.png"
+    path.write_bytes(b"")
+    summary = tables._assemble(
+        study(*sound, integrity={"exclude": ["development/films/f003.png"]}), sound[0], write=False
+    )[0]
+    assert [(s["cohort"], s["films"]) for s in summary.flow if s["step"] == "left out"] == [("development", 1)]
+
+
+@pytest.mark.parametrize(("grey", "code"), [(7, "film_constant"), (0, "film_constant")])
+def test_constant_film(sound, grey, code):
+    Image.fromarray(np.full((100, 120), grey, np.uint8)).save(sound[0] / "films/f004.png")
+    assert found(*sound)[code] == ["development/films/f004.png"]
+
+
+def test_saturated_film(sound):
+    pixels = np.zeros((100, 120), np.uint8)
+    pixels[:5] = 200
+    Image.fromarray(pixels).save(sound[0] / "films/f004.png")
+    assert found(*sound)["film_saturated"] == ["development/films/f004.png"]
+
+
+# --- duplicates and patients ------------------------------------------------------------------------------------------
+
+
+def test_the_same_bytes_in_two_cohorts(sound):
+    shutil.copy(sound[0] / "films/f001.png", sound[1] / "films/f002.png")
+    assert found(*sound)["duplicate_exact_across"] == ["external/films/f002.png"]
+
+
+def test_the_same_pixels_with_other_bytes(sound):
+    Image.open(sound[0] / "films/f001.png").save(sound[1] / "films/f002.png", compress_level=0)
+    listed = tables.check(study(*sound), sound[0])
+    assert "holds the same pixels as development/films/f001.png" in next(
+        f.message for f in listed if f.code == "duplicate_exact_across")  # fmt: skip
+
+
+def test_a_film_twice_in_one_cohort_joins_its_patients(sound):
+    shutil.copy(sound[0] / "films/f000.png", sound[0] / "films/f004.png")  # patients P000m and P002m
+    summary = tables._assemble(study(*sound), sound[0], write=False)[0]
+    assert "duplicate_exact" in {f.code for f in summary.faults}
+    twins = summary.films[
+        (summary.films["cohort"] == "development") & summary.films["path"].isin(["films/f000.png", "films/f004.png"])
+    ]
+    assert twins["patient_id"].nunique() == 1
+    assert twins["partition"].nunique() == 1
+
+
+def test_a_film_twice_with_two_labels(sound):
+    shutil.copy(sound[0] / "films/f000.png", sound[0] / "films/f030.png")
+    assert found(*sound)["duplicate_label_conflict"] == ["development/films/f030.png"]
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda film: film.resize((60, 50), Image.Resampling.LANCZOS).resize((120, 100)),
+        lambda film: film.point(lambda grey: grey * 0.8 + 20),
+    ],
+)
+def test_near_duplicate_across_cohorts(sound, copy):
+    copy(Image.open(sound[0] / "films/f001.png")).save(sound[1] / "films/f002.png")
+    listed = found(*sound)
+    assert listed["near_duplicate_across"] == ["external/films/f002.png"]
+    assert "duplicate_exact_across" not in listed
+
+
+def test_views_of_one_patient_may_look_alike(sound):
+    film = Image.open(sound[0] / "films/f000.png")  # f000 and f001 are of patient P000m
+    film.point(lambda grey: grey * 0.8 + 20).save(sound[0] / "films/f001.png")
+    assert not {code for code in found(*sound) if "duplicate" in code}
+
+
+def test_patient_in_two_cohorts(sound):
+    edit(sound[1], "Q000m", "P000m")
+    assert found(*sound)["patient_in_two_cohorts"] == ["external/films/f000.png"]
+
+
+def test_the_same_folder_read_twice(sound):
+    assert len(found(sound[0], sound[0])["film_in_two_cohorts"]) == 40
+
+
+def test_a_stated_partition_that_splits_a_patient(sound):
+    path = sound[0] / "manifest.csv"
+    table = pd.read_csv(path)
+    table["partition"] = ["training", "validation"] * 20
+    table.to_csv(path, index=False)
+    assert len(found(*sound)["patient_in_two_partitions"]) == 20
+
+
+def test_a_stated_partition_is_kept(sound):
+    path = sound[0] / "manifest.csv"
+    table = pd.read_csv(path)
+    table["partition"] = np.where(table["patient_id"].str[1:3].astype(int) % 4 == 0, "val", "train")
+    table.to_csv(path, index=False)
+    films = tables._assemble(study(*sound), sound[0], write=False)[0].films
+    ours = (
+        films[films["cohort"] == "development"]
+        .set_index("path")["partition"]
+        .replace({"validation": "val", "training": "train"})
+    )
+    assert ours.to_dict() == table.set_index("path")["partition"].to_dict()
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_class(tmp_path):
+    root = layouts.manifest(tmp_path / "development", 0, 20)
+    assert "one_class" in found(root)
+
+
+def test_class_and_source_go_together(sound):
+    path = sound[0] / "manifest.csv"
+    table = pd.read_csv(path)
+    table["site"] = np.where(table["label"] == 1, "A", "B")
+    table.to_csv(path, index=False)
+    listed = tables.check(study(*sound), sound[0])
+    message = next(f.message for f in listed if f.code == "class_source_confounded")
+    assert "A: 20 malignant, 0 not; B: 0 malignant, 20 not" in message
+
+
+def test_labels_and_boxes_that_contradict(sound):
+    edit(sound[0], "films/f000.png", "films/f039.png", "boxes.csv")
+    listed = found(*sound)
+    assert listed["malignant_without_box"] == ["development/films/f000.png"]
+    assert listed["normal_with_box"] == ["development/films/f039.png"]
+
+
+def test_an_external_cohort_without_boxes_is_only_warned_of(sound):
+    (sound[1] / "boxes.csv").unlink()
+    listed = tables.check(study(*sound), sound[0])
+    assert [f.severity for f in listed if f.code == "boxes_absent"] == ["warning"]
+    assert not faults.errors(listed)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("films/Hans_f005.png", "name_in_filename"), ("films/1987-03-21_5.png", "date_in_filename"),
+     ("films/scan 21.03.1987.png", "date_in_filename"), ("Mueller/f005.png", "name_in_filename")],
+)  # fmt: skip
+def test_telling_file_names(sound, name, code):
+    (sound[0] / name).parent.mkdir(exist_ok=True)
+    (sound[0] / "films/f005.png").rename(sound[0] / name)
+    for table in ("manifest.csv", "boxes.csv"):
+        edit(sound[0], "films/f005.png", name, table)
+    assert found(*sound)[code] == [f"development/{name}"]
+
+
+def test_a_uuid_is_no_date():
+    films = pd.DataFrame({"path": ["/r/19370915-6723-41fe-be09-29defbd9b7c1.jpg"], "root": ["/r"]})
+    assert integrity.file_names(films) == []
+
+
+# --- boxes ------------------------------------------------------------------------------------------------------------
+
+
+def boxes(*rows, width=100, height=80, annotated=None):
+    """Faults and boxes of one film of 100 x 80."""
+    film = {"image_id": "f", "path": "/r/f.png", "root": "/r", "label": 1, "width": width, "height": height,
+            "annotated_width": (annotated or (None, None, None))[0], "annotated_height": (annotated or (None, None, None))[1],
+            "annotated_as": (annotated or (None, None, None))[2]}  # fmt: skip
+    frame = pd.DataFrame(
+        [("f", *row, "x") for row in rows], columns=["image_id", "x_min", "y_min", "x_max", "y_max", "finding"]
+    )
+    kept, listed = native_boxes(pd.DataFrame([film]), frame)
+    return kept[["x_min", "y_min", "x_max", "y_max"]].to_numpy().tolist(), [f.code for f in listed]
+
+
+@pytest.mark.parametrize(
+    ("box", "code"),
+    [
+        ((10, 10, 30, 30), None),
+        ((10, 10, 130, 30), "box_outside"),
+        ((-5, 10, 30, 30), "box_outside"),
+        ((10, 10, 101, 30), "box_edge"),
+        ((30, 10, 30, 40), "box_empty"),
+        ((95, 10, 90, 40), "box_inverted"),
+        ((float("nan"), 10, 90, 40), "box_invalid"),
+        ((float("inf"), 10, 90, 40), "box_invalid"),
+        ((50, 40, 30, 20), "box_mixup"),  # x 50, y 40, width 30, height 20 fits; as corners it is inverted
+        ((40, 30, 100, 75), None),
+        ((40, 30, 110, 75), "box_mixup"),  # x + width = 110 leaves the film; (40, 30, 70, 45) are its corners
+        ((0, 0, 100, 80), "box_whole_film"),
+    ],
+)
+def test_one_box(box, code):
+    assert boxes(box)[1] == ([] if code is None else [code])
+
+
+def test_edges_are_cut_and_faulty_boxes_left_out():
+    assert boxes((-1, 10, 101, 30), (10, 10, 300, 30))[0] == [[0, 10, 100, 30]]
+
+
+def test_the_same_box_twice():
+    assert boxes((1, 2, 30, 40), (1, 2, 30, 40))[1] == ["box_duplicate"]
+
+
+def test_scaled_annotation():
+    # annotated in 200 x 80, film of 100 x 80: x halves, y stays
+    assert boxes((20, 10, 60, 30), annotated=(200, 80, "scaled")) == ([[10, 10, 30, 30]], [])
+
+
+def test_normalised_annotation():
+    assert boxes((0.1, 0.25, 0.5, 0.5), annotated=(1, 1, "scaled"))[0] == [[10, 20, 50, 40]]
+
+
+def test_annotation_of_another_size():
+    assert boxes((1, 2, 30, 40), annotated=(640, 480, "native"))[1] == ["size_mismatch"]
+    assert boxes((1, 2, 30, 40), annotated=(100, 80, "native"))[1] == []
+
+
+# --- the table of severities ------------------------------------------------------------------------------------------
+
+
+def test_severities_can_be_overridden_by_name(sound):
+    path = sound[0] / "films/f003.png"
+    path.write_bytes(b"")
+    lenient = {"severity": {"film_unreadable": "warning", "few_malignant": "ignore"}}
+    listed = tables.check(study(*sound, integrity=lenient), sound[0])
+    assert [(f.severity, f.code) for f in listed] == [("warning", "film_unreadable")]
+
+
+def test_a_severity_of_no_code_is_an_error(sound):
+    assert "severity_unknown" in found(*sound, integrity={"severity": {"film_unreadible": "warning"}})
+
+
+def test_listing_groups_counts_and_names_remedies():
+    listed = [faults.fault("film_missing", f"r/f{k}.png", "is not there", "add it") for k in range(30)]
+    text = faults.listing([*listed, faults.fault("box_edge", "r/g.png", "was cut", "nothing")], limit=3)
+    assert text.splitlines()[0] == "30 errors, 1 warning"
+    assert "ERROR  film_missing (30)" in text
+    assert "... and 27 more" in text
+    assert text.count("remedy: add it") == 1
+
+
+def test_control_characters_never_reach_the_terminal():
+    assert "\x1b" not in str(faults.fault("film_missing", "r/\x1b[2Jx.png", "\x1b]0;x\x07 gone", "add"))
+
+
+@pytest.mark.parametrize("distance", [0, 3, 7])
+def test_close_pairs_misses_none(distance):
+    rng = np.random.default_rng(5)
+    base = rng.integers(0, 2**63, 60, dtype=np.uint64)
+    flips = [
+        np.uint64(sum(1 << int(bit) for bit in rng.choice(64, int(rng.integers(0, 9)), replace=False))) for _ in base
+    ]
+    hashes = np.concatenate([base, base ^ np.array(flips)])
+    brute = [
+        (a, b) for a in range(120) for b in range(a + 1, 120) if int(hashes[a] ^ hashes[b]).bit_count() <= distance
+    ]
+    assert integrity.close_pairs(hashes, distance) == brute
