@@ -229,6 +229,11 @@ def make_outputs(
     if not scores_only:
         write_csv(out / "cohorts" / "external.csv", external)
         write_csv(out / "cohorts" / "boxes.csv", boxes)
+        training = make_cohort(rng, "training", 60, 25, False, text)[0]
+        write_csv(
+            out / "cohorts" / "development.csv",
+            pd.concat([training, *[cohorts[c] for c in cohorts if c != "external"]]),
+        )
         write_csv(out / "detections.csv", make_detections(rng, predictions, external, boxes))
         _write_films(rng, data, external, boxes)
     else:
@@ -368,7 +373,7 @@ def _write_notebooks(out: Path, study: Study, text: str) -> None:
     names = [
         "00_cohorts",
         "01_pretrain",
-        *(f"02_finetune-{a}-{f:g}-{s}" for a in study.arms for f in study.fractions for s in study.seeds),
+        *(f"02_finetune_{a}_{f:g}_{s}" for a in study.arms for f in study.fractions for s in study.seeds),
         "03_evaluate",
         "04_statistics",
         "05_figures",

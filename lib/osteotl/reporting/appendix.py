@@ -98,19 +98,17 @@ def joined_notebook(folder: Path, known: dict[str, str], shown: set[str]) -> Not
 
 
 def _listed(folder: Path) -> list[tuple[Path, str]]:
-    """Notebooks in the order of the study; of 02 the first of each arm."""
-    listed, arms = [], set()
-    for path in sorted(folder.rglob("*.ipynb")):
-        name = "-".join(path.relative_to(folder).with_suffix("").parts)
-        if name.startswith("02"):
-            parts = re.split(r"[-.]", name)
-            arm = parts[1] if len(parts) > 1 else ""
-            if arm in arms:
-                continue
-            arms.add(arm)
-            name = f"02_finetune, arm {arm}: one of its training runs" if arm else name
-        listed.append((path, name))
-    return listed
+    """Notebooks in the order of the study; of 02 one training run of each arm, on all labels where there is one."""
+    chosen: dict[str, tuple[tuple[float, int], Path, str]] = {}
+    for path in sorted(folder.glob("*.ipynb")):
+        run = re.fullmatch(r"02_finetune_(\w+)_([\d.]+)_(\d+)", path.stem)
+        key, title = (
+            (f"02_finetune_{run[1]}", f"02_finetune, {run[1]}, seed {run[3]}") if run else (path.stem, path.stem)
+        )
+        rank = (-float(run[2]), int(run[3])) if run else (0.0, 0)
+        if key not in chosen or rank < chosen[key][0]:
+            chosen[key] = (rank, path, title)
+    return [(path, title) for _, path, title in chosen.values()]
 
 
 def _tidy(output: NotebookNode, known: dict[str, str], shown: set[str], left: int) -> int:
@@ -148,8 +146,3 @@ def _picture(output: NotebookNode, kind: str, content: str, shown: set[str], lef
     shown.add(digest)
     output.metadata = NotebookNode(alt=alt)
     return left - len(content)
-
-
-def notebook_count(folder: Path) -> int:
-    """How many notebooks the appendix would hold."""
-    return len(_listed(folder)) if folder.is_dir() else 0

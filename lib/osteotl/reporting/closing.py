@@ -11,7 +11,7 @@ from markupsafe import Markup
 from osteotl.reporting.film_tables import any_table
 from osteotl.reporting.html import bullets, folded, join, paragraph, section, table, tag
 from osteotl.reporting.pictures import leftovers, place
-from osteotl.reporting.results import Results
+from osteotl.reporting.results import Results, read_json
 from osteotl.reporting.safety import without_paths
 
 GLOSSARY = (
@@ -123,45 +123,76 @@ def _checklists(results: Results) -> Iterator[Markup | None]:
 
 
 def _cards(results: Results) -> Markup | None:
-    detector = results.study.detector
+    """How each arm was made, from study.yaml and from what training wrote down."""
     if results.study.predictions is not None:
         return paragraph("The scores were made elsewhere; this software knows nothing of the models.")
     rows = []
     for arm in results.arms:
         configured = results.study.arms.get(arm)
-        start = configured.initialise if configured else ""
-        rows.append(
-            [
-                results.mark(arm),
-                without_paths(str(start)),
-                configured.train_for.replace("_", " ") if configured else "",
-                f"{detector.model}, {detector.image_size} px",
-                f"{detector.epochs} epochs, batch {detector.batch}, {detector.optimizer} {detector.learning_rate:g}",
-            ]
-        )
+        start = without_paths(configured.initialise) if configured else ""
+        rows.append([results.mark(arm), start, *_training_facts(results, arm)])
+    detector = results.study.detector
     use = paragraph(
-        "Intended use: research on how training starts. Not for decisions about patients. Weights: "
-        "outputs/finetune/ARM/FRACTION/SEED/weights.safetensors."
+        "Intended use: research on how training starts. Not for decisions about patients. "
+        f"Detector: {detector.model}, {detector.image_size} pixels; {detector.epochs} epochs, batch {detector.batch}, "
+        f"{detector.optimizer} at {detector.learning_rate:g}; score: the largest class score before suppression."
     )
-    return join(
-        [
-            use,
-            table(
-                "How each arm was made",
-                ["Arm", "Start", "Trained for", "Detector", "Training"],
-                rows,
-                source="study.yaml",
-            ),
-        ]
-    )
+    heads = ["Arm", "Start", "#Parameters", "#Tensors from the start", "#Steps", "#Training films", "Weights (SHA-256)"]
+    return join([use, table("How each arm was made, first training run", heads, rows, source="finetune/")])
+
+
+def _training_facts(results: Results, arm: str) -> list[str]:
+    """Parameters, tensors moved, steps, films and hash; empty where training left no record."""
+    share = results.facts.get("settings.headline_fraction", 1.0)
+    folder = results.out / "finetune" / arm / f"{share:g}" / results.first_seed
+    model, pairing = (read_json(folder / name) for name in ("model.json", "pairing.json"))
+    start, films = pairing.get("initialisation", {}), model.get("training_films", {})
+    moved = f"{start['from_source']} of {start['tensors']}" if "from_source" in start else ""
+    counts = [f"{value:,}" if isinstance(value, int) else "" for value in
+              (model.get("parameters"), model.get("steps"), films.get("films"))]  # fmt: skip
+    return [counts[0], moved, counts[1], counts[2], str(model.get("weights_sha256", ""))[:16]]
 
 
 def _published(results: Results) -> Markup | None:
-    node = results.facts.get("published")
-    if not node:
-        return None
-    rows = [[path, text] for path, text in _leaves(node)]
-    return table("Derived from the printed numbers alone", ["Item", "Value"], rows)
+    """What follows from the printed figures alone, line by line, and this run in the published layout."""
+    facts, parts = results.facts, []
+    for name, block in (facts.get("published") or {}).items():
+        base = f"published.{name}"
+        parts.append(paragraph(block.get("source", name), class_="fine"))
+        lines = [
+            [
+                line.get("item", ""),
+                line.get("printed", ""),
+                line.get("follows", ""),
+                "yes" if line.get("agrees") else "no",
+            ]
+            for line in block.get("lines", [])
+        ]
+        if lines:
+            heads = ["Figure", "As printed", "What follows", "Agree"]
+            parts.append(table("The published figures, derived again from their counts", heads, lines, source=base))
+        parts += [_layout(results, f"{base}.layout.{arm}", arm) for arm in block.get("layout", {})]
+    return join(parts) if parts else None
+
+
+def _layout(results: Results, base: str, arm: str) -> Markup:
+    """This run beside the published one; the study's own column first would invite a reading as replication."""
+    facts = results.facts
+    rows = []
+    for i, line in enumerate(facts.get(base, [])):
+        own = [facts.value(f"{base}.{i}.{k}", style) for k, style in (("arm", "auc"), ("reference", "auc"), ("p", "p"))]
+        printed = [str(line.get(k) or "") for k in ("printed_arm", "printed_reference", "printed_p")]
+        rows.append([line.get("item", ""), *printed, *own])
+    heads = [
+        "Outcome",
+        "#Printed, transfer",
+        "#Printed, scratch",
+        "#Printed p",
+        "#This run, arm",
+        "#This run, reference",
+        "#p",
+    ]
+    return table(f"The published table, and this run: {results.label(arm)}", heads, rows)
 
 
 def _faults(results: Results) -> Markup | None:

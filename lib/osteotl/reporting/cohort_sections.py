@@ -95,31 +95,44 @@ def subgroups(results: Results) -> Markup | None:
     return section("subgroups", "Subgroups", lead, forest)
 
 
+AUDITS = {
+    "lesion_masked": "AUC with every lesion painted over",
+    "only_lesion": "AUC with the lesion alone",
+    "flipped": "AUC on mirrored films",
+    "as_is": "AUC on unchanged films",
+}
+
+
 def audit(results: Results) -> Markup | None:
     """Shortcuts, and how far one gets without the film."""
-    facts, rows = results.facts, []
-    for path in _numbers(facts.get("audit", {}), "audit"):
-        rows.append([path.removeprefix("audit.").replace("_", " ").replace(".", ", "), facts.number(path, "auc")])
-    parts: list[Any] = [
-        paragraph(
-            "A detector can learn the source of a film instead of the tumour. The checks: is it still sure when "
-            "the lesion is masked; can the site be told from the picture; how far do age, sex, view and site alone "
-            "carry?"
-        )
-    ]
+    facts = results.facts
+    rows = [[_check(results, path), facts.number(path, "auc")] for path in _numbers(facts.get("audit", {}), "audit")]
     if facts.get("baseline.auc") is not None:
         features = ", ".join(str(f) for f in facts.get("baseline.features", []))
-        rows.append(
-            [
-                f"AUC without the film ({features})" if features else "AUC without the film",
-                facts.number("baseline.auc", "auc"),
-            ]
-        )
-    if not rows:
+        rows.append([f"AUC without the film ({features or 'covariates alone'})", facts.number("baseline.auc", "auc")])
+    alarms = [
+        [str(alarm.get("alarm", "")).replace("_", " "), "ALARM" if alarm.get("raised") else "no alarm",
+         str(alarm.get("rule", "")), str(alarm.get("finding", ""))]
+        for alarm in facts.get("audit.alarms", [])
+    ]  # fmt: skip
+    if not rows and not alarms:
         return None
-    return section(
-        "audit", "Shortcut audit", *parts, table("Shortcut checks and trivial baseline", ["Check", "#Value"], rows)
+    lead = paragraph(
+        "A detector can learn the source of a film instead of the tumour. The checks: is it sure with the lesion "
+        "masked; can the site be told from the picture; how far do age, sex, view and site alone carry?"
     )
+    numbers = table("Shortcut checks and trivial baseline", ["Check", "#Value"], rows) if rows else None
+    rules = table("Rules set beforehand", ["Check", "Outcome", "Rule", "Finding"], alarms, source="statistics.json")
+    return section("audit", "Shortcut audit", lead, rules if alarms else None, numbers)
+
+
+def _check(results: Results, path: str) -> list[Any]:
+    """`audit.lesion_masked.scratch` in words."""
+    _, name, *rest = path.split(".")
+    words: list[Any] = [AUDITS.get(name, name.replace("_", " "))]
+    for part in rest:
+        words += [", ", results.mark(part) if part in results.arms else part.replace("_", " ")]
+    return words
 
 
 def _numbers(node: Any, path: str) -> list[str]:

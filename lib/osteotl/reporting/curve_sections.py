@@ -85,7 +85,9 @@ def calibration(results: Results) -> Markup | None:
         ("brier_recalibrated", "Brier score", "auc"),
         ("brier_raw", "Brier score, raw", "auc"),
         ("calibration_in_the_large", "Calibration in the large", "signed3"),
+        ("calibration_in_the_large_raw", "Calibration in the large, raw", "signed3"),
         ("calibration_slope", "Calibration slope", "fixed2"),
+        ("calibration_slope_raw", "Calibration slope, raw", "fixed2"),
         ("ici", "Mean absolute error (ICI)", "auc"),
         ("e90", "90th percentile of error (E90)", "auc"),
     )
@@ -165,4 +167,18 @@ def seeds(results: Results) -> Markup | None:
                 class_="print",
             )
         )
-    return section("seeds", "Training runs and scarce labels", *parts)
+    return section("seeds", "Training runs and scarce labels", *parts, _variance(results))
+
+
+def _variance(results: Results) -> Markup | None:
+    """How much of the AUC's variance is the training run's, the patients' and both together."""
+    facts, sources = results.facts, ("seed", "patient", "interaction")
+    rows = [
+        [results.mark(arm), *(facts.value(f"variance.{arm}.{source}", "small") for source in sources)]
+        for arm in results.arms
+        if facts.get(f"variance.{arm}") is not None
+    ]
+    if not rows:
+        return None
+    heads = ["Arm", "#Training runs", "#Patients", "#Runs and patients together"]
+    return folded("Where the variance of the AUC comes from", table("Variance of the AUC by source", heads, rows))

@@ -113,6 +113,8 @@ def discordant(results: Results) -> Markup | None:
 
 LOCALISATION = {
     "lesion_sensitivity": "Lesions hit",
+    "right_place": "Tumours called in the right place",
+    "false_marks_per_film": "False marks per film",
     "lroc_area": "Area under the LROC curve",
     "wafroc": "Weighted AFROC (figure of merit)",
     "coco_ap": "AP, IoU .50 to .95",

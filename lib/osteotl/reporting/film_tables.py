@@ -24,6 +24,8 @@ HEADINGS = {
     "score": "Score",
     "risk": "Risk",
     "size_mm": "Size, mm",
+    "size_pixels": "Size, pixels",
+    "size_percent": "Size, % of film",
     "kind": "Kind",
     "label": "Class",
     "arm_calls": "Arm calls",

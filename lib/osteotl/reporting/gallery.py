@@ -257,7 +257,11 @@ def _boxes(results: Results, film: str, row: pd.Series, arms: list[str], seed: s
         shapes += [s for box in truth[truth["image_id"].eq(film)].itertuples() for s in _box(box, "truth")]
     found = results.csv("detections.csv")
     if not found.empty:
-        found = found[found["image_id"].eq(film) & found["seed"].eq(seed) & found["fraction"].eq(1.0)]
+        found = found[
+            found["image_id"].eq(film)
+            & found["seed"].eq(seed)
+            & found["fraction"].eq(float(results.facts.get("settings.headline_fraction", 1.0)))
+        ]
         for arm in arms:
             own = found[found["arm"].eq(arm)].sort_values("score", ascending=False)
             shapes += [

@@ -121,7 +121,7 @@ def table(
         data_source=source,
     )
     return tag(
-        "div", inner, class_="scroll", role="region", tabindex="0", aria_label=re.sub(r"<[^>]*>", "", str(caption))
+        "div", inner, class_="scroll", role="group", tabindex="0", aria_label=re.sub(r"<[^>]*>", "", str(caption))
     )
 
 

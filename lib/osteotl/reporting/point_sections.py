@@ -51,9 +51,28 @@ def operating_points(results: Results) -> Markup | None:
         lead,
         place(results, "operating_points", "predictive_values"),
         blocks[0],
+        _patients(results),
         family,
         blocks[1:],
     )
+
+
+def _patients(results: Results) -> Markup | None:
+    """The clinical decision is about a patient: the largest score over the views."""
+    facts = results.facts
+    if facts.get("cohorts.external.max_films_per_patient", 1) < 2:
+        return None
+    rows = [
+        [
+            results.mark(arm),
+            facts.number(f"arms.{arm}.patient_level.missed_per_100", "fixed1"),
+            facts.number(f"arms.{arm}.patient_level.false_alarms_per_1000", "count"),
+            facts.number(f"arms.{arm}.patient_level.auc", "auc"),
+        ]
+        for arm in results.arms
+    ]
+    heads = ["Arm", "#Missed per 100 patients with a tumour", "#False alarms per 1,000 without", "#AUC"]
+    return table("By patient, the largest score over the views: what a clinic would act on", heads, rows)
 
 
 def _source(results: Results, source: str) -> Markup:

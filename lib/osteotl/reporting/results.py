@@ -114,7 +114,7 @@ class Results:
     @property
     def points(self) -> list[str]:
         """Keys of the operating points, thresholds locked on validation first."""
-        arms = self.facts.get("arms", {})
+        arms: dict[str, dict[str, Any]] = self.facts.get("arms", {})
         found = list(next(iter(arms.values()), {}).get("operating_points", {}))
         rank = {"validation": 0, "external": 1}
         order = list(POINTS)
@@ -123,8 +123,9 @@ class Results:
     @property
     def main_point(self) -> str:
         """The operating point of the summary: high sensitivity, locked where there was a validation set."""
+        named = self.facts.get("settings.main_point")
         high = [key for key in self.points if key.startswith("high_sensitivity")]
-        return (high or self.points or [""])[0]
+        return str(named) if named in self.points else (high or self.points or [""])[0]
 
     @property
     def phantoms(self) -> bool:
@@ -175,11 +176,12 @@ def load_results(study: Study, out: Path, data: Path) -> Results:
         out,
         data,
         Facts(statistics),
-        _json(out / "cohorts" / "integrity.json"),
-        _json(out / "provenance.json"),
-        _json(out / "figures" / "index.json"),
+        read_json(out / "cohorts" / "integrity.json"),
+        read_json(out / "provenance.json"),
+        read_json(out / "figures" / "index.json"),
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file, or nothing where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -18,6 +18,10 @@ VERDICTS = {
     "inferior": "Worse than the reference",
     "inconclusive": "Too few films or training runs to tell",
 }
+BOTH = {
+    ("superior", "equivalent"): "Better, but by less than matters",
+    ("inferior", "equivalent"): "Worse, but by less than matters",
+}
 POINTS_AIM = {"high_sensitivity": "sensitivity", "high_specificity": "specificity"}
 BURDENS = (
     ("missed_per_100", "fixed1", "tumours missed", "of 100 films with a tumour"),
@@ -58,7 +62,7 @@ def _answer(results: Results) -> Markup:
         base = f"comparisons.{arm}.verdict"
         word = str(facts.get(f"{base}.word", "inconclusive"))
         also = facts.get(f"{base}.also")
-        head = VERDICTS.get(word, word) + (f"; {also}" if also else "")
+        head = BOTH.get((word, also)) or VERDICTS.get(word, word) + (f"; {also}" if also else "")
         parts.append(
             tag(
                 "div",
@@ -109,6 +113,8 @@ def _difference(results: Results, arm: str) -> list[Any]:
         said += ["; the smallest margin that would have passed ", facts.value(f"{base}.verdict.smallest_margin", "auc")]
     if len(results.seeds) == 1:
         said.append("; conditional on this one training run")
+    elif flag := facts.get(f"{base}.verdict.flag"):
+        said.append(f"; {flag}")
     return [*said, "."]
 
 

@@ -80,7 +80,7 @@
     function card(arm, index) {
       var chosen = seed.value === 'mean' ? D.seeds : [seed.value];
       var rs = chosen.map(function (s) { return arm.runs[s] && counts(arm.runs[s]); }).filter(Boolean).map(rates);
-      var head = el('h4', { class: 'arm arm-' + index % 6 }, [el('span', { 'aria-hidden': 'true', text: arm.sign + '\u00a0' }), arm.label]);
+      var head = el('h3', { class: 'arm arm-' + index % 6 }, [el('span', { 'aria-hidden': 'true', text: arm.sign + '\u00a0' }), arm.label]);
       if (!rs.length) return { node: el('div', { class: 'card' }, [head, el('p', { text: 'No counts for this choice.' })]), said: '' };
       function m(k) { var xs = rs.map(function (r) { return r[k]; }); return xs.some(function (x) { return x === null; }) ? null : mean(xs); }
       function spread(k) {
