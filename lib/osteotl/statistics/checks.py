@@ -87,7 +87,7 @@ def check_labels(labels: ArrayLike, name: str = "labels", both_classes: bool = T
     bad = np.flatnonzero((numbers != 0) & (numbers != 1))
     if bad.size:
         raise ValueError(
-            f"{name}[{bad[0]}] is {np.asarray(labels)[bad[0]]!r}; labels are 1 (malignant) or 0 (not): recode them"
+            f"{name}[{bad[0]}] is {np.asarray(labels)[bad[0]]}; labels are 1 (malignant) or 0 (not): recode them"
         )
     positive = numbers == 1
     if both_classes and (positive.all() or not positive.any()):
@@ -179,7 +179,7 @@ def check_ids(ids: ArrayLike, n: int | None = None, name: str = "image_id") -> N
     repeats = np.flatnonzero(pd.Series(array).duplicated())
     if repeats.size:
         raise ValueError(
-            f"{name}[{repeats[0]}] repeats {array[repeats[0]]!r} ({repeats.size} repeats); "
+            f"{name}[{repeats[0]}] repeats {str(array[repeats[0]])!r} ({repeats.size} repeats); "
             "each film stands once per arm and seed: remove the duplicates"
         )
     return array

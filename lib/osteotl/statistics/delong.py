@@ -2,12 +2,12 @@
 
 Both rest on placement values: for a malignant film the share of normal films that score below it, for a normal film the
 share of malignant films that score above it (ties one half). They come from one sort of each arm, so that a million
-films take a fraction of a second and no table of pairs is ever built.
+films take a fraction of a second and no table of pairs is built.
 
 References
 ----------
 DeLong ER et al., Biometrics 1988;44:837. Sun X, Xu W, IEEE Signal Process Lett 2014;21:1389 (the fast form).
-Obuchowski NA, Biometrics 1997;53:567 (clusters). Pepe MS, The Statistical Evaluation of Medical Tests, 2003 (logit).
+Obuchowski NA, Biometrics 1997;53:567 (clusters). Pepe MS, Evaluation of Medical Tests, 2003 (logit).
 """
 
 from __future__ import annotations
@@ -156,10 +156,9 @@ def auc_covariance(
 def _why_not(positive: NDArray[np.bool_], clusters: NDArray[np.int64] | None) -> str | None:
     """The reason why no variance can be estimated: a class with fewer than two films (or patients)."""
     for films, reason in ((positive, SINGLE_POSITIVE), (~positive, SINGLE_NEGATIVE)):
-        if clusters is None and int(films.sum()) < 2:
-            return reason
-        if clusters is not None and int((np.bincount(clusters[films]) > 0).sum()) < 2:
-            return reason.replace("film", "patient")
+        units = int(films.sum()) if clusters is None else int((np.bincount(clusters[films]) > 0).sum())
+        if units < 2:
+            return reason if clusters is None else reason.replace("film", "patient")
     return None
 
 
@@ -288,8 +287,8 @@ def compare_auc(
     Returns
     -------
     AucComparison
-        Arms that rank every film alike: difference 0, interval [0, 0], p 1 (0.5 one-sided) and the reason. A difference
-        without any variance (perfect against constant scores): no p and the reason, never p = 0.
+        Arms that rank every film alike: difference 0, interval [0, 0], p 1 (0.5 one-sided) and the reason. A
+        difference without variance (perfect against constant scores): no p and the reason, never p = 0.
 
     Raises
     ------
@@ -344,7 +343,7 @@ def compare_auc_unpaired(
 ) -> AucComparison:
     """Test of two AUCs measured on different films, with Welch-type degrees of freedom.
 
-    Parameters, errors: as `compare_auc`, for two separate sets of films. Difference = first - second.
+    Parameters, errors: as `compare_auc`, for two sets of films. Difference = first - second.
 
     Notes
     -----

@@ -146,6 +146,17 @@ def _descending(
 
 
 @njit(cache=True)
+def _cost(rule: int, target: float, tp: int, fp: int, ill: int, well: int) -> float:
+    """What a rule minimises, in counts; infinite where the target is missed."""
+    if rule == 0:
+        return float(fp) if tp / ill >= target else np.inf
+    if rule == 1:
+        return -float(tp) if (well - fp) / well >= target else np.inf
+    misses, alarms = float(ill - tp) * well, float(fp) * ill
+    return misses + alarms if rule == 2 else misses**2 + alarms**2
+
+
+@njit(cache=True)
 def _learn(
     positive: NDArray[np.bool_], score: Vector, units: Integers, weights: NDArray[np.uint16], rule: int, target: float
 ) -> Vector:
@@ -153,48 +164,26 @@ def _learn(
     n = score.size
     result = np.empty(weights.shape[0])
     for row in range(weights.shape[0]):
-        ill, well = 0, 0
+        ill, films, tp, called, fresh = 0, 0, 0, 0, 0
         for place in range(n):
+            films += weights[row, units[place]]
             if positive[place]:
                 ill += weights[row, units[place]]
-            else:
-                well += weights[row, units[place]]
-        tp, fp, fresh = 0, 0, 0
-        best, best_threshold = np.inf, np.inf
-        if rule == 1:
-            best = 0.0  # no film positive always has specificity 1
-        elif rule == 2:
-            best = float(ill) * well
-        elif rule == 3:
-            best = (float(ill) * well) ** 2
+        best, threshold = _cost(rule, target, 0, 0, ill, films - ill), np.inf
         for place in range(n):
             weight = weights[row, units[place]]
             fresh += weight
+            called += weight
             if positive[place]:
                 tp += weight
-            else:
-                fp += weight
-            if place + 1 < n and score[place + 1] == score[place]:
-                continue
-            if fresh == 0:  # a score that was not drawn is no threshold
+            tied = place + 1 < n and score[place + 1] == score[place]
+            if tied or fresh == 0:  # a score that was not drawn is no threshold
                 continue
             fresh = 0
-            misses, alarms = float(ill - tp) * well, float(fp) * ill
-            if rule == 0:
-                better = tp / ill >= target and fp <= best
-                cost = float(fp)
-            elif rule == 1:
-                better = (well - fp) / well >= target and -tp < best
-                cost = -float(tp)
-            elif rule == 2:
-                cost = misses + alarms
-                better = cost <= best
-            else:
-                cost = misses**2 + alarms**2
-                better = cost <= best
-            if better:
-                best, best_threshold = cost, score[place]
-        result[row] = best_threshold
+            cost = _cost(rule, target, tp, called - tp, ill, films - ill)
+            if cost < best or (cost == best and rule != 1 and cost < np.inf):
+                best, threshold = cost, score[place]
+        result[row] = threshold
     return result
 
 

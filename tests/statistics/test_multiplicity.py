@@ -1,0 +1,34 @@
+"""Adjusted families; R's p.adjust comes in through tests/test_oracles.py."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osteotl.statistics.multiplicity import METHODS, adjust, adjust_family
+
+family = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+@given(family, st.sampled_from(sorted(METHODS)))
+def test_adjusting_never_helps_and_keeps_the_order(p, method):
+    ours = adjust(p, method)
+    assert all(p[i] - 1e-12 <= ours[i] <= 1 for i in range(len(p)))
+    assert all(ours[i] <= ours[j] + 1e-12 for i in range(len(p)) for j in range(len(p)) if p[i] <= p[j])
+
+
+def test_holm_of_the_published_family():
+    # STUDY.md: the four printed secondary p values -> .0308, .09, .09, .09
+    assert adjust([0.037, 0.030, 0.0077, 0.041]) == pytest.approx([0.09, 0.09, 0.0308, 0.09])
+
+
+def test_a_test_that_could_not_be_made_still_counts():
+    ours = adjust_family({"a": 0.01, "b": None})
+    assert ours["a"]["holm"] == pytest.approx(0.02)
+    assert ours["b"] == {"p": None, "holm": None, "hochberg": None, "bh": None, "by": None}
+    assert adjust_family({}) == {}
+
+
+@pytest.mark.parametrize(("p", "message"), [([], "p is empty"), ([0.1, float("nan")], "is nan"), ([1.2], "1.2")])
+def test_bad_input(p, message):
+    with pytest.raises(ValueError, match=message):
+        adjust(p)
