@@ -108,7 +108,8 @@ def labelme_json(
 ) -> str:
     """One LabelMe file."""
     return json.dumps({
-        "version": "5.4.1", "flags": {}, "imagePath": name, "imageData": None, "imageWidth": width, "imageHeight": height,
+        "version": "5.4.1", "flags": {}, "imagePath": name, "imageData": None,
+        "imageWidth": width, "imageHeight": height,
         "shapes": [{"label": a, "shape_type": b, "points": c, "group_id": None, "flags": {}} for a, b, c in shapes],
     })  # fmt: skip
 
@@ -152,8 +153,20 @@ def manifest(root: Path, malignant: int = 6, normal: int = 8, **changes: Any) ->
 
 # --- public sets ------------------------------------------------------------------------------------------------------
 
-FIGSHARE = ["image_id", "center", "age", "gender", "hand", "ulna", "radius", "humerus", "foot", "tibia", "fibula", "femur", "hip bone", "ankle-joint", "knee-joint", "hip-joint", "wrist-joint", "elbow-joint", "shoulder-joint", "tumor", "benign", "malignant", "osteochondroma", "multiple osteochondromas", "simple bone cyst", "giant cell tumor", "osteofibroma", "synovial osteochondroma", "other bt", "osteosarcoma", "other mt", "upper limb", "lower limb", "pelvis", "frontal", "lateral", "oblique"]
-AUTHORS = ["Original Name", "image_id", "center", "age", "gender", "hand", "ulna", "radius", "humerus", "foot", "tibia", "fibula", "femur", "hip bone", "ankle", "knee", "hip", "wrist", "elbow", "shoulder", "tumor", "benign", "malignant", "osteochondroma", "multiple osteochondromas", "simple bone cyst", "giant cell tumor", "osteofibroma", "synovial osteochondroma", "other bt", "osteosarcoma", "other mt", "upper limb", "lower limbs", "pelvis", "frontal", "lateral", "oblique"]
+FIGSHARE = [
+    "image_id", "center", "age", "gender", "hand", "ulna", "radius", "humerus", "foot", "tibia", "fibula", "femur",
+    "hip bone", "ankle-joint", "knee-joint", "hip-joint", "wrist-joint", "elbow-joint", "shoulder-joint", "tumor",
+    "benign", "malignant", "osteochondroma", "multiple osteochondromas", "simple bone cyst", "giant cell tumor",
+    "osteofibroma", "synovial osteochondroma", "other bt", "osteosarcoma", "other mt", "upper limb", "lower limb",
+    "pelvis", "frontal", "lateral", "oblique",
+]  # fmt: skip
+AUTHORS = [
+    "Original Name", "image_id", "center", "age", "gender", "hand", "ulna", "radius", "humerus", "foot", "tibia",
+    "fibula", "femur", "hip bone", "ankle", "knee", "hip", "wrist", "elbow", "shoulder", "tumor", "benign",
+    "malignant", "osteochondroma", "multiple osteochondromas", "simple bone cyst", "giant cell tumor",
+    "osteofibroma", "synovial osteochondroma", "other bt", "osteosarcoma", "other mt", "upper limb", "lower limbs",
+    "pelvis", "frontal", "lateral", "oblique",
+]  # fmt: skip
 
 #: original name (of the authors' table), centre, age, gender, what is 1
 BTXRD_ROWS: list[tuple[str, int, str, str, str]] = [
@@ -283,7 +296,8 @@ def tbx11k(root: Path) -> Path:
     image = {"width": 512, "height": 512}
     annotations = [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "bbox": [100.0, 50.0, 40.0, 44.0]}]
     parts = {
-        "TBX11K_train": ([{"id": 1, "file_name": names[0], **image}, {"id": 601, "file_name": names[2], **image}], annotations),
+        "TBX11K_train": (
+            [{"id": 1, "file_name": names[0], **image}, {"id": 601, "file_name": names[2], **image}], annotations),
         "TBX11K_trainval": (
             [{"id": 1, "file_name": names[0], **image}, {"id": 2, "file_name": names[1], **image}], annotations),
         "TBX11K_test": ([{"id": 9, "file_name": names[4], **image}], []),

@@ -16,7 +16,8 @@ def films():
         "image_id": [f"i{k}" for k in range(120)], "label": label,
         "cohort": ["development"] * 80 + ["external"] * 40,
         "partition": ["training"] * 50 + ["validation"] * 30 + ["test"] * 40,
-        "age": 20 + 15 * label + rng.normal(0, 5, 120), "sex": "F", "view": np.where(rng.random(120) < 0.5, "frontal", "lateral"),
+        "age": 20 + 15 * label + rng.normal(0, 5, 120), "sex": "F",
+        "view": np.where(rng.random(120) < 0.5, "frontal", "lateral"),
         "site": ["A"] * 80 + ["B"] * 40, "mean_grey": rng.normal(100, 9, 120), "sd_grey": rng.normal(50, 4, 120),
     })  # fmt: skip
 

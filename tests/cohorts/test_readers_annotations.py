@@ -207,8 +207,8 @@ def test_where_keeps_films_and_counts_the_rest(tmp_path, where, films):
 
 @pytest.mark.parametrize(
     "where",
-    ["nothing == 1", "dose ==", "dose + 1", "@__import__('os').system('true')", "dose.to_csv('x')", "__class__", "view > 3",
-     "'a' * 9", "1 / 0", "(lambda: 1)()", "site == 'A'; import os", "dose.values.tofile('x')"],
+    ["nothing == 1", "dose ==", "dose + 1", "@__import__('os').system('true')", "dose.to_csv('x')", "__class__",
+     "view > 3", "'a' * 9", "1 / 0", "(lambda: 1)()", "site == 'A'; import os", "dose.values.tofile('x')"],
 )  # fmt: skip
 def test_where_that_cannot_be_answered_is_a_fault(tmp_path, where):
     cohort = layouts.read("manifest", layouts.manifest(tmp_path), where=where)

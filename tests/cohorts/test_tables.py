@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import pandas as pd
 import pytest
@@ -35,7 +36,8 @@ def test_files_and_columns_of_the_contract(phantoms):
     folder, _, _ = phantoms
     assert {p.name for p in (folder / "out/cohorts").iterdir()} == {
         "pretrain.csv", "development.csv", "external.csv", "boxes.csv", "integrity.json"}  # fmt: skip
-    header = "image_id,patient_id,site,partition,label,path,film,width,height,view,age,sex,subtype,spacing_mm,mean_grey,sd_grey"
+    header = "image_id,patient_id,site,partition,label,path,film,width,height,view,age,sex,subtype,spacing_mm"
+    header += ",mean_grey,sd_grey"
     for name in ("pretrain", "development", "external"):
         assert (folder / f"out/cohorts/{name}.csv").read_text().splitlines()[0] == header
     header = (folder / "out/cohorts/boxes.csv").read_text().splitlines()[0]
@@ -59,7 +61,8 @@ def test_numbers_of_films(phantoms):
 
 def test_no_patient_in_two_places(phantoms):
     films = tables.read_films(phantoms[0] / "out/cohorts")
-    assert (films.groupby("patient_id")[["cohort", "partition"]].nunique() == 1).all(axis=None)
+    places = films[["patient_id", "cohort", "partition"]].drop_duplicates()
+    assert places["patient_id"].is_unique
 
 
 def test_a_second_build_is_byte_identical(phantoms):
@@ -223,9 +226,7 @@ def test_another_folder_of_the_same_layout_with_fewer_films(radiographs, monkeyp
 
 
 def test_100_000_manifest_rows_are_checked_in_30_seconds(tmp_path):
-    """Without pixels: empty files stand for films. About 8 s on one core."""
-    import time
-
+    """Without pixels: empty files stand for films. Processor time, so that a busy machine does not fail it."""
     rows, boxes = [], []
     for number in range(100_000):
         if number % 1000 == 0:
@@ -239,7 +240,7 @@ def test_100_000_manifest_rows_are_checked_in_30_seconds(tmp_path):
     layouts.table(tmp_path / "manifest.csv", ["path", "label", "patient_id", "site", "view", "age", "sex"], rows)
     layouts.table(tmp_path / "boxes.csv", ["path", "x_min", "y_min", "x_max", "y_max", "finding"], boxes)
     settings = study({"development": {"reader": "manifest", "root": str(tmp_path), "validation": 0.3}})
-    began = time.perf_counter()
+    began = time.process_time()
     listed = tables.check(settings, tmp_path / "data", with_pixels=False)
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < 30
     assert listed == []

@@ -75,6 +75,8 @@ def identities(films: pd.DataFrame) -> list[Fault]:
 
 
 def _patients(others: pd.DataFrame, films: pd.DataFrame, code: str, where: str) -> list[Fault]:
+    if films.empty:
+        return []
     elsewhere = dict(zip(others["patient_id"], films_named(others), strict=True))
     found = []
     for patient, group in films.groupby("patient_id", sort=True):

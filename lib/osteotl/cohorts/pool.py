@@ -209,7 +209,7 @@ def _relative(films: pd.DataFrame) -> list[str]:
     """Paths below the cohort's folder; where a cohort joins several folders, led by the folder's name."""
     several = films.groupby("cohort")["root"].agg(lambda roots: len(set(roots)) > 1)
     return [
-        shown(path, root) if several[cohort] else Path(path).relative_to(root).as_posix()
+        shown(path, root) if several[cohort] else path.removeprefix(f"{root}/")
         for path, root, cohort in zip(films["path"], films["root"], films["cohort"], strict=True)
     ]
 

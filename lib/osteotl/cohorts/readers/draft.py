@@ -57,15 +57,19 @@ class FilmIndex:
         self.root = root
         self.paths = sorted(_films_below(folder))
         self._keys: dict[str, list[Path]] = {}
+        outer, inner = len(f"{root}/"), len(f"{folder}/")
         for path in self.paths:
-            for key in {path.relative_to(root).as_posix(), path.relative_to(folder).as_posix(), path.name, path.stem}:
+            text = str(path)
+            name = text.rpartition("/")[2]
+            for key in {text[outer:], text[inner:], name, name.rpartition(".")[0]}:
                 self._keys.setdefault(key, []).append(path)
 
     def find(self, name: str) -> list[Path]:
         """Films that a table may mean by a relative path, a file name or a stem; the most exact reading wins."""
         name = name.replace("\\", "/").removeprefix("./")
-        posix = PurePosixPath(name)
-        for key in (name, posix.name, posix.stem if posix.suffix.lower() in FILM_SUFFIXES else posix.name):
+        last = name.rpartition("/")[2]
+        stem, dot, suffix = last.rpartition(".")
+        for key in (name, last, stem if f"{dot}{suffix}".lower() in FILM_SUFFIXES else last):
             if key in self._keys:
                 return self._keys[key]
         return []
@@ -122,7 +126,7 @@ class Draft:
 
     def find_film(self, name: str, source: str | Path) -> Path | None:
         """The one film that `source` names, or a listed fault."""
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        if name.startswith("/") or ".." in name.replace("\\", "/").split("/"):
             self.fault(
                 "path_outside_root",
                 source,
