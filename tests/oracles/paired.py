@@ -65,11 +65,20 @@ def accuracies(case: Case) -> dict[str, Any]:
         for name in ("sensitivity", "specificity", "ppv", "npv"):
             measures[name] = _wald(counts.rate(name), counts.fraction(name)[1])
         for theirs, name in (("pdlr", "lr_positive"), ("ndlr", "lr_negative")):
-            ours = rate_estimate(counts, name)
-            se = np.log(ours.upper / ours.lower) / (2 * wald_interval(0, 1)[1]) if ours.lower else None
-            measures[theirs] = {"est": ours.estimate, "se.ln": se, "lcl": ours.lower, "ucl": ours.upper}
+            measures[theirs] = _likelihood_ratio(counts, name)
         result[test] = measures
     return result
+
+
+def _likelihood_ratio(counts: Confusion, name: str) -> dict[str, float | None]:
+    """DTComPair's columns; where we say 'no upper bound' or 'no interval', what R's division by 0 leaves."""
+    ours = rate_estimate(counts, name)
+    if ours.estimate is None:
+        return {"est": np.inf, "se.ln": np.inf, "lcl": None, "ucl": np.inf}
+    if ours.estimate == 0:
+        return {"est": 0.0, "se.ln": np.inf, "lcl": 0.0, "ucl": None}
+    se = np.log(ours.upper / ours.lower) / (2 * wald_interval(0, 1)[1])
+    return {"est": ours.estimate, "se.ln": se, "lcl": ours.lower, "ucl": ours.upper}
 
 
 def _both(case: Case, values: Any) -> dict[str, Any]:
@@ -195,8 +204,9 @@ def _ratio(ours: RatioComparison) -> dict[str, Any]:
 @quantity(r"dlr\.regtest")
 def likelihood_ratios(case: Case) -> dict[str, Any]:
     calls = _calls(case)
-    swapped = PairedCalls(*(PairedTable(t.both, t.reference_only, t.arm_only, t.neither) for t in
-                            (calls.malignant, calls.normal)))  # the reference's ratio is test 1 / test 2
+    swapped = PairedCalls(
+        *(PairedTable(t.both, t.reference_only, t.arm_only, t.neither) for t in (calls.malignant, calls.normal))
+    )  # the reference's ratio is test 1 / test 2
     result = {}
     for name, which in (("pdlr", "lr_positive"), ("ndlr", "lr_negative")):
         ours = _ratio(relative_likelihood_ratio(swapped, which))

@@ -15,7 +15,14 @@ from osteotl.statistics.delong import (
 )
 from osteotl.statistics.margins import margin_test
 from osteotl.statistics.operating_points import Confusion, all_optima, select_threshold
-from osteotl.statistics.roc import RocCurve, auc, partial_auc, roc_curve, sensitivity_at_specificity
+from osteotl.statistics.roc import (
+    RocCurve,
+    auc,
+    partial_auc,
+    roc_curve,
+    sensitivity_at_specificity,
+    specificity_at_sensitivity,
+)
 from osteotl.statistics.venkatraman import venkatraman_test
 from osteotl.statistics.wald import wald_interval
 
@@ -168,6 +175,11 @@ def locked_point(case: Case, rule: str, target: str, score: str) -> dict[str, An
 @quantity(r"sens_at_spec_(?P<value>[\d.]*\d)_interp\.(?P<score>\w+)")
 def sensitivity_interpolated(case: Case, value: str, score: str) -> float:
     return sensitivity_at_specificity(case["y"], case[score], float(value))
+
+
+@quantity(r"spec_at_sens_(?P<value>[\d.]*\d)_interp\.(?P<score>\w+)")
+def specificity_interpolated(case: Case, value: str, score: str) -> float:
+    return specificity_at_sensitivity(case["y"], case[score], float(value))
 
 
 @quantity(r"venkatraman_paired_B(?P<draws>\d+)")

@@ -26,6 +26,7 @@ def paired_films(draw, low=2, high=10):
 
 def by_definition(labels, one, other):
     """DeLong 1988, equations 4 to 6, with the whole table of pairs."""
+
     def kernel(score):
         gap = score[labels == 1][:, None] - score[labels == 0][None, :]
         return (gap > 0) + 0.5 * (gap == 0)

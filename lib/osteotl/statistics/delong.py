@@ -7,7 +7,7 @@ films take a fraction of a second and no table of pairs is built.
 References
 ----------
 DeLong ER et al., Biometrics 1988;44:837. Sun X, Xu W, IEEE Signal Process Lett 2014;21:1389 (the fast form).
-Obuchowski NA, Biometrics 1997;53:567 (clusters). Pepe MS, Evaluation of Medical Tests, 2003 (logit).
+Obuchowski NA, Biometrics 1997;53:567 (clusters).
 """
 
 from __future__ import annotations
@@ -225,8 +225,7 @@ def auc_interval(
     area, variance = float(fit.auc[0]), float(fit.covariance[0, 0])
     method = f"{fit.method}, {'Wald' if scale == 'wald' else 'logit'} interval"
     n = fit.positive.size
-    reason = fit.not_estimable or (None if variance > 0 else _no_spread(fit.placed[0]))
-    if reason:
+    if reason := fit.not_estimable or (None if variance > 0 else _no_spread(fit.placed[0])):
         return Estimate(area, None, None, method, n, not_estimable=reason)
     if scale == "logit":
         low, high = logit_interval(area, math.sqrt(variance), confidence)

@@ -17,6 +17,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from statsmodels.stats.proportion import proportion_confint
 
@@ -78,7 +79,6 @@ def _midp_interval(x: float, n: float, alpha: float) -> tuple[float, float]:
         return 0.0, 1 - alpha ** (1 / n)
     if x == n:
         return alpha ** (1 / n), 1.0
-    from scipy.optimize import brentq
 
     def upper_tail(p: float) -> float:
         return float(stats.binom.sf(x, n, p) + stats.binom.pmf(x, n, p) / 2) - alpha / 2
@@ -89,9 +89,7 @@ def _midp_interval(x: float, n: float, alpha: float) -> tuple[float, float]:
     return brentq(upper_tail, 0, x / n, xtol=1e-15), brentq(lower_tail, x / n, 1, xtol=1e-15)
 
 
-def rate_estimate(
-    counts: Confusion, name: str, confidence: float = 0.95, method: str = "wilson"
-) -> Estimate:
+def rate_estimate(counts: Confusion, name: str, confidence: float = 0.95, method: str = "wilson") -> Estimate:
     """One rate of a 2x2 table with its interval (films taken as independent).
 
     Parameters
@@ -227,9 +225,9 @@ def clustered_proportion(success: ArrayLike, patients: ArrayLike, confidence: fl
     Notes
     -----
     With x_i successes among m_i films of patient i, p = sum x / sum m has the variance of a ratio,
-    I/(I-1) sum (x_i - p m_i)^2 / (sum m)^2; the effective number is p(1-p) over it (Rao and Scott 1992). It is held
-    between the number of patients and twice the number of films (a negative correlation can raise it above the films);
-    at p = 0 or 1, where no variance is seen, it is the number of patients.
+    I/(I-1) sum (x_i - p m_i)^2 / (sum m)^2; the effective number is p(1-p) over it (Rao and Scott 1992), and
+    at most the number of films: a negative correlation within patients, mostly chance, never narrows the interval. At
+    p = 0 or 1, where no variance is seen, it is the number of patients.
     """
     check_confidence(confidence)
     hit = check_labels(np.asarray(success, dtype=float), "success", both_classes=False)
@@ -240,7 +238,7 @@ def clustered_proportion(success: ArrayLike, patients: ArrayLike, confidence: fl
     variance = units / max(units - 1, 1) * float(residual @ residual) / films**2
     effective = float(units)
     if 0 < share < 1 and units > 1 and variance > 0:
-        effective = min(max(share * (1 - share) / variance, 1.0), 2.0 * films)
+        effective = min(max(share * (1 - share) / variance, 1.0), float(films))
     low, high = proportion_interval(share * effective, effective, confidence)
     low, high = (0.0 if share == 0 else low), (1.0 if share == 1 else high)
     method = f"Wilson interval at {effective:.1f} effective films ({films} films of {units} patients)"

@@ -215,9 +215,7 @@ def relearnt_rate(result: Relearnt, name: str, confidence: float = 0.95) -> Esti
     return _percentile(value, result.rate(name), name, method, result.observed.n, confidence, None)
 
 
-def relearnt_difference(
-    arm: Relearnt, reference: Relearnt, name: str, confidence: float = 0.95
-) -> Estimate:
+def relearnt_difference(arm: Relearnt, reference: Relearnt, name: str, confidence: float = 0.95) -> Estimate:
     """Difference of a rate between two arms that shared their draws; p = 2 (1 + #) / (draws + 1), at most 1.
 
     Raises

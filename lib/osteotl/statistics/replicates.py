@@ -364,7 +364,7 @@ def omnibus_test(replicates: Replicates) -> tuple[float | None, float | None, fl
 
 
 def stack_runs(
-    runs: Mapping[str, Mapping[Hashable, ArrayLike]]
+    runs: Mapping[str, Mapping[Hashable, ArrayLike]],
 ) -> tuple[tuple[str, ...], tuple[Hashable, ...], list[ArrayLike]]:
     """Arms, seeds and the arrays of a nested mapping arm -> seed -> array, arm by arm.
 
