@@ -48,7 +48,7 @@ def test_names_and_dates_in_file_names(name: str, kinds: list[str]) -> None:
 
 
 def test_of_an_absolute_path_only_the_file_name_counts() -> None:
-    assert telling_tokens(Path("/home/maria/films/001.png")) == []
+    assert telling_tokens(Path("/scans/maria/001.png")) == []
 
 
 def test_real_file_names_raise_no_alarm(radiographs: Path) -> None:

@@ -55,6 +55,18 @@ def _marrow(canvas: Canvas, rng: np.random.Generator) -> Field:
     return 0.75 * canvas.noise(rng, 0.011, 2.2) + 0.5 * canvas.noise(rng, 0.03, 1.5) + 0.4 * canvas.noise(rng, 0.007)
 
 
+def _cortex(knee: Knee, beyond: Field) -> Field:
+    """Thickness of a long bone's cortex: thin near the joint, full from `beyond` = 0.2 on."""
+    return 0.008 + (knee.cortex - 0.008) * np.clip(beyond / 0.2, 0, 1)
+
+
+def _fibula(knee: Knee, away: Field, down: Field, marrow: Field) -> tuple[Field, Field]:
+    """Attenuation and depth of the fibula, `away` from its axis."""
+    half = knee.size * (0.026 + 0.020 * _gauss(down - 0.115, 0.035))
+    depth = both(half - np.abs(away), down - 0.085, 0.03)
+    return bone(depth, half, 0.009, marrow), depth
+
+
 def _growth_plate(depth: Field, level: Field) -> Field:
     """A dark line between two dense ones."""
     return step(depth - 0.004, 0.006) * (0.10 * bump(np.abs(level) - 0.010, 0.007) - 0.16 * bump(level, 0.008))
@@ -94,21 +106,18 @@ def _knee_frontal(canvas: Canvas, knee: Knee, pose: Pose, rng: np.random.Generat
     femur_half = s * (0.078 + 0.098 * _gauss(up - 0.02, 0.13))
     bottom = up - 0.014 - 0.045 * _gauss(x, 0.030 * s) - 0.05 * np.clip(wide / (0.17 * s), 0, 1.4) ** 6
     femur = both(femur_half - wide, bottom, 0.035)
-    thin = 0.008 + (knee.cortex - 0.008) * np.clip((up - 0.12) / 0.2, 0, 1)
-    film = film + bone(femur, femur_half, thin, marrow)
+    film = film + bone(femur, femur_half, _cortex(knee, up - 0.12), marrow)
     # tibia: plateau with two spines, tapering shaft
     tibia_half = s * (0.070 + 0.105 * _gauss(down, 0.125))
     spines = 0.028 * (bump(x - 0.020 * s, 0.022) + bump(x + 0.022 * s, 0.022))
     top = down - 0.016 + spines - 0.02 * np.clip(wide / (0.17 * s), 0, 1.4) ** 8
     tibia = both(tibia_half - wide, top, 0.02)
-    thin = 0.008 + (knee.cortex - 0.008) * np.clip((down - 0.10) / 0.2, 0, 1)
-    film = film + bone(tibia, tibia_half, thin, marrow) + 0.07 * step(tibia, 0.004) * bump(top - 0.008, 0.010)
+    film = film + bone(tibia, tibia_half, _cortex(knee, down - 0.10), marrow)
+    film = film + 0.07 * step(tibia, 0.004) * bump(top - 0.008, 0.010)
     film = film + 0.04 * step(femur, 0.004) * bump(bottom - 0.008, 0.008)
     # fibula: head below the plateau's outer edge
-    fibula_half = s * (0.026 + 0.020 * _gauss(down - 0.115, 0.035))
-    fibula_axis = knee.side * s * (0.150 - 0.02 * np.clip(down - 0.1, 0, 1))
-    fibula = both(fibula_half - np.abs(x - fibula_axis), down - 0.085, 0.03)
-    film = film + 1.1 * bone(fibula, fibula_half, 0.009, marrow)
+    shadow, fibula = _fibula(knee, x - knee.side * s * (0.150 - 0.02 * np.clip(down - 0.1, 0, 1)), down, marrow)
+    film = film + 1.1 * shadow
     # patella: a faint disc over the femur
     patella = ellipse(canvas, pose.axis + pose.tilt * (pose.joint - 0.63), pose.joint - 0.125, 0.085 * s, 0.092 * s)
     film = film + 0.26 * bone(patella, 0.085 * s, 0.010, marrow)
@@ -117,6 +126,15 @@ def _knee_frontal(canvas: Canvas, knee: Knee, pose: Pose, rng: np.random.Generat
         film = film + _growth_plate(tibia, down - 0.085 - 0.25 * x * x)
         film = film + 0.7 * _growth_plate(fibula, down - 0.125)
     return film
+
+
+def _extensor(knee: Knee, x: Field, up: Field, marrow: Field) -> Field:
+    """Patella and its tendon from the side; `x` is the forward distance from the limb's axis."""
+    s, down = knee.size, -up
+    px, py = (x - s * 0.150) / (0.040 * s), (up - s * 0.150 + 0.25 * (x - s * 0.15)) / (0.078 * s)
+    patella = (1 - np.hypot(px, py)) * 0.040 * s
+    tendon = bump(x - s * (0.125 - 0.35 * down * (down > -0.07)), 0.016) * (down > -0.07) * (down < 0.13)
+    return 1.3 * bone(patella, 0.040 * s, 0.008, marrow) + 0.035 * tendon
 
 
 def _knee_lateral(canvas: Canvas, knee: Knee, pose: Pose, rng: np.random.Generator) -> Field:
@@ -134,28 +152,22 @@ def _knee_lateral(canvas: Canvas, knee: Knee, pose: Pose, rng: np.random.Generat
     # femur: shaft, and two condyles that do not quite overlap, set backwards
     shaft_half = s * (0.074 + 0.020 * _gauss(up - 0.2, 0.08))
     shaft = both(shaft_half - np.abs(x - 0.015), up - 0.08, 0.02)
-    thin = 0.008 + (knee.cortex - 0.008) * np.clip((up - 0.16) / 0.2, 0, 1)
     lateral = s * 0.118 - np.hypot((x + 0.012) * 0.92, up - 0.014 - s * 0.118)
     medial = s * 0.110 - np.hypot((x + 0.035) * 0.92, up - 0.010 - s * 0.112)
     femur = either(shaft, lateral, 0.05)
-    film = film + bone(femur, np.clip(shaft_half + 0.03 * step(0.2 - up, 0.08), 0.05, None), thin, marrow)
+    half = np.clip(shaft_half + 0.03 * step(0.2 - up, 0.08), 0.05, None)
+    film = film + bone(femur, half, _cortex(knee, up - 0.16), marrow)
     film = film + 0.25 * bone(medial, 0.110 * s, 0.009, marrow)
     # tibia: sloping plateau, tuberosity in front
     tibia_half = s * (0.066 + 0.068 * _gauss(down, 0.10) + 0.012 * _gauss(down - 0.14, 0.05))
     middle = x - 0.018 * _gauss(down - 0.13, 0.06) + 0.02
     top = down - 0.016 + 0.05 * (x + 0.02) - 0.02 * np.clip(np.abs(middle) / (0.13 * s), 0, 1.4) ** 8
     tibia = both(tibia_half - np.abs(middle), top, 0.02)
-    thin = 0.008 + (knee.cortex - 0.008) * np.clip((down - 0.10) / 0.2, 0, 1)
-    film = film + bone(tibia, tibia_half, thin, marrow) + 0.07 * step(tibia, 0.004) * bump(top - 0.008, 0.010)
+    film = film + bone(tibia, tibia_half, _cortex(knee, down - 0.10), marrow)
+    film = film + 0.07 * step(tibia, 0.004) * bump(top - 0.008, 0.010)
     # fibula behind, patella in front with its tendon
-    fibula_half = s * (0.026 + 0.020 * _gauss(down - 0.115, 0.035))
-    fibula = both(fibula_half - np.abs(x + s * (0.105 + 0.03 * np.clip(down - 0.1, 0, 1))), down - 0.085, 0.03)
-    film = film + 0.6 * bone(fibula, fibula_half, 0.009, marrow)
-    px, py = (x - s * 0.150) / (0.040 * s), (up - s * 0.150 + 0.25 * (x - s * 0.15)) / (0.078 * s)
-    patella = (1 - np.hypot(px, py)) * 0.040 * s
-    film = film + 1.3 * bone(patella, 0.040 * s, 0.008, marrow)
-    tendon = bump(x - s * (0.125 - 0.35 * down * (down > -0.07)), 0.016) * (down > -0.07) * (down < 0.13)
-    film = film + 0.035 * tendon
+    film = film + 0.6 * _fibula(knee, x + s * (0.105 + 0.03 * np.clip(down - 0.1, 0, 1)), down, marrow)[0]
+    film = film + _extensor(knee, x, up, marrow)
     if knee.growing:
         film = film + _growth_plate(femur, up - 0.115 + 0.2 * x) + _growth_plate(tibia, down - 0.080)
     return film
@@ -223,6 +235,15 @@ def _chest_frontal(canvas: Canvas, chest: Chest, rng: np.random.Generator) -> tu
     film = film + 0.09 * step(0.042 - wide, 0.01) * vertebrae * (y > 0.05)
     film = film - 0.10 * step(0.020 - np.abs(x - 0.004), 0.008) * step(0.36 - y, 0.02)
     film = film + 0.05 * step(heart, 0.02) + 0.04 * step(arch, 0.012)
+    film = _thorax(canvas, film, mid, s, cage)
+    bubble = ellipse(canvas, mid + 0.15, chest.diaphragm + 0.095, 0.05, 0.03)
+    return film - 0.14 * step(bubble, 0.012), lung
+
+
+def _thorax(canvas: Canvas, film: Field, mid: float, s: float, cage: Field) -> Field:
+    """Ribs, clavicles, shoulder blades and the heads of the humeri, added to a frontal chest."""
+    x, y = canvas.x - mid, canvas.y
+    wide = np.abs(x)
     # ribs: rear arcs fall outwards, front arcs fall inwards
     for k in range(9):
         level = 0.145 + 0.066 * k
@@ -242,8 +263,7 @@ def _chest_frontal(canvas: Canvas, chest: Chest, rng: np.random.Generator) -> tu
             ellipse(canvas, mid + side * 0.43 * s, 0.160, 0.058, 0.062),
             0.034 - np.abs(side * x - 0.45 * s - 0.10 * (y - 0.16)) - np.clip(0.16 - y, 0, None), 0.03)
         film = film + 0.8 * bone(humerus, 0.058, 0.010, np.zeros_like(film))
-    bubble = ellipse(canvas, mid + 0.15, chest.diaphragm + 0.095, 0.05, 0.03)
-    return film - 0.14 * step(bubble, 0.012), lung
+    return film
 
 
 def _chest_lateral(canvas: Canvas, chest: Chest, rng: np.random.Generator) -> tuple[Field, Field]:
