@@ -141,7 +141,7 @@ def baseline(prepared: Prepared) -> Numbers:
     if rows is None or rows.empty:
         return {}
     found = rows.set_index("image_id")["score"].reindex(prepared.external.films)
-    features = (prepared.inputs.audit or {}).get("baseline", {}).get("features", [])
+    features = (prepared.inputs.audit or {}).get("baseline_covariates", [])
     if found.isna().any():
         reason = f"{int(found.isna().sum())} films have no baseline score"
         return {"features": features, "auc": Estimate.missing(reason, "logistic regression", found.size).to_dict()}
