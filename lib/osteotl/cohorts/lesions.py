@@ -8,8 +8,9 @@ import numpy as np
 
 from osteotl.cohorts.canvas import Box, Canvas, Field, box_around, bump, step
 
-# Frozen on scratch runs alone, before any transfer arm was run. AUC on the 743 external films of study.yaml with
-# seeds 0, 1, 2: .952, .936, .934 (mean .940); yolov5n from random weights, 160 px, 200 training films (80 malignant), 16 epochs,
+# Frozen on scratch runs alone, before any transfer arm was run. AUC on 743 external films (268 malignant, site B,
+# seed 3) with training seeds 0, 1, 2: .952, .936, .934 (mean .940). How: yolov5n from random weights, 160 px, 200
+# training films (80 malignant; 450 development films of site A, seed 2, 250 of them held out), 16 epochs,
 # batch = nbs = 8, AdamW 1e-3, one epoch of warm-up, no mosaic, last weights, largest class score before suppression.
 # Before lesions faded in soft tissue, 0.038 gave .916, .900, .848, and 0.030 gave .808 (seed 0 alone).
 CONTRAST = 0.043
