@@ -14,7 +14,12 @@ import pytest
 from osteotl.study import Study, parse_study
 
 SIZE = 64
-COHORTS = {"pretrain": ("training", 12), "development": ("training", 16), "validation": ("validation", 10), "external": ("test", 14)}
+COHORTS = {
+    "pretrain": ("training", 12),
+    "development": ("training", 16),
+    "validation": ("validation", 10),
+    "external": ("test", 14),
+}
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,26 @@ def write_cohorts(root: Path, malignant_training: bool = True) -> None:
             cv2.imwrite(str(path), film)
             image_id = hashlib.sha256(f"film {number}".encode()).hexdigest()[:12]
             patient = hashlib.sha256(f"patient {name} {i // 2 if i % 4 == 0 else i}".encode()).hexdigest()[:12]
-            tables.setdefault(cohort, []).append({
-                "image_id": image_id, "patient_id": patient, "site": "B" if name == "external" else "A",
-                "partition": partition, "label": int(lesion), "path": f"{number}.png", "film": key, "width": 2 * shape[1],
-                "height": 2 * shape[0], "view": "frontal", "age": 10 + i, "sex": "F" if i % 2 else "M", "subtype": "",
-                "spacing_mm": "", "mean_grey": float(film.mean()), "sd_grey": float(film.std()),
-            })  # fmt: skip
+            tables.setdefault(cohort, []).append(
+                {
+                    "image_id": image_id,
+                    "patient_id": patient,
+                    "site": "B" if name == "external" else "A",
+                    "partition": partition,
+                    "label": int(lesion),
+                    "path": f"{number}.png",
+                    "film": key,
+                    "width": 2 * shape[1],
+                    "height": 2 * shape[0],
+                    "view": "frontal",
+                    "age": 10 + i,
+                    "sex": "F" if i % 2 else "M",
+                    "subtype": "",
+                    "spacing_mm": "",
+                    "mean_grey": float(film.mean()),
+                    "sd_grey": float(film.std()),
+                }
+            )
             if lesion:
                 boxes.append([image_id, *(2 * side for side in box), "disc", cohort])
     folder = root / "outputs" / "cohorts"
@@ -74,13 +93,28 @@ def write_cohorts(root: Path, malignant_training: bool = True) -> None:
 def make_study(**detector: object) -> Study:
     """Two arms, one seed, 64 px, two epochs."""
     phantom = {"reader": "phantom-knee", "films": 26, "validation": 10}
-    return parse_study({
-        "title": "Small", "reference": "scratch", "seeds": [0], "fractions": [1.0],
-        "cohorts": {"pretrain": {"reader": "phantom-chest", "films": 12}, "development": phantom,
-                    "external": {"reader": "phantom-knee", "films": 14}},
-        "arms": {"scratch": {"initialise": "random"}, "transfer": {"initialise": "pretrain"}},
-        "detector": {"model": "yolov5n", "image_size": SIZE, "epochs": 2, "pretrain_epochs": 1, "batch": 4, **detector},
-    })  # fmt: skip
+    return parse_study(
+        {
+            "title": "Small",
+            "reference": "scratch",
+            "seeds": [0],
+            "fractions": [1.0],
+            "cohorts": {
+                "pretrain": {"reader": "phantom-chest", "films": 12},
+                "development": phantom,
+                "external": {"reader": "phantom-knee", "films": 14},
+            },
+            "arms": {"scratch": {"initialise": "random"}, "transfer": {"initialise": "pretrain"}},
+            "detector": {
+                "model": "yolov5n",
+                "image_size": SIZE,
+                "epochs": 2,
+                "pretrain_epochs": 1,
+                "batch": 4,
+                **detector,
+            },
+        }
+    )
 
 
 @pytest.fixture(scope="session")

@@ -46,10 +46,20 @@ def test_site_probe_finds_a_site_and_finds_none():
 def test_baseline_learns_covariates_and_leaves_constants_out():
     random = np.random.default_rng(0)
     label = np.arange(200) % 2
-    table = pd.DataFrame({
-        "image_id": np.arange(200).astype(str), "label": label, "site": "A", "view": "frontal", "width": 160, "height": 160,
-        "age": 10 + 20 * label + random.normal(size=200), "sex": ["F", "M"] * 100, "mean_grey": 50.0, "sd_grey": 10.0,
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "image_id": np.arange(200).astype(str),
+            "label": label,
+            "site": "A",
+            "view": "frontal",
+            "width": 160,
+            "height": 160,
+            "age": 10 + 20 * label + random.normal(size=200),
+            "sex": ["F", "M"] * 100,
+            "mean_grey": 50.0,
+            "sd_grey": 10.0,
+        }
+    )
     rows, used = baseline.baseline_scores(table, table)
     assert used == ["age", "sex"]
     assert audit.auc(label, rows["score"].to_numpy()) == 1.0
@@ -87,7 +97,12 @@ def test_audit_of_a_small_study(trained, tmp_path):
     assert set(rows["audit"]) == {"as_is", "lesion_masked", "only_lesion", "flipped", "baseline"}
     assert len(rows) == 14 * (2 * 4 + 1)
     assert [alarm["alarm"] for alarm in found["alarms"]] == [
-        "lesion_masked: scratch", "flipped: scratch", "lesion_masked: transfer", "flipped: transfer", "source_and_class"]  # fmt: skip
+        "lesion_masked: scratch",
+        "flipped: scratch",
+        "lesion_masked: transfer",
+        "flipped: transfer",
+        "source_and_class",
+    ]
     assert json.loads((out / "audit.json").read_text())["alarms"][0].keys() == {"alarm", "raised", "rule", "finding"}
 
 

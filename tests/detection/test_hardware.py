@@ -12,7 +12,7 @@ def test_without_a_gpu_everything_runs_on_the_cpu(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert hardware.choose_device("auto") == "cpu"
-    with pytest.raises(ValueError, match="detector.device is 'cuda:1', but torch sees 0 GPUs here"):
+    with pytest.raises(ValueError, match=r"detector\.device is 'cuda:1', but torch sees 0 GPUs here"):
         hardware.choose_device("cuda:1")
     assert hardware.settle_threads("cpu") == 1
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 import torch
+
 from osteotl.detection import hardware, pairing, training
 from osteotl.detection.errors import PairingError, Replicate
 from osteotl.files import sha256

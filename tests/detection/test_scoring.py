@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-
 import torch
+
 from osteotl.detection import scoring
 from osteotl.detection.errors import TrainingError, WeightsError
 from osteotl.detection.films import Placement, letterbox
@@ -81,7 +81,16 @@ def test_a_study_is_scored_once_per_film_and_replicate(trained, tmp_path):
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
     pd.testing.assert_frame_equal(one.detections, two.detections)
     assert list(one.predictions) == [
-        "image_id", "patient_id", "cohort", "label", "arm", "fraction", "seed", "score", "logit"]  # fmt: skip
+        "image_id",
+        "patient_id",
+        "cohort",
+        "label",
+        "arm",
+        "fraction",
+        "seed",
+        "score",
+        "logit",
+    ]
     assert not one.predictions.duplicated(["image_id", "arm", "fraction", "seed"]).any()
     validation = scoring.score_study(trained.study, "validation", trained.out, trained.data, workers=1, quiet=True)
     scoring.write_predictions(validation, one, lambda name: tmp_path / name)
@@ -100,7 +109,7 @@ def test_flips_average_both_ways(weights, films):
 
 
 def test_what_cannot_be_scored_is_named(trained, films, tmp_path):
-    with pytest.raises(TrainingError, match="arm scratch, fraction 1, seed 9: .* is missing"):
+    with pytest.raises(TrainingError, match=r"arm scratch, fraction 1, seed 9: .* is missing"):
         scoring.score_replicate(trained.study, "scratch", 1.0, 9, trained.out, trained.data, "external")
     with pytest.raises(ValueError, match="cohort must be training, validation or external, got 'test'"):
         scoring.cohort_films(trained.study, trained.out, trained.data, "test")

@@ -6,8 +6,8 @@ import json
 
 import pandas as pd
 import pytest
-
 import torch
+
 from osteotl.detection import films as films_module
 from osteotl.detection import training
 from osteotl.detection.errors import Replicate, TrainingError
@@ -21,7 +21,11 @@ def with_detector(small, **detector):
 def test_what_a_replicate_leaves_behind(trained):
     folder = trained.out / "finetune" / "transfer" / "1" / "0"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "model.json", "pairing.json", "training.csv", "weights.safetensors"]  # fmt: skip
+        "model.json",
+        "pairing.json",
+        "training.csv",
+        "weights.safetensors",
+    ]
     log = pd.read_csv(folder / "training.csv")
     assert list(log) == ["epoch", "step", "loss", "box_loss", "cls_loss", "dfl_loss", "learning_rate"]
     assert log["epoch"].tolist() == [1, 2]
@@ -43,8 +47,10 @@ def test_a_fraction_takes_as_many_steps_as_the_whole(trained):
 
 
 def test_a_longer_arm_takes_the_steps_of_pretraining_too(trained):
-    arms = {**trained.study.arms, "scratch_long": trained.study.arms["scratch"].model_copy(
-        update={"train_for": "pretrain_and_finetune"})}  # fmt: skip
+    arms = {
+        **trained.study.arms,
+        "scratch_long": trained.study.arms["scratch"].model_copy(update={"train_for": "pretrain_and_finetune"}),
+    }
     plan = training.finetune_plan(
         trained.study.model_copy(update={"arms": arms}), Replicate("scratch_long", 1.0, 0), 16, trained.out
     )
@@ -78,7 +84,9 @@ def test_diverging_training_names_the_replicate(small, monkeypatch):
 
     loss = DetectionModel.loss
     monkeypatch.setattr(DetectionModel, "loss", lambda self, *a: (loss(self, *a)[0] * float("nan"), loss(self, *a)[1]))
-    with pytest.raises(TrainingError, match=r"arm scratch, fraction 1, seed 0: training diverged, the loss is nan at step 1"):
+    with pytest.raises(
+        TrainingError, match=r"arm scratch, fraction 1, seed 0: training diverged, the loss is nan at step 1"
+    ):
         training.finetune(small.study, "scratch", 1.0, 0, small.out, small.data)
     assert not (small.out / "finetune" / "scratch" / "1" / "0").exists()
 
@@ -114,7 +122,9 @@ def test_out_of_memory_names_the_batch_to_try(small, monkeypatch):
 
     monkeypatch.setattr(PairedTrainer, "preprocess_batch", full)
     monkeypatch.setattr(PairedTrainer, "first_batch", lambda self: "")
-    with pytest.raises(TrainingError, match=r"arm scratch, fraction 1, seed 0: GPU out of memory with batch 4 .*batch: 2"):
+    with pytest.raises(
+        TrainingError, match=r"arm scratch, fraction 1, seed 0: GPU out of memory with batch 4 .*batch: 2"
+    ):
         training.finetune(small.study, "scratch", 1.0, 0, small.out, small.data)
 
 
@@ -126,8 +136,11 @@ def test_an_interrupted_replicate_leaves_nothing(small, monkeypatch):
     monkeypatch.setattr("osteotl.detection.progress.Progress.step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         training.finetune(small.study, "scratch", 1.0, 0, small.out, small.data)
-    assert not [path for path in (small.out / "finetune").rglob("*") if path.is_file()] if (
-        small.out / "finetune").exists() else True  # fmt: skip
+    assert (
+        not [path for path in (small.out / "finetune").rglob("*") if path.is_file()]
+        if (small.out / "finetune").exists()
+        else True
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 
 import pytest
-
 import torch
+
 from osteotl.detection.errors import WeightsError
 from osteotl.detection.initialisation import initialise, rebuild_detector
 from osteotl.detection.weights import digest, load_checkpoint, load_weights, save_weights
@@ -54,7 +54,9 @@ def test_weights_that_are_not_finite_are_refused(good, tmp_path):
     state, _ = load_weights(good)
     state["model.0.conv.weight"][0] = float("nan")
     save_file(state, tmp_path / "nan.safetensors")
-    with pytest.raises(WeightsError, match=r"1 tensors hold values that are not finite \(first: model\.0\.conv\.weight"):
+    with pytest.raises(
+        WeightsError, match=r"1 tensors hold values that are not finite \(first: model\.0\.conv\.weight"
+    ):
         load_weights(tmp_path / "nan.safetensors")
     with pytest.raises(WeightsError, match="not finite"):
         save_weights(tmp_path / "again.safetensors", state, {})
@@ -76,7 +78,7 @@ def test_weights_of_another_architecture_are_refused(good, tmp_path, change):
 
 
 def test_weights_of_another_model_are_refused(good, small):
-    with pytest.raises(WeightsError, match="weights of yolov5n, but detector.model is yolov5s"):
+    with pytest.raises(WeightsError, match=r"weights of yolov5n, but detector\.model is yolov5s"):
         rebuild_detector(good, "yolov5s")
     with pytest.raises(WeightsError, match="training from scratch under another name"):
         initialise(Arm(initialise=str(good)), "yolov5s", 0, small.out)
@@ -109,7 +111,9 @@ def test_an_ultralytics_checkpoint_moves_all_it_can(tmp_path, small):
     assert start.notes[0] == "first filters summed over 3 colours"
     assert start.share > 0.8  # the class branch holds the rest
     assert all(".cv3." in name for name in start.left_random)  # 80 classes widen the class branch alone
-    assert torch.equal(detector.state_dict()["model.0.conv.weight"], colour.state_dict()["model.0.conv.weight"].sum(1, keepdim=True))
+    assert torch.equal(
+        detector.state_dict()["model.0.conv.weight"], colour.state_dict()["model.0.conv.weight"].sum(1, keepdim=True)
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"not a checkpoint"])

@@ -6,6 +6,7 @@ Every alarm has a rule that is fixed here and printed beside its finding.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,9 @@ def auc(label: np.ndarray, score: np.ndarray) -> float:
     return float((ranks - n * (n + 1) / 2) / (n * m))
 
 
-def auc_interval(label: np.ndarray, score: np.ndarray, patient: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+def auc_interval(
+    label: np.ndarray, score: np.ndarray, patient: np.ndarray, seed: int = 0
+) -> tuple[float, float, float]:
     """AUC with a percentile interval (95 %) from resampled patients.
 
     Returns
@@ -166,7 +169,7 @@ def auc_interval(label: np.ndarray, score: np.ndarray, patient: np.ndarray, seed
     _, code = np.unique(patient, return_inverse=True)
     order = np.argsort(code, kind="stable")
     bounds = np.searchsorted(code[order], np.arange(code.max() + 2))
-    groups = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    groups = [order[a:b] for a, b in pairwise(bounds)]
     found = []
     for _ in range(RESAMPLES):
         keep = np.concatenate([groups[k] for k in random.integers(0, len(groups), len(groups))])
@@ -211,8 +214,8 @@ def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame, coincidence: dict[
             Alarm(
                 f"lesion_masked: {arm}",
                 masked["lower"] > MASKED_LIMIT,
-                f"with every lesion painted over, the lower 95 % limit of the AUC may not exceed {MASKED_LIMIT}",
-                f"AUC {masked['auc']:.3f} ({masked['lower']:.3f} to {masked['upper']:.3f}), as it is {plain['auc']:.3f}",
+                f"with lesions painted over, the AUC's lower 95 % limit may not exceed {MASKED_LIMIT}",
+                f"AUC {masked['auc']:.3f} ({masked['lower']:.3f} to {masked['upper']:.3f}); whole {plain['auc']:.3f}",
             )
         )
         loss = plain["auc"] - flipped["auc"]
@@ -242,10 +245,11 @@ def _coincidence_alarm(coincidence: dict[str, Any]) -> Alarm:
 
 
 def _agreement(rows: pd.DataFrame) -> float:
-    wide = rows.pivot(index="image_id", columns="audit", values="score")
-    if wide[["as_is", "flipped"]].nunique().min() < 2:
+    wide = rows.set_index(["audit", "image_id"])["score"]
+    plain, flipped = wide.loc["as_is"], wide.loc["flipped"].loc[wide.loc["as_is"].index]
+    if np.ptp(plain) == 0 or np.ptp(flipped) == 0:
         return float("nan")
-    return float(spearmanr(wide["as_is"], wide["flipped"]).statistic)
+    return float(spearmanr(plain, flipped).statistic)
 
 
 def _training_table(out: str | Path) -> pd.DataFrame:

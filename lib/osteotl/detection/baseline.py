@@ -33,8 +33,8 @@ def baseline_scores(training: pd.DataFrame, external: pd.DataFrame) -> tuple[pd.
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    numbers = [name for name in NUMBERS if name in training and pd.to_numeric(training[name]).nunique() > 1]
-    categories = [name for name in CATEGORIES if name in training and training[name].nunique() > 1]
+    numbers = [name for name in NUMBERS if _varies(training, name)]
+    categories = [name for name in CATEGORIES if _varies(training, name)]
     empty = pd.DataFrame(columns=["image_id", "arm", "fraction", "seed", "audit", "score"])
     if not numbers + categories or training["label"].nunique() < 2:
         return empty, []
@@ -65,7 +65,7 @@ def source_coincidence(films: pd.DataFrame) -> dict[str, Any]:
         `partitions` (one entry per partition with several sites: partition, cramers_v in [0, 1], table) and `worst`,
         the entry with the largest, or None where every partition comes from one site.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for partition, rows in films.groupby("partition"):
         table = pd.crosstab(rows["site"], rows["label"])
         if min(table.shape) < 2:
@@ -80,6 +80,10 @@ def _cramers_v(table: np.ndarray) -> float:
     expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
     chi = ((table - expected) ** 2 / expected).sum()
     return float(np.sqrt(chi / (table.sum() * (min(table.shape) - 1))))
+
+
+def _varies(table: pd.DataFrame, name: str) -> bool:
+    return name in table and len(table[name].dropna().unique()) > 1
 
 
 def _columns(table: pd.DataFrame, numbers: list[str], categories: list[str]) -> pd.DataFrame:

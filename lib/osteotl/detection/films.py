@@ -125,7 +125,8 @@ def read_cohort(out: str | Path, cohort: str) -> pd.DataFrame:
     path = Path(out) / "cohorts" / f"{cohort}.csv"
     if not path.exists():
         raise ValueError(f"{path} is missing: run 00_cohorts first, and give the study a cohort named {cohort}")
-    text = {name: str for name in ("image_id", "patient_id", "film", "site", "partition", "path", "view", "sex", "subtype")}
+    names = ("image_id", "patient_id", "film", "site", "partition", "path", "view", "sex", "subtype")
+    text = dict.fromkeys(names, str)
     return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"age": [""], "spacing_mm": [""]})
 
 
@@ -165,7 +166,7 @@ def load_films(table: pd.DataFrame, boxes: pd.DataFrame, data_dir: str | Path, s
     ValueError
         If a prepared film is missing or cannot be decoded, or a film with label 1 has no box.
     """
-    per_film = {image_id: rows for image_id, rows in boxes.groupby("image_id")[["x_min", "y_min", "x_max", "y_max"]]}
+    per_film = dict(iter(boxes.groupby("image_id")[["x_min", "y_min", "x_max", "y_max"]]))
     images = np.empty((len(table), size, size), np.uint8)
     kept, placements = [], []
     for i, row in enumerate(table.itertuples(index=False)):
@@ -190,7 +191,9 @@ def read_film(data_dir: str | Path, key: str) -> np.ndarray:
     path = Path(data_dir) / ".prepared" / key[:2] / f"{key}.png"
     film = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.exists() else None
     if film is None:
-        raise ValueError(f"{path} is {'unreadable' if path.exists() else 'missing'}: delete it and run 00_cohorts again")
+        raise ValueError(
+            f"{path} is {'unreadable' if path.exists() else 'missing'}: delete it and run 00_cohorts again"
+        )
     return film
 
 
@@ -202,10 +205,11 @@ def require_boxes(films: Films, cohort: str) -> None:
     ValueError
         If a film with label 1 has no box.
     """
-    bare = [i for i, (label, boxes) in enumerate(zip(films.table["label"], films.boxes, strict=True)) if label == 1 and not len(boxes)]
+    labelled = zip(films.ids, films.table["label"], films.boxes, strict=True)
+    bare = [image_id for image_id, label, boxes in labelled if label == 1 and not len(boxes)]
     if bare:
         raise ValueError(
-            f"{len(bare)} films of the {cohort} cohort have label 1 and no lesion box (first: image_id {films.ids[bare[0]]}); "
+            f"{len(bare)} films of the {cohort} cohort have label 1 and no lesion box (first: image_id {bare[0]}); "
             "draw the box, or leave the film out (integrity.exclude)"
         )
 

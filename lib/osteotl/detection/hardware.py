@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-# Gigabytes that one replicate holds on a GPU: context and cuDNN workspaces, and per film of a batch at 640 px (float32).
+# Gigabytes that one replicate holds on a GPU: context and workspaces, and per film of a batch at 640 px (float32).
 # Upper estimates from the activations that YOLOv5's backward pass keeps; benchmarks/bench_gpu.py prints what was used.
 _CONTEXT = 1.2
 _PER_FILM = {"yolov5n": 0.16, "yolov5s": 0.28, "yolov5m": 0.47, "yolov5l": 0.71, "yolov5x": 1.0}
@@ -101,7 +101,9 @@ def replicate_memory(model: str, image_size: int, batch: int, precision: str = "
     return _CONTEXT + films * _PER_FILM[model]
 
 
-def replicates_per_gpu(model: str, image_size: int, batch: int, precision: str = "float32", free: float | None = None) -> int:
+def replicates_per_gpu(
+    model: str, image_size: int, batch: int, precision: str = "float32", free: float | None = None
+) -> int:
     """How many replicates fit on one GPU side by side, at least 1.
 
     Parameters
@@ -114,7 +116,9 @@ def replicates_per_gpu(model: str, image_size: int, batch: int, precision: str =
     return max(1, int(free * (1 - _KEPT_FREE) / replicate_memory(model, image_size, batch, precision)))
 
 
-def parallel_replicates(model: str, image_size: int, batch: int, precision: str = "float32", device: str = "auto") -> int:
+def parallel_replicates(
+    model: str, image_size: int, batch: int, precision: str = "float32", device: str = "auto"
+) -> int:
     """How many replicates this machine should run at once: one a core on a CPU, as many as fit on all its GPUs."""
     found = [] if device == "cpu" else gpus()
     if not found:

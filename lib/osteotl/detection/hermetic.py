@@ -70,7 +70,7 @@ def silence() -> None:
     utils.LOGGER.setLevel(logging.ERROR)
     off = {name: False for name, value in utils.SETTINGS.items() if isinstance(value, bool)}
     dict.update(utils.SETTINGS, off)  # in memory only: SETTINGS.update writes and announces its file
-    torch = importlib.import_module("torch")
+    torch: Any = importlib.import_module("torch")
     if torch.use_deterministic_algorithms is not _deterministic:
         _original.append(torch.use_deterministic_algorithms)
         torch.use_deterministic_algorithms = _deterministic
@@ -114,8 +114,6 @@ class _Compiler(types.ModuleType):
     Every torch optimiser imports torch's compiler (3.8 s, 60 % of what a replicate's imports cost) only to be told
     that a function is not to be compiled. Any other question loads the real module in its place.
     """
-
-    __path__: list[str] = []
 
     @staticmethod
     def disable(function: Any = None, *_: Any, **__: Any) -> Any:
@@ -166,5 +164,7 @@ def _real_compiler() -> types.ModuleType:
 def _without_compiler() -> None:
     if "torch._dynamo" in sys.modules or os.environ.get("OSTEOTL_TORCH_COMPILER") == "1":
         return
-    sys.modules["torch._dynamo"] = _Compiler("torch._dynamo")
+    stand_in = _Compiler("torch._dynamo")
+    stand_in.__path__ = []  # a package, so that its modules are looked for
+    sys.modules["torch._dynamo"] = stand_in
     sys.meta_path.insert(0, _Finder())

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from ultralytics.nn.tasks import DetectionModel
 
-import torch
 from osteotl.detection import hermetic
 from osteotl.detection.errors import WeightsError
 from osteotl.detection.weights import check_shapes, digest, load_checkpoint, load_weights
@@ -123,7 +123,9 @@ def initialise(arm: Arm, model: str, seed: int, out: str | Path) -> tuple[Detect
     random_init = digest(detector.state_dict())
     if arm.initialise == "random":
         everything = list(detector.state_dict())
-        return detector, Initialisation("random", None, None, len(everything), 0, 0.0, everything, random_init, random_init)
+        return detector, Initialisation(
+            "random", None, None, len(everything), 0, 0.0, everything, random_init, random_init
+        )
     path = source_of(arm, out)
     state, _ = load_checkpoint(path) if path.suffix == ".pt" else load_weights(path)
     taken, notes = _transfer(detector, state, path)
@@ -154,7 +156,12 @@ def _transfer(detector: DetectionModel, state: Mapping[str, torch.Tensor], path:
     own, notes = detector.state_dict(), []
     fits = {name: state[name] for name, tensor in own.items() if name in state and state[name].shape == tensor.shape}
     first = state.get(FIRST)
-    if FIRST not in fits and first is not None and first.shape[0] == own[FIRST].shape[0] and first.shape[2:] == own[FIRST].shape[2:]:
+    if (
+        FIRST not in fits
+        and first is not None
+        and first.shape[0] == own[FIRST].shape[0]
+        and first.shape[2:] == own[FIRST].shape[2:]
+    ):
         fits[FIRST] = first.sum(1, keepdim=True)
         notes.append(f"first filters summed over {first.shape[1]} colours")
     foreign = [name for name in own if name not in fits]

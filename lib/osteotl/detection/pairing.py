@@ -68,7 +68,8 @@ def random_state(extra: bytes = b"") -> str:
     """One hash over the state of every generator that training draws from."""
     import torch
 
-    parts = pickle.dumps(random.getstate(), protocol=4) + np.random.get_state()[1].tobytes()  # type: ignore[union-attr]  # noqa: NPY002 - ultralytics draws from it
+    legacy: Any = np.random.get_state()  # noqa: NPY002 - ultralytics' augmentation draws from it
+    parts = pickle.dumps(random.getstate(), protocol=4) + legacy[1].tobytes()
     return hashlib.sha256(parts + torch.get_rng_state().numpy().tobytes() + extra).hexdigest()
 
 
@@ -177,7 +178,9 @@ def table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     DataFrame
         One row per (fraction, seed) and fact; one column per arm, hashes shortened to 12 digits; `equal`.
     """
-    shown = [_group_table(group).assign(fraction=fraction, seed=seed) for (fraction, seed), group in _groups(records).items()]
+    shown = [
+        _group_table(group).assign(fraction=fraction, seed=seed) for (fraction, seed), group in _groups(records).items()
+    ]
     whole = pd.concat(shown, ignore_index=True)
     return whole[["fraction", "seed", *[column for column in whole if column not in ("fraction", "seed")]]]
 
@@ -193,7 +196,8 @@ def _group_table(group: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         "weights at the start": lambda r: _short(r["initialisation"]["start"]),
     }
     rows = [
-        {"fact": shown, **{r["static"]["arm"]: _short(r["static"].get(name)) for r in group}} for name, shown in NAMES.items()
+        {"fact": shown, **{r["static"]["arm"]: _short(r["static"].get(name)) for r in group}}
+        for name, shown in NAMES.items()
     ]
     rows += [{"fact": shown, **{r["static"]["arm"]: get(r) for r in group}} for shown, get in after.items()]
     frame = pd.DataFrame(rows)

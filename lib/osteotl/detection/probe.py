@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 import torch
+
 from osteotl.detection.films import Films
 from osteotl.detection.scoring import BATCH, open_detector
 
@@ -24,8 +24,8 @@ def film_features(weights: str | Path, films: Films, model: str, device: str = "
     -------
     ndarray of float32, shape (films, channels)
     """
-    detector = open_detector(weights, model, device)
-    layers = detector.model[: LAYER + 1]  # the backbone is a plain chain
+    detector: Any = open_detector(weights, model, device)
+    layers = torch.nn.Sequential(*list(detector.model)[: LAYER + 1])  # the backbone is a plain chain
     parts = []
     with torch.inference_mode():
         for start in range(0, len(films), BATCH):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from ultralytics.nn.tasks import DetectionModel
 
-import torch
 from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate, TrainingError
 from osteotl.detection.films import Films, Placement, cached_films
@@ -218,6 +218,29 @@ def write_predictions(validation: ScoredCohort, external: ScoredCohort, write: C
     write_csv(write("detections.csv"), pd.concat([part.detections for part in parts], ignore_index=True))
 
 
+def score_extras(
+    study: Study, out: str | Path, data_dir: str | Path, workers: int | None = None, quiet: bool = False
+) -> pd.DataFrame:
+    """Score the external films with what was trained beside the main weights: checkpoints and equal epochs.
+
+    Returns
+    -------
+    DataFrame
+        Columns of predictions.csv, and `training` (equal_steps or equal_epochs) and `step` (missing: the last); empty
+        unless `detector.checkpoints` or `detector.fraction_training: both` is set. 03 writes it as
+        predictions_extra.csv.
+    """
+    jobs = []
+    for each in study.replicates():
+        folder = Path(out) / "finetune" / Replicate(*each).folder
+        for path in sorted(folder.glob("checkpoints/*.safetensors")):
+            jobs.append((study, Replicate(*each), path, "equal_steps", int(path.stem), str(out), str(data_dir)))
+        for path in folder.glob("equal_epochs/weights.safetensors"):
+            jobs.append((study, Replicate(*each), path, "equal_epochs", None, str(out), str(data_dir)))
+    parts = side_by_side(_extra_job, jobs, processes(study, workers), "score extras", quiet)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def cohort_films(study: Study, out: str | Path, data_dir: str | Path, cohort: str) -> Films:
     """The films to score: validation (partition of development), training, or external.
 
@@ -325,6 +348,14 @@ def _boxes(logits: np.ndarray, corners: np.ndarray, placement: Placement) -> np.
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+
+
+def _extra_job(arguments: tuple) -> pd.DataFrame:
+    study, replicate, path, mode, step, out, data_dir = arguments
+    films = cohort_films(study, out, data_dir, "external")
+    device, flip = hardware.choose_device(study.detector.device), study.detector.test_time_flip
+    scores = score_films(path, films, study.detector.model, device=device, flip=flip, boxes=False)
+    return prediction_rows(films, scores, replicate, "external").assign(training=mode, step=step)
 
 
 def _score_job(arguments: tuple) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,7 +1,7 @@
 """ultralytics' own training loop, with everything that could differ between arms taken out of it.
 
-Kept: model, loss, assigner, augmentation, optimiser groups, warm-up, schedule, averaging of weights. Left out, for every
-arm alike: choosing weights by validation, intermediate checkpoints, plots, recovery that changes the batch size.
+Kept: model, loss, assigner, augmentation, optimiser groups, warm-up, schedule, averaging of weights. Left out, for
+every arm alike: choosing weights by validation, intermediate checkpoints, plots, recovery that changes the batch size.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from ultralytics.data.build import build_dataloader
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel
 
-import torch
 from osteotl.detection import hermetic
 from osteotl.detection.errors import Replicate, TrainingError
 from osteotl.detection.films import Films
@@ -86,17 +86,22 @@ class SquareDataset(YOLODataset):
     def __init__(self, films: Films, hyp: Any, batch: int):
         self.films = films
         names = {"names": dict(CLASSES), "nc": len(CLASSES), "channels": 1}
-        super().__init__(img_path="", imgsz=films.size, augment=True, hyp=hyp, batch_size=batch, data=names, task="detect")
+        super().__init__(
+            img_path="", imgsz=films.size, augment=True, hyp=hyp, batch_size=batch, data=names, task="detect"
+        )
         self.cache = "ram"  # mosaic then draws its partners from all films, not from those read last
 
-    def get_img_files(self, img_path: str) -> list[str]:
+    def get_img_files(self, img_path: str | list[str]) -> list[str]:
         return self.films.ids
 
     def get_labels(self) -> list[dict[str, Any]]:
         size = self.films.size
-        return [_label(image_id, boxes / size, size) for image_id, boxes in zip(self.films.ids, self.films.boxes, strict=True)]
+        return [
+            _label(image_id, boxes / size, size)
+            for image_id, boxes in zip(self.films.ids, self.films.boxes, strict=True)
+        ]
 
-    def load_image(self, i: int, **_: Any) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+    def load_image(self, i: int, rect_mode: bool = True, resize_short: bool = False) -> Any:
         image = self.films.images[i][..., None].copy()
         return image, image.shape[:2], image.shape[:2]
 
@@ -129,9 +134,21 @@ class Record:
 class PairedTrainer(DetectionTrainer):
     """One replicate: fixed steps, last averaged weights, every batch hashed."""
 
-    def __init__(self, plan: Plan, model: DetectionModel, films: Films, on_step: Callable[[PairedTrainer], None] | None = None):
+    # ultralytics fills these step by step and declares them None or a path
+    model: Any
+    optimizer: Any
+    ema: Any
+    loss: Any
+    tloss: Any
+    opening = ""  # hash of the first batch, where it was asked for
+    state_at_start = ""
+
+    def __init__(
+        self, plan: Plan, model: DetectionModel, films: Films, on_step: Callable[[PairedTrainer], None] | None = None
+    ):
         self.plan, self.films, self.on_step = plan, films, on_step
-        self.record, self.snapshots = Record(), {}  # type: ignore[var-annotated]
+        self.record = Record()
+        self.snapshots: dict[int, dict[str, torch.Tensor]] = {}
         self._epoch_hash = hashlib.sha256()
         self._folder = tempfile.TemporaryDirectory(prefix="osteotl-")
         super().__init__(overrides=plan.overrides(self._folder.name))
@@ -227,8 +244,8 @@ class PairedTrainer(DetectionTrainer):
         value = float(self.loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
-                f"{self.plan.name}: training diverged, the loss is {value} at step {self.record.step} of {self.plan.steps}; "
-                f"lower detector.learning_rate (now {self.plan.learning_rate:g})"
+                f"{self.plan.name}: training diverged, the loss is {value} at step {self.record.step} of "
+                f"{self.plan.steps}; lower detector.learning_rate (now {self.plan.learning_rate:g})"
             )
 
     def first_batch(self) -> str:

@@ -1,28 +1,26 @@
-"""Pretrain once, fine-tune every (arm, fraction, seed): fixed steps, last weights, proof of pairing before and after."""
+"""Pretrain once, fine-tune every (arm, fraction, seed): fixed steps, last weights, proof of pairing."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
 import torch
+from ultralytics.nn.tasks import DetectionModel
+
 from osteotl.cohorts.partition import in_fraction
 from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate, TrainingError, WeightsError
 from osteotl.detection.films import Films, cached_films, read_cohort, require_boxes
-from osteotl.detection.initialisation import CLASSES, Initialisation, build_detector, initialise, rebuild_detector
+from osteotl.detection.initialisation import Initialisation, build_detector, initialise
 from osteotl.detection.pairing import architecture, check_static, versions
 from osteotl.detection.progress import Progress
+from osteotl.detection.records import Trained, device_name, model_facts, whole_folder, write_run
 from osteotl.detection.trainer import PairedTrainer, Plan
 from osteotl.detection.weights import digest, save_weights
 from osteotl.files import sha256, write_csv, write_json
@@ -36,27 +34,6 @@ AUGMENTATIONS = (
 NO_COLOUR = ("hsv_h", "hsv_s", "bgr", "copy_paste")  # need colour or outlines, which grey films with boxes lack
 LEAST_MOVE = 1e-5  # relative change of the weights below which nothing was learnt
 PRETRAIN_SEED = 0
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training run.
-
-    Attributes
-    ----------
-    folder : Path
-        Where weights.safetensors, training.csv and pairing.json or model.json lie.
-    weights : Path
-    facts : dict
-        Content of model.json or pairing.json.
-    history : DataFrame
-        Columns epoch, step, box_loss, cls_loss, dfl_loss, learning_rate: one row per epoch.
-    """
-
-    folder: Path
-    weights: Path
-    facts: dict[str, Any]
-    history: pd.DataFrame
 
 
 def pretrain(
@@ -97,10 +74,10 @@ def pretrain(
     )  # fmt: skip
     trainer, _ = _train(plan, build_detector(detector.model, PRETRAIN_SEED), films, progress)
     facts = {
-        **_model_facts(study, films, trainer, plan), "purpose": cohort, "initialise": "random",
+        **model_facts(films, trainer, plan), "purpose": cohort, "initialise": "random",
         "random_init": digest(build_detector(detector.model, PRETRAIN_SEED).state_dict()),
     }  # fmt: skip
-    return _write(out / cohort, trainer, facts, "model.json")
+    return write_run(out / cohort, trainer, facts, "model.json")
 
 
 def finetune(
@@ -175,7 +152,7 @@ def static_facts(
 
 
 def finetune_plan(study: Study, replicate: Replicate, films: int, out: Path, mode: str | None = None) -> Plan:
-    """How a replicate trains: a fraction takes as many optimiser steps as the whole set, unless equal epochs are asked for."""
+    """How a replicate trains: a fraction takes as many steps as the whole set, unless equal epochs are asked for."""
     detector, arm = study.detector, study.arms[replicate.arm]
     whole = len(_training_rows(out))
     full_epoch, own_epoch = math.ceil(whole / detector.batch), math.ceil(films / detector.batch)
@@ -222,10 +199,12 @@ def _finetune(
         raise WeightsError(f"{replicate}: {error}") from error
     trainer, moved = _train(plan, detector, films, progress)
     facts = _pairing(trainer, static, start, mode, moved)
-    return _write(folder, trainer, facts, "pairing.json", _model_facts(study, films, trainer, plan))
+    return write_run(folder, trainer, facts, "pairing.json", model_facts(films, trainer, plan))
 
 
-def _train(plan: Plan, detector: torch.nn.Module, films: Films, progress: Progress | None) -> tuple[PairedTrainer, float]:
+def _train(
+    plan: Plan, detector: DetectionModel, films: Films, progress: Progress | None
+) -> tuple[PairedTrainer, float]:
     progress = progress or Progress(plan.name)
 
     def shown(trainer: PairedTrainer) -> None:
@@ -258,7 +237,7 @@ def _moved(before: dict[str, torch.Tensor], model: torch.nn.Module) -> float:
     return math.sqrt(change / sum(float(old.square().sum()) for old in before.values()))
 
 
-def _opened(plan: Plan, detector: torch.nn.Module, films: Films) -> PairedTrainer:
+def _opened(plan: Plan, detector: DetectionModel, films: Films) -> PairedTrainer:
     """A trainer at the point where its first step would follow."""
     trainer = PairedTrainer(plan, detector, films)
     try:
@@ -278,7 +257,7 @@ def _facts(plan: Plan, trainer: PairedTrainer, films: Films, arm: str) -> dict[s
         "optimizer": _optimizer_facts(trainer.optimizer), "learning_rate": plan.learning_rate,
         "schedule": {"warmup_steps": plan.warmup_steps, "final_share": trainer.args.lrf, "epochs": plan.epochs},
         "batch": plan.batch, "steps": plan.steps, "epochs": plan.epochs, "augmentation": plan.augmentation,
-        "precision": plan.precision, "device": _device_name(plan.device), "threads": torch.get_num_threads(),
+        "precision": plan.precision, "device": device_name(plan.device), "threads": torch.get_num_threads(),
         "workers": int(trainer.args.workers), "versions": versions(), "films": len(films),
         "film_order": hashlib.sha256("\n".join(films.ids).encode()).hexdigest(), "film_content": films.digest(),
         "seed": plan.seed, "random_init": digest(state), "random_state": trainer.state_at_start,
@@ -291,7 +270,9 @@ def _pairing(
 ) -> dict[str, Any]:
     record, replicate = trainer.record, trainer.plan.replicate
     if trainer.state_at_start != static["random_state"] or start.random_init != static["random_init"]:
-        raise TrainingError(f"{trainer.plan.name}: training did not start from the random state that was checked before")
+        raise TrainingError(
+            f"{trainer.plan.name}: training did not start from the random state that was checked before"
+        )
     return {
         "schema": "osteotl.pairing/1",
         "replicate": asdict(replicate) if replicate else {},
@@ -310,64 +291,6 @@ def _pairing(
     }
 
 
-def _model_facts(study: Study, films: Films, trainer: PairedTrainer, plan: Plan) -> dict[str, Any]:
-    """What is needed to rebuild the detector and to write its model card."""
-    table = films.table
-    return {
-        "model": plan.model, "classes": len(CLASSES), "names": list(CLASSES.values()), "channels": 1,
-        "image_size": plan.image_size, "letterbox": "square, grey 114", "licence": "AGPL-3.0 (ultralytics)",
-        "parameters": sum(p.numel() for p in trainer.model.parameters()), "seed": plan.seed, "steps": trainer.record.step,
-        "epochs": plan.epochs, "batch": plan.batch, "optimizer": plan.optimizer, "learning_rate": plan.learning_rate,
-        "augmentation": plan.augmentation, "precision": plan.precision, "device": _device_name(plan.device),
-        "versions": versions(), "replicate": asdict(plan.replicate) if plan.replicate else None,
-        "training_films": {
-            "films": len(table), "patients": int(table["patient_id"].nunique()), "with_lesion": int((table["label"] == 1).sum()),
-            "boxes": int(sum(len(boxes) for boxes in films.boxes)), "sites": sorted(table["site"].unique().tolist()),
-            "content": films.digest(),
-        },
-    }  # fmt: skip
-
-
-def _write(
-    folder: Path, trainer: PairedTrainer, facts: dict[str, Any], name: str, model: dict[str, Any] | None = None
-) -> Trained:
-    """Write aside, then rename the folder whole: a killed run leaves nothing that looks finished."""
-    history = pd.DataFrame(trainer.record.history)
-    with _whole(folder) as aside:
-        described = facts if model is None else model
-        weights = save_weights(aside / "weights.safetensors", trainer.ema.ema.state_dict(), _rebuild_facts(described))
-        for step, state in sorted(trainer.snapshots.items()):
-            save_weights(aside / "checkpoints" / f"{step:06d}.safetensors", state, _rebuild_facts(described))
-        facts = {**facts, "weights_sha256": sha256(weights)}
-        write_csv(aside / "training.csv", history)
-        write_json(aside / name, facts)
-        if model is not None:
-            write_json(aside / "model.json", {**model, "weights_sha256": facts["weights_sha256"]})
-    return Trained(folder, folder / "weights.safetensors", facts, history)
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder beside the wanted one that takes its place only if everything in it was written."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        keep = folder / "equal_epochs"
-        if keep.is_dir() and not (aside / "equal_epochs").exists():
-            shutil.rmtree(keep)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.replace(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _rebuild_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: facts[name] for name in ("model", "classes", "names", "channels", "image_size", "letterbox", "seed")}
-
-
 def _adopt(study: Study, out: Path, given: Path) -> Trained:
     """Take pretraining made elsewhere, after the same checks as our own."""
     from osteotl.detection.weights import load_weights
@@ -382,7 +305,7 @@ def _adopt(study: Study, out: Path, given: Path) -> Trained:
         "initialise": "given", "tensors_that_fit": start.from_source, "tensors": start.tensors, "share": start.share,
         "parameters": sum(p.numel() for p in detector.parameters()), "licence": "as its maker states",
     }  # fmt: skip
-    with _whole(out / "pretrain") as aside:
+    with whole_folder(out / "pretrain") as aside:
         weights = save_weights(aside / "weights.safetensors", state, {**facts, "given": given.name})
         described["weights_sha256"] = sha256(weights)
         history = pd.DataFrame(columns=["epoch", "step", "learning_rate"])
@@ -398,10 +321,13 @@ def _plan(
     detector = study.detector
     device = hardware.choose_device(detector.device)
     if detector.precision == "bf16" and not hardware.bf16_allowed(device):
-        raise TrainingError(f"{name}: detector.precision is bf16, which {_device_name(device)} does not compute in; use float32")
+        raise TrainingError(
+            f"{name}: detector.precision is bf16, which {device_name(device)} does not compute in; use float32"
+        )
     return Plan(
-        name, replicate, detector.model, detector.image_size, detector.batch, detector.optimizer, detector.learning_rate,
-        augmentation, steps, epochs, warmup if steps > warmup else 0, seed, detector.precision, device,
+        name, replicate, detector.model, detector.image_size, detector.batch, detector.optimizer,
+        detector.learning_rate, augmentation, steps, epochs, warmup if steps > warmup else 0, seed,
+        detector.precision, device,
         hardware.settle_threads(device), hardware.loader_workers(device), checkpoints, declared,
     )  # fmt: skip
 
@@ -428,10 +354,6 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _device_name(device: str) -> str:
-    return "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
-
-
 def _training_films(out: Path, cohort: str, data_dir: str | Path, detector: Detector) -> Films:
     films = cached_films(str(out), cohort, "training", str(data_dir), detector.image_size)
     require_boxes(films, cohort)
@@ -450,5 +372,3 @@ def _require_lesions(films: Films, cohort: str, replicate: Replicate | None = No
             f"{where}none of the {len(films)} training films ({cohort}) holds a lesion, so there is nothing to learn; "
             "use a larger fraction or more films"
         )
-
-

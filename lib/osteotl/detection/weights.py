@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-import torch
 from osteotl.detection.errors import WeightsError
 from osteotl.files import write_bytes
 
@@ -96,14 +96,15 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str
 
     try:
         content, _ = torch_safe_load(str(path.resolve()), safe_only=True)
-    except Exception as error:  # noqa: BLE001 - whatever a hostile file raises, it is refused
+    except Exception as error:  # whatever a hostile file raises, it is refused
         raise WeightsError(f"{path}: refused by safe loading ({type(error).__name__}: {_first_line(error)})") from error
     model = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
     if not isinstance(model, DetectionModel):
         raise WeightsError(f"{path}: holds {type(model).__name__}, not an ultralytics detector")
     state = {name: _plain(tensor) for name, tensor in model.float().state_dict().items()}
     _finite(state, str(path))
-    return state, {"classes": int(model.model[-1].nc), "names": [str(name) for name in model.names.values()]}
+    head: Any = model.model[-1]  # type: ignore[index]
+    return state, {"classes": int(head.nc), "names": [str(name) for name in model.names.values()]}
 
 
 def digest(state: Mapping[str, torch.Tensor]) -> str:

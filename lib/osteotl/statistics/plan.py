@@ -111,7 +111,9 @@ def changes_since(plan: Mapping[str, Any], study: Any) -> list[str]:
     locked, now = plan["settings"], plain(_settings(study))
     for name in sorted({*locked, *now}):
         if locked.get(name) != now.get(name):
-            found.append(f"{name} changed after external results: planned {_shown(locked, name)}, now {_shown(now, name)}")
+            found.append(
+                f"{name} changed after external results: planned {_shown(locked, name)}, now {_shown(now, name)}"
+            )
     return found
 
 
