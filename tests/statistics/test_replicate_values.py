@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from osteotl.statistics import checks
 from osteotl.statistics.replicate_values import (
     SUM,
     auc_replicates,
@@ -10,6 +11,7 @@ from osteotl.statistics.replicate_values import (
     jackknife_covariance,
     rate_replicates,
 )
+from osteotl.statistics.replicates import arm_mean, compare_replicates
 from osteotl.statistics.roc import auc
 
 RNG = np.random.default_rng(0)
@@ -56,7 +58,11 @@ def test_delong_and_jackknife_agree_closely():
 
 def test_a_run_that_calls_nothing_is_not_estimable():
     silent = {"a": {1: np.zeros(60)}, "b": {1: CALLS["b"][1]}}
-    assert "no film was called positive" in rate_replicates(LABELS, silent, "ppv").not_estimable
+    data = rate_replicates(LABELS, silent, "ppv")
+    assert "no film was called positive" in data.not_estimable
+    assert arm_mean(data, "a").estimate is None  # undefined is not 0
+    assert compare_replicates(data, "b", "a").difference.estimate is None
+    assert arm_mean(data, "b").lower is not None  # the other arm keeps its interval
 
 
 def test_bad_calls():
@@ -91,7 +97,13 @@ def test_blocks_of_draws_do_not_change_the_result(monkeypatch):
 def test_identical_arms_have_p_one():
     same = {"a": RUNS["a"], "b": RUNS["a"]}
     ours = crossed_bootstrap(LABELS, same, "a", "b", draws=100)
-    assert (ours.estimate, ours.lower, ours.upper, ours.p) == (0, 0, 0, 1)
+    assert (ours.estimate, ours.lower, ours.p, ours.not_estimable) == (0, None, 1, checks.IDENTICAL_ARMS)
+
+
+def test_no_variation_between_draws_is_no_tiny_p():
+    runs = {"a": {1: LABELS + 0.0}, "b": {1: np.zeros(60)}}
+    ours = crossed_bootstrap(LABELS, runs, "a", "b", draws=100)
+    assert (ours.estimate, ours.p, ours.not_estimable) == (0.5, None, checks.NO_VARIANCE)
 
 
 def test_bootstrap_refuses():

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from osteotl.statistics._draws import blocks, draw_block, units_by_class
 from osteotl.statistics.checks import (
+    NO_VARIANCE,
     Estimate,
     check_confidence,
     check_labels,
@@ -242,5 +243,7 @@ def _percentile(
         return Estimate.missing(UNDEFINED[name], method, n)
     if not np.isfinite(values).all():
         return Estimate(value, None, None, method, n, not_estimable=f"{UNDEFINED[name]} in some draw")
+    if np.ptp(values) == 0:
+        return Estimate(value, None, None, method, n, None if p is None or value else 1.0, not_estimable=NO_VARIANCE)
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(value, low, high, method, n, p)

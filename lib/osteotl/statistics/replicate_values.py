@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from osteotl.statistics._draws import blocks, draw_block, units_by_class
 from osteotl.statistics.checks import (
+    IDENTICAL_ARMS,
+    NO_DISCORDANT,
+    NO_VARIANCE,
     Estimate,
     check_confidence,
     check_labels,
@@ -132,7 +135,6 @@ def rate_replicates(labels: ArrayLike, calls: Runs, measure: str, patients: Arra
     if not (np.isfinite(values).all() and np.isfinite(left_out).all()):
         # 0/0: fewer than two patients in the denominator
         reason = f"{UNDEFINED[terms[0]]} in some run, or of one patient only"
-        values, left_out = np.nan_to_num(values, nan=0.0), np.full_like(left_out, np.nan)
     table = np.asarray(values).reshape(len(arms), len(seeds))
     spread = jackknife_covariance(np.asarray(left_out))
     return Replicates(measure, arms, seeds, table, spread, int(codes.max()) + 1, "jackknife", reason)
@@ -242,6 +244,10 @@ def crossed_bootstrap(
     method = f"seeds x patients bootstrap, {draws} draws, percentile interval"
     if not np.isfinite(difference) or not np.isfinite(replicates).all():
         return Estimate.missing(f"{UNDEFINED.get(measure, 'one class only')} in some draw", method, size)
+    if np.ptp(replicates) == 0:
+        same = difference == 0
+        reason = (IDENTICAL_ARMS if measure == "auc" else NO_DISCORDANT) if same else NO_VARIANCE
+        return Estimate(difference, None, None, method, size, 1.0 if same else None, not_estimable=reason)
     low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
     fewer = min(int((replicates <= 0).sum()), int((replicates >= 0).sum()))
     return Estimate(difference, low, high, method, size, min(1.0, 2 * (1 + fewer) / (draws + 1)))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ from scipy import stats
 
 from osteotl.statistics.checks import (
     IDENTICAL_ARMS,
+    NO_DISCORDANT,
     NO_VARIANCE,
     Estimate,
     check_confidence,
@@ -48,6 +49,7 @@ class Replicates:
     arms : tuple of str
     seeds : tuple
     values : array of shape (arms, seeds)
+        NaN where a run's value is not defined.
     covariance : array of shape (arms * seeds, arms * seeds)
         Row arm * seeds + seed; NaN where it cannot be estimated.
     units : int
@@ -78,15 +80,17 @@ class Replicates:
         rows = [self._row(arm) for arm in arms]
         size = len(self.seeds)
         index = np.concatenate([np.arange(row * size, (row + 1) * size) for row in rows])
+        values, covariance = self.values[rows], self.covariance[np.ix_(index, index)]
+        sound = bool(np.isfinite(values).all() and np.isfinite(covariance).all())  # the fault may be another arm's
         return Replicates(
             self.measure,
             tuple(arms),
             self.seeds,
-            self.values[rows],
-            self.covariance[np.ix_(index, index)],
+            values,
+            covariance,
             self.units,
             self.method,
-            self.not_estimable,
+            None if sound else self.not_estimable,
         )
 
     def _row(self, arm: str) -> int:
@@ -141,7 +145,7 @@ class Components:
     @property
     def df(self) -> float | None:
         """Hillis' denominator degrees of freedom; None (normal) without variation between runs."""
-        if self.ms_interaction <= 0:
+        if not (self.ms_interaction > 0 and math.isfinite(self.error)):
             return None
         return self.error**2 * (self.arms - 1) * (self.seeds - 1) / self.ms_interaction**2
 
@@ -264,11 +268,14 @@ def _root(variance: float) -> float | None:
 def _t_estimate(
     value: float, variance: float, df: float | None, method: str, data: Replicates, confidence: float
 ) -> Estimate:
+    if not math.isfinite(value):
+        return Estimate.missing(data.not_estimable or "not defined in some run", method, data.units)
     if data.not_estimable:
         return Estimate(value, None, None, method, data.units, not_estimable=data.not_estimable)
     if not variance > 1e-18:  # rounding of equal runs leaves dust of this size
         same = bool(np.ptp(data.values, axis=0).max() < 1e-15)
-        reason, p = (IDENTICAL_ARMS, 1.0) if same else (NO_VARIANCE, None)
+        alike = IDENTICAL_ARMS if data.measure == "auc" else NO_DISCORDANT
+        reason, p = (alike, 1.0) if same else (NO_VARIANCE, None)
         return Estimate(value, None, None, method, data.units, p, not_estimable=reason)
     se = math.sqrt(variance)
     low, high = wald_interval(value, se, confidence, df)
@@ -351,7 +358,7 @@ def arm_mean(
         return Estimate(value, None, None, method, alone.units, not_estimable=NO_VARIANCE)
     result = _t_estimate(value, variance, df, method, alone, confidence)
     low, high = (None if limit is None else min(max(limit, limits[0]), limits[1]) for limit in result.interval)
-    return Estimate(value, low, high, method, alone.units, None, df, result.not_estimable)
+    return replace(result, lower=low, upper=high, p=None)
 
 
 def omnibus_test(replicates: Replicates) -> tuple[float | None, float | None, float | None]:
