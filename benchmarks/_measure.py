@@ -11,6 +11,7 @@ Every `bench_NAME.py` beside this file has `main()`, which returns rows and save
 from __future__ import annotations
 
 import multiprocessing
+import os
 import platform
 import resource
 import statistics
@@ -63,13 +64,19 @@ def save(name: str, rows: list[Row]) -> list[Row]:
 
 
 def machine() -> dict[str, Any]:
-    """What a reader needs to place the numbers: processor, cores, versions."""
+    """What a reader needs to place the numbers: processor, cores, versions, load (5 minutes)."""
     model = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():
         names = [line.split(":", 1)[1].strip() for line in information.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return {"processor": model, "cores": multiprocessing.cpu_count(), "python": platform.python_version()}
+    return {
+        "processor": model,
+        "cores": multiprocessing.cpu_count(),
+        "python": platform.python_version(),
+        # above the number of cores, wall times are too long: processor times in the notes are what a calm machine needs
+        "load_average": round(os.getloadavg()[1], 1),
+    }
 
 
 def median_seconds(function: Callable[[], Any], repeats: int = 5, warmup: int = 1) -> float:

@@ -83,9 +83,7 @@ def auc_coverage(design: str, cohorts: int, seed: int = 1) -> list[Row]:
     seconds = (time.perf_counter() - start) / 3
     note = ("Obuchowski 1997" if design == "clustered" else "DeLong") + ", true AUC 0.95 and 0.96"
     return [
-        coverage_row(
-            f"{name}_{design}", count / cohorts, cohorts, seconds, label.size, f"{method}, true AUC 0.95, 0.96"
-        )
+        coverage_row(f"{name}_{design}", count / cohorts, cohorts, seconds, label.size, note)
         for name, count in hits.items()
     ]
 
