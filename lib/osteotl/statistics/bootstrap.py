@@ -22,8 +22,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from osteotl.statistics._bootstrap_draws import (
+    RATES,
+    SCALARS,
+    Draws,
+    leave_one_out,
+    run,
+    statistic_names,
+    statistics_of,
+)
 from osteotl.statistics._bootstrap_plan import Plan, Rule, make_plan
-from osteotl.statistics._bootstrap_draws import RATES, SCALARS, Draws, leave_one_out, run, statistic_names, statistics_of
 from osteotl.statistics._intervals import bca_limits, p_values, percentile_limits
 from osteotl.statistics.checks import Estimate, check_confidence, check_weights
 
