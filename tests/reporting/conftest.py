@@ -38,7 +38,7 @@ def _page(folder: Path, **kind: Any) -> Page:
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The ordinary study: two arms, three seeds, validation films, boxes."""
-    return _page(tmp_path_factory.mktemp("page"), films=180, malignant=70)
+    return _page(tmp_path_factory.mktemp("page"), films=180, malignant=70, analysed=True)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simulated_statistics import simulated_statistics
 
 from osteotl.files import write_csv, write_json
+from osteotl.statistics.analysis import analyse_study
+from osteotl.statistics.plan import make_plan
 from osteotl.study import Study, parse_study
 
 LABELS = {
@@ -55,7 +57,10 @@ def make_study(
                 "normal": "no lesion drawn; benign distractors may be present",
             }
         },
-        "statistics": {"auc_margin_reason": f"a smaller difference would not change which detector is picked{text}"},
+        "statistics": {
+            "bootstrap": 200,
+            "auc_margin_reason": f"a smaller difference would not change which detector is picked{text}",
+        },
     }
     if scores_only:
         content["predictions"] = "predictions.csv"
@@ -213,6 +218,7 @@ def make_outputs(
     text: str = "",
     notebooks: bool = True,
     figures: bool = True,
+    analysed: bool = False,
 ) -> Study:
     """Write OUT (and prepared films below `data`) and return the study; `text` is planted in every free text."""
     rng = np.random.default_rng(7)
@@ -223,9 +229,11 @@ def make_outputs(
         cohorts["validation"] = make_cohort(rng, "validation", 250, 100, False, text)[0]
     predictions = make_predictions(rng, cohorts, study)
     write_csv(out / "predictions.csv", predictions)
-    statistics, tables = simulated_statistics(study, predictions, external, boxes)
-    for name, frame in tables.items():
-        write_csv(out / "tables" / f"{name}.csv", frame)
+    if not analysed:
+        statistics, tables = simulated_statistics(study, predictions, external, boxes)
+        write_json(out / "statistics.json", statistics)
+        for name, frame in tables.items():
+            write_csv(out / "tables" / f"{name}.csv", frame)
     if not scores_only:
         write_csv(out / "cohorts" / "external.csv", external)
         write_csv(out / "cohorts" / "boxes.csv", boxes)
@@ -236,12 +244,8 @@ def make_outputs(
         )
         write_csv(out / "detections.csv", make_detections(rng, predictions, external, boxes))
         _write_films(rng, data, external, boxes)
-    else:
-        statistics = {
-            **statistics,
-            "flags": [*statistics["flags"], "The scores file holds no boxes: localisation was not assessed."],
-        }
-    write_json(out / "statistics.json", statistics)
+    if analysed:
+        _analyse(out, study, predictions)
     write_json(out / "cohorts" / "integrity.json", _integrity(external, validation, text))
     write_json(out / "provenance.json", _provenance(text))
     if figures:
@@ -249,6 +253,17 @@ def make_outputs(
     if notebooks:
         _write_notebooks(out, study, text)
     return study
+
+
+def _analyse(out: Path, study: Study, predictions: pd.DataFrame) -> None:
+    """What 03 and 04 write, by the real functions; masked lesions are simulated by scores that know nothing."""
+    write_json(out / "analysis_plan.json", make_plan(study, predictions[predictions["cohort"].eq("validation")]))
+    external = predictions[predictions["cohort"].eq("external")]
+    shuffled = external.assign(audit="lesion_masked", score=np.random.default_rng(1).random(len(external)))
+    write_csv(out / "audit.csv", shuffled[["image_id", "arm", "fraction", "seed", "audit", "score"]])
+    alarm = {"alarm": "lesion_masked", "raised": False, "rule": "stays below 0.60", "finding": "0.50"}
+    write_json(out / "audit.json", {"alarms": [alarm], "site_probe": []})
+    analyse_study(study, lambda name: out / name).write(lambda name: out / name)
 
 
 def _write_films(rng: np.random.Generator, data: Path, external: pd.DataFrame, boxes: pd.DataFrame) -> None:

@@ -16,66 +16,39 @@ from osteotl.reporting.results import Results
 def discrimination(results: Results) -> Markup | None:
     """ROC: the primary outcome."""
     facts = results.facts
-    margin = facts.get("settings.auc_margin")
-    parts: list[Any] = [place(results, "roc", "auc_difference")]
-    rows = [
-        [
-            results.mark(arm),
-            facts.number(f"arms.{arm}.auc", "auc"),
-            facts.number(f"arms.{arm}.patient_level.auc", "auc"),
-            facts.number(f"arms.{arm}.average_precision", "auc"),
-            facts.number(f"arms.{arm}.max_f1", "auc"),
-        ]
-        for arm in results.arms
-    ]
-    parts.append(
-        table(
-            f"Discrimination, mean over seeds, {facts.level} intervals",
-            ["Arm", "#AUC, films", "#AUC, patients", "#Average precision", "#Largest F1"],
-            rows,
-        )
-    )
-    paths = [
-        (f"comparisons.{arm}.{end}", arm, name)
-        for arm in results.others
-        for end, name in [
-            ("auc_difference", "all seeds (the headline)"),
-            ("seeds_by_patients", "seeds \N{MULTIPLICATION SIGN} patients bootstrap (sensitivity analysis)"),
-            *[(f"per_seed.{s}.auc_difference", f"seed {s} alone") for s in results.seeds],
-        ]
-    ]
-    paths = [p for p in paths if facts.get(p[0]) is not None]
-    scale = Scale.around(
-        [facts.get(f"{path}.{e}") for path, _, _ in paths for e in ("lower", "upper", "estimate")],
-        0.0,
-        (-margin, margin) if margin else None,
-    )
-    forest = [
-        [
-            [results.mark(arm), f": {name}"],
-            facts.number(path, "signed3"),
-            interval_mark(facts.get(path), scale, results.arms.index(arm)),
-            facts.p(path),
-        ]
-        for path, arm, name in paths
-    ]
-    if forest:
-        parts.append(
-            table(
-                "Difference in AUC; grey band: the margin declared beforehand",
-                ["Comparison", "#Difference", "Interval", "#p"],
-                forest,
-                class_="forest-table",
-            )
-        )
+    measures = ("auc", "patient_level.auc", "average_precision", "max_f1")
+    rows = [[results.mark(arm), *(facts.number(f"arms.{arm}.{m}", "auc") for m in measures)] for arm in results.arms]
+    heads = ["Arm", "#AUC, films", "#AUC, patients", "#Average precision", "#Largest F1"]
+    numbers = table(f"Discrimination, mean over seeds, {facts.level} intervals", heads, rows)
     reason = facts.get("settings.auc_margin_reason")
-    if margin and reason:
-        parts.append(
-            paragraph(
-                "The margin is ", facts.value("settings.auc_margin", "auc"), ", because ", str(reason).rstrip("."), "."
-            )
-        )
-    return section("roc", "ROC and the paired difference", *parts)
+    why = None
+    if reason and facts.get("settings.auc_margin"):
+        margin = facts.value("settings.auc_margin", "auc")
+        why = paragraph("The margin is ", margin, ", because ", str(reason).rstrip("."), ".")
+    pictures = place(results, "roc", "auc_difference")
+    return section("roc", "ROC and the paired difference", pictures, numbers, _auc_differences(results), why)
+
+
+def _auc_differences(results: Results) -> Markup | None:
+    """Forest plot: the headline, its sensitivity analysis, and each seed alone."""
+    facts, margin = results.facts, results.facts.get("settings.auc_margin")
+    kinds = [
+        ("auc_difference", "all seeds (the headline)"),
+        ("seeds_by_patients", "seeds \N{MULTIPLICATION SIGN} patients bootstrap (sensitivity analysis)"),
+        *[(f"per_seed.{seed}.auc_difference", f"seed {seed} alone") for seed in results.seeds],
+    ]
+    paths = [(f"comparisons.{arm}.{kind}", arm, name) for arm in results.others for kind, name in kinds]
+    paths = [entry for entry in paths if facts.get(entry[0]) is not None]
+    ends = [facts.get(f"{path}.{end}") for path, _, _ in paths for end in ("lower", "upper", "estimate")]
+    scale = Scale.around(ends, 0.0, (-margin, margin) if margin else None)
+    rows = []
+    for path, arm, name in paths:
+        mark = interval_mark(facts.get(path), scale, results.arms.index(arm))
+        rows.append([[results.mark(arm), f": {name}"], facts.number(path, "signed3"), mark, facts.p(path)])
+    if not rows:
+        return None
+    caption = "Difference in AUC; grey band: the margin declared beforehand"
+    return table(caption, ["Comparison", "#Difference", "Interval", "#p"], rows, class_="forest-table")
 
 
 def calibration(results: Results) -> Markup | None:

@@ -59,58 +59,52 @@ def _by_kind(results: Results, frame: pd.DataFrame, name: str) -> Markup | None:
     )
 
 
+MCNEMAR = [
+    "Films", "#Both right", "#Only this arm right", "#Only the reference right", "#Neither",
+    "#p exact", "#p mid-p", "#p corrected",
+]  # fmt: skip
+
+
 def discordant(results: Results) -> Markup | None:
     """Films that only one arm gets right, with McNemar's test, within each seed."""
-    facts, parts, key = results.facts, [], results.main_point
+    parts: list[Markup] = []
     for arm in results.others:
-        rows = []
-        for seed in results.seeds:
-            base = f"comparisons.{arm}.operating_points.{key}.per_seed.{seed}"
-            for measure, cls in (("sensitivity", "malignant"), ("specificity", "normal")):
-                if facts.get(f"{base}.table.{cls}") is None:
-                    continue
-                cells = [
-                    facts.value(f"{base}.table.{cls}.{k}", "count")
-                    for k in ("both", "arm_only", "reference_only", "neither")
-                ]
-                tests = [facts.p(f"{base}.mcnemar.{measure}.{k}") for k in ("exact", "midp", "corrected")]
-                rows.append([f"seed {seed}, {cls} films", *cells, *tests])
-        if rows:
-            heads = [
-                "Films",
-                "#Both right",
-                "#Only this arm right",
-                "#Only the reference right",
-                "#Neither",
-                "#p exact",
-                "#p mid-p",
-                "#p corrected",
-            ]
-            parts.append(
-                table(
-                    f"{results.label(arm)} against {results.label(results.reference)}, {point_name(key)}", heads, rows
-                )
-            )
+        caption = f"{results.label(arm)} against {results.label(results.reference)}, {point_name(results.main_point)}"
+        if rows := _mcnemar(results, arm):
+            parts.append(table(caption, MCNEMAR, rows))
     frame = first_seed_rows(results, results.table("discordant"))
     if not frame.empty:
-        parts.append(
-            folded(
-                f"The discordant films of seed {results.first_seed}",
-                any_table(
-                    "Discordant films",
-                    frame.drop(columns=["seed", "point", "patient_id"], errors="ignore"),
-                    "tables/discordant.csv",
-                ),
-            )
-        )
+        kept = frame.drop(columns=["seed", "point", "patient_id"], errors="ignore")
+        films = any_table("Discordant films", kept, "tables/discordant.csv")
+        parts.append(folded(f"The discordant films of seed {results.first_seed}", films))
     lead = paragraph(
         "2 \N{MULTIPLICATION SIGN} 2 tables and McNemar's test exist only within one training run, so every run is "
-        "listed. "
-        "The published study printed the corrected test; exact and mid-p stand beside it."
+        "listed. The published study printed the corrected test; exact and mid-p stand beside it."
     )
     return section("discordant", "Films that divide the arms", lead, *parts) if parts else None
 
 
+def _mcnemar(results: Results, arm: str) -> list[list[Any]]:
+    """One row per seed and class: the paired 2 x 2 table and its p values."""
+    facts, rows = results.facts, []
+    for seed in results.seeds:
+        base = f"comparisons.{arm}.operating_points.{results.main_point}.per_seed.{seed}"
+        for measure, cls in (("sensitivity", "malignant"), ("specificity", "normal")):
+            if facts.get(f"{base}.table.{cls}") is None:
+                continue
+            cells = ("both", "arm_only", "reference_only", "neither")
+            counted = [facts.value(f"{base}.table.{cls}.{cell}", "count") for cell in cells]
+            tests = [facts.p(f"{base}.mcnemar.{measure}.{kind}") for kind in ("exact", "midp", "corrected")]
+            rows.append([f"seed {seed}, {cls} films", *counted, *tests])
+    return rows
+
+
+HIT_RULES = {
+    "iou50": "the boxes overlap by at least half (IoU 0.50)",
+    "iou30": "the boxes overlap by at least 0.30 (IoU)",
+    "iou10": "the boxes overlap by at least 0.10 (IoU)",
+    "centre": "the predicted box's centre lies in the reference box",
+}
 LOCALISATION = {
     "lesion_sensitivity": "Lesions hit",
     "right_place": "Tumours called in the right place",
@@ -125,35 +119,27 @@ LOCALISATION = {
 def localisation(results: Results) -> Markup | None:
     """Whether the alarm is in the right place."""
     facts = results.facts
-    names = [
-        k
-        for arm in results.arms
-        for k in facts.get(f"arms.{arm}.localisation", {})
-        if isinstance(facts.get(f"arms.{arm}.localisation.{k}"), dict)
-        and "estimate" in facts.get(f"arms.{arm}.localisation.{k}")
+    blocks = [(arm, facts.get(f"arms.{arm}.localisation", {})) for arm in results.arms]
+    numbers = [
+        key for _, block in blocks for key, value in block.items() if isinstance(value, dict) and "estimate" in value
     ]
-    keys = list(dict.fromkeys(names))
+    keys, title = list(dict.fromkeys(numbers)), "The right place"
     if not keys:
         return section(
-            "localisation",
-            "The right place",
-            paragraph("Not assessed: this study has no lesion boxes to compare with."),
+            "localisation", title, paragraph("Not assessed: this study has no lesion boxes to compare with.")
         )
     rows = [
         [
             LOCALISATION.get(k, k.replace("_", " ")),
-            *(facts.number(f"arms.{arm}.localisation.{k}", "auc") for arm in results.arms),
+            *(facts.number(f"arms.{a}.localisation.{k}", "auc") for a in results.arms),
         ]
         for k in keys
     ]
+    rule = HIT_RULES.get(facts.get("settings.hit_rule"), facts.get("settings.hit_rule"))
     lead = paragraph(
-        f"A predicted box counts as a hit by the rule “{facts.get('settings.hit_rule', 'iou30')}”. A film can be "
-        "called rightly for the wrong place; the first page counts these."
+        f"A predicted box counts as a hit where {rule}. A film can be called rightly for the wrong place; the first "
+        "page counts these."
     )
-    return section(
-        "localisation",
-        "The right place",
-        lead,
-        place(results, "localisation", "froc", "lroc"),
-        table("Localisation, mean over seeds", ["Measure", *[f"#{results.label(a)}" for a in results.arms]], rows),
-    )
+    heads = ["Measure", *[f"#{results.label(arm)}" for arm in results.arms]]
+    pictures = place(results, "localisation", "froc", "lroc")
+    return section("localisation", title, lead, pictures, table("Localisation, mean over seeds", heads, rows))

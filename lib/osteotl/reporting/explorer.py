@@ -127,7 +127,11 @@ def _run(arm: Mapping[str, Any], scores: pd.DataFrame, name: str, seed: str) -> 
     if "risk" in part and part["risk"].notna().all():
         run["risk"] = risk_counts(label, part["risk"].to_numpy(float))
     points = (arm.get("per_seed") or {}).get(seed, {}).get("operating_points", {})
-    run["points"] = {key: [int(p["tp"]), int(p["fp"])] for key, p in points.items() if p.get("tp") is not None}
+    run["points"] = {
+        key: {"counts": [int(p["tp"]), int(p["fp"])], "limits": _limits(p)}
+        for key, p in points.items()
+        if p.get("tp") is not None
+    }
     return run
 
 
@@ -145,13 +149,16 @@ def _keys(arm: Mapping[str, Any]) -> list[str]:
 
 def _pooled(arm: Mapping[str, Any]) -> dict[str, Any]:
     """Limits of the mean over seeds at the operating points, which no script could compute from counts."""
+    return {key: _limits(point) for key, point in arm.get("operating_points", {}).items()}
+
+
+def _limits(point: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The study's own intervals of the four rates, those that exist."""
     found = {}
-    for key, point in arm.get("operating_points", {}).items():
-        found[key] = {
-            m: [point[m].get("lower"), point[m].get("upper")]
-            for m in ("sensitivity", "specificity")
-            if isinstance(point.get(m), Mapping)
-        }
+    for measure in ("sensitivity", "specificity", "ppv", "npv"):
+        number = point.get(measure)
+        if isinstance(number, Mapping) and number.get("lower") is not None and number.get("upper") is not None:
+            found[measure] = [float(number["lower"]), float(number["upper"])]
     return found
 
 

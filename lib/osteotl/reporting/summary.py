@@ -56,49 +56,33 @@ def _question(results: Results) -> Markup:
 
 
 def _answer(results: Results) -> Markup:
-    facts = results.facts
-    parts: list[Markup] = []
-    for arm in results.others:
-        base = f"comparisons.{arm}.verdict"
-        word = str(facts.get(f"{base}.word", "inconclusive"))
-        also = facts.get(f"{base}.also")
-        head = BOTH.get((word, also)) or VERDICTS.get(word, word) + (f"; {also}" if also else "")
-        parts.append(
-            tag(
-                "div",
-                tag("span", "The answer", class_="eyebrow"),
-                tag(
-                    "p",
-                    results.mark(arm),
-                    tag("span", " against ", class_="fine"),
-                    results.mark(results.reference),
-                    class_="about",
-                ),
-                tag("p", head, class_="verdict"),
-                tag("p", facts.get(f"{base}.sentence", "")),
-                tag("p", _difference(results, arm), class_="fine"),
-                class_="answer",
-            )
-        )
+    parts = [_verdict(results, arm) for arm in results.others]
     if not parts:
-        parts.append(
-            tag(
-                "div",
-                tag("p", "Nothing was compared", class_="verdict"),
-                paragraph("statistics.json holds no comparison with a reference arm."),
-                class_="answer",
-            )
-        )
+        nothing = paragraph("statistics.json holds no comparison with a reference arm.")
+        parts.append(tag("div", tag("p", "Nothing was compared", class_="verdict"), nothing, class_="answer"))
     if results.phantoms:
-        parts.append(
-            notice(
-                tag("strong", "These films are phantoms. "),
-                "Phantoms validate the instrument; only real cohorts "
-                "speak to the hypothesis. Nothing on this page says anything about patients.",
-                kind="warn",
-            )
+        said = (
+            "Phantoms validate the instrument; only real cohorts speak to the hypothesis. "
+            "Nothing on this page says anything about patients."
         )
+        parts.append(notice(tag("strong", "These films are phantoms. "), said, kind="warn"))
     return tag("div", parts, class_="answers")
+
+
+def _verdict(results: Results, arm: str) -> Markup:
+    facts, base = results.facts, f"comparisons.{arm}.verdict"
+    word, also = str(facts.get(f"{base}.word", "inconclusive")), facts.get(f"{base}.also")
+    head = BOTH.get((word, also)) or VERDICTS.get(word, word) + (f"; {also}" if also else "")
+    against = tag("span", " against ", class_="fine")
+    return tag(
+        "div",
+        tag("span", "The answer", class_="eyebrow"),
+        tag("p", results.mark(arm), against, results.mark(results.reference), class_="about"),
+        tag("p", head, class_="verdict"),
+        tag("p", facts.get(f"{base}.sentence", "")),
+        tag("p", _difference(results, arm), class_="fine"),
+        class_="answer",
+    )
 
 
 def _difference(results: Results, arm: str) -> list[Any]:
@@ -119,49 +103,35 @@ def _difference(results: Results, arm: str) -> list[Any]:
 
 
 def _burdens(results: Results) -> Markup:
-    facts = results.facts
-    head = tag(
-        "tr",
-        tag("th", "Arm", scope="col"),
-        [
-            tag("th", tag("span", name, class_="name"), tag("span", of, class_="of"), scope="col")
-            for _, _, name, of in BURDENS
-        ],
-    )
+    columns = [
+        tag("th", tag("span", name, class_="name"), tag("span", of, class_="of"), scope="col")
+        for _, _, name, of in BURDENS
+    ]
     rows = []
     for arm in results.arms:
         cells = [tag("td", _big(results, f"arms.{arm}.{key}", style)) for key, style, _, _ in BURDENS]
         rows.append(tag("tr", tag("th", results.mark(arm), scope="row"), cells))
-    names = {
-        "validation": "locked on validation films before any external film was scored",
-        "external": "found on the very films it is tested on, as in the published study: optimistic",
-    }
+    head = tag("thead", tag("tr", tag("th", "Arm", scope="col"), columns))
+    caption = tag("caption", "What it would mean at the reading desk", tag("span", _at(results), class_="fine"))
+    return tag("table", caption, head, tag("tbody", rows), class_="burdens")
+
+
+LEARNT = {
+    "validation": "locked on validation films before any external film was scored",
+    "external": "found on the very films it is tested on, as in the published study: optimistic",
+}
+
+
+def _at(results: Results) -> list[Any]:
+    """Which threshold the first page's numbers stand at."""
+    facts = results.facts
     point, _, source = results.main_point.partition("@")
-    target = facts.get(f"arms.{results.reference}.operating_points.{results.main_point}.target")
-    aim = (
-        [
-            ", aimed at a ",
-            POINTS_AIM.get(point, point),
-            " of ",
-            facts.value(f"arms.{results.reference}.operating_points.{results.main_point}.target", "percent0"),
-        ]
-        if target
-        else ""
-    )
-    caption = tag(
-        "caption",
-        "What it would mean at the reading desk",
-        tag(
-            "span",
-            "At the threshold ",
-            names.get(source, source),
-            aim,
-            f". Mean over {len(results.seeds)} training run{'s' if len(results.seeds) != 1 else ''}; {facts.level} "
-            "intervals.",
-            class_="fine",
-        ),
-    )
-    return tag("table", caption, tag("thead", head), tag("tbody", rows), class_="burdens")
+    path = f"arms.{results.reference}.operating_points.{results.main_point}.target"
+    said: list[Any] = ["At the threshold ", LEARNT.get(source, source)]
+    if facts.get(path):
+        said += [f", aimed at a {POINTS_AIM.get(point, point)} of ", facts.value(path, "percent0")]
+    runs = f"{len(results.seeds)} training run{'s' if len(results.seeds) != 1 else ''}"
+    return [*said, f". Mean over {runs}; {facts.level} intervals."]
 
 
 def _big(results: Results, path: str, style: str) -> Markup:
@@ -181,53 +151,43 @@ def clinic_prevalence(results: Results) -> float:
     return max(rare) if rare else min(configured, default=0.01)
 
 
+KEY = (
+    ("missed", "\N{MULTIPLICATION SIGN} missed"),
+    ("found", "● found"),
+    ("alarm", "○ false alarm"),
+    ("quiet", "· rightly quiet"),
+)
+
+
 def _prevalence(results: Results) -> Markup:
-    facts, q = results.facts, clinic_prevalence(results)
-    pictures = []
-    for arm in results.arms[:3]:
-        point = f"arms.{arm}.operating_points.{results.main_point}"
-        sens, spec = facts.get(f"{point}.sensitivity.estimate"), facts.get(f"{point}.specificity.estimate")
-        if sens is None or spec is None:
-            continue
-        icons = Icons.of(sens, spec, q)
-        words = (
-            f"{icons.found + icons.missed} with a tumour: {icons.found} found, {icons.missed} missed. "
-            f"{icons.false_alarm} false alarms."
-        )
-        title = f"Of 1,000 films at a prevalence of {100 * q:g}%, {results.label(arm)}: {words}"
-        derived = f"{point}.sensitivity {point}.specificity settings.prevalences"
-        pictures.append(
-            tag(
-                "figure",
-                icon_array(icons, title),
-                tag("figcaption", results.mark(arm), tag("br"), words, data_derived=derived),
-            )
-        )
-    key = tag(
-        "p",
-        [
-            tag("span", sign, class_=f"key {kind}")
-            for kind, sign in (
-                ("missed", "\N{MULTIPLICATION SIGN} missed"),
-                ("found", "● found"),
-                ("alarm", "○ false alarm"),
-                ("quiet", "· rightly quiet"),
-            )
-        ],
-        class_="legend",
+    q = clinic_prevalence(results)
+    pictures = [picture for arm in results.arms[:3] if (picture := _icons(results, arm, q)) is not None]
+    key = tag("p", [tag("span", sign, class_=f"key {kind}") for kind, sign in KEY], class_="legend")
+    said = paragraph(
+        "In this study ",
+        results.facts.value("cohorts.external.prevalence", "percent0"),
+        " of the films show a malignant tumour; in a clinic far fewer do. "
+        f"Where only {1000 * q:g} in 1,000 do, this becomes of 1,000 films:",
     )
-    text = tag(
-        "div",
-        tag("h3", "The same detectors in a clinic"),
-        paragraph(
-            "In this study ",
-            facts.value("cohorts.external.prevalence", "percent0"),
-            " of the films show a malignant tumour; in a clinic far fewer do. "
-            f"Where only {1000 * q:g} in 1,000 do, this becomes of 1,000 films:",
-        ),
-        key,
+    text = tag("div", tag("h3", "The same detectors in a clinic"), said, key if pictures else None)
+    return tag("div", text, pictures, class_="clinic")
+
+
+def _icons(results: Results, arm: str, prevalence: float) -> Markup | None:
+    """A thousand films of a clinic under one arm's threshold; None without its rates."""
+    point = f"arms.{arm}.operating_points.{results.main_point}"
+    rates = [results.facts.get(f"{point}.{rate}.estimate") for rate in ("sensitivity", "specificity")]
+    if None in rates:
+        return None
+    icons = Icons.of(rates[0], rates[1], prevalence)
+    words = (
+        f"{icons.found + icons.missed} with a tumour: {icons.found} found, {icons.missed} missed. "
+        f"{icons.false_alarm} false alarms."
     )
-    return tag("div", text, pictures, class_="clinic") if pictures else tag("div", text, class_="clinic")
+    title = f"Of 1,000 films at a prevalence of {100 * prevalence:g}%, {results.label(arm)}: {words}"
+    derived = f"{point}.sensitivity {point}.specificity settings.prevalences"
+    caption = tag("figcaption", results.mark(arm), tag("br"), words, data_derived=derived)
+    return tag("figure", icon_array(icons, title), caption)
 
 
 def _coverage(results: Results) -> Markup:

@@ -57,7 +57,7 @@
       field('One tumour found is worth', odds)]));
     live.appendChild(body); live.appendChild(said);
     function counts(run) {
-      if (mode.value === 'point') return run.points[point.value] || null;
+      if (mode.value === 'point') return (run.points[point.value] || {}).counts || null;
       var v = +slider.value;
       if (mode.value === 'risk') return run.risk ? [run.risk.tp[v], run.risk.fp[v]] : null;
       var need = Math.ceil(v * D.n1 / 1000 - 1e-9), k = run.target.k, i = 0;
@@ -84,9 +84,11 @@
       if (!rs.length) return { node: el('div', { class: 'card' }, [head, el('p', { text: 'No counts for this choice.' })]), said: '' };
       function m(k) { var xs = rs.map(function (r) { return r[k]; }); return xs.some(function (x) { return x === null; }) ? null : mean(xs); }
       function spread(k) {
+        /* at the study's own points its own intervals stand (patients as units); predictive values only at its prevalence */
+        var own = mode.value === 'point' && (useStudy || k === 'sensitivity' || k === 'specificity') &&
+          ((rs.length > 1 ? arm.pooled[point.value] : arm.runs[seed.value].points[point.value].limits) || {})[k];
+        if (own) return pair(own);
         if (rs.length === 1) return pair(rs[0].limits[k]);
-        var pooled = mode.value === 'point' && (arm.pooled[point.value] || {})[k];
-        if (pooled && pooled[0] !== null) return pair(pooled);
         var xs = rs.map(function (r) { return r[k]; });
         return xs.some(function (x) { return x === null; }) ? '' : 'seeds ' + pct(Math.min.apply(0, xs)) + ' to ' + pct(Math.max.apply(0, xs));
       }
