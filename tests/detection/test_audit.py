@@ -43,6 +43,16 @@ def test_site_probe_finds_a_site_and_finds_none():
     assert "not_estimable" in probe.site_probe([table.assign(site="A")], [noise])
 
 
+def test_class_probe_finds_a_marker_and_finds_none():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"patient_id": np.arange(300) // 2, "label": np.arange(300) % 4 < 2})
+    noise = random.normal(size=(300, 16))
+    marked = noise + 2 * table["label"].to_numpy()[:, None]
+    label = table["label"].to_numpy().astype(int)
+    assert audit.auc(label, probe.class_probe(table, marked)) > 0.95
+    assert audit.auc(label, probe.class_probe(table, noise)) == pytest.approx(0.5, abs=0.12)
+
+
 def test_baseline_learns_covariates_and_leaves_constants_out():
     random = np.random.default_rng(0)
     label = np.arange(200) % 2
@@ -94,15 +104,11 @@ def test_audit_of_a_small_study(trained, tmp_path):
     shutil.copytree(trained.out, out)
     found = audit.audit_study(trained.study, out, trained.data, workers=1, quiet=True)
     rows = pd.read_csv(out / "audit.csv")
-    assert set(rows["audit"]) == {"as_is", "lesion_masked", "only_lesion", "flipped", "baseline"}
-    assert len(rows) == 14 * (2 * 4 + 1)
-    assert [alarm["alarm"] for alarm in found["alarms"]] == [
-        "lesion_masked: scratch",
-        "flipped: scratch",
-        "lesion_masked: transfer",
-        "flipped: transfer",
-        "source_and_class",
-    ]
+    assert set(rows["audit"]) == {"as_is", "lesion_masked", "only_lesion", "flipped", "class_probe", "baseline"}
+    assert len(rows) == 14 * (2 * 5 + 1)
+    kinds = ("lesion_masked", "class_without_lesion", "flipped")
+    wanted = [f"{kind}: {arm}" for arm in ("scratch", "transfer") for kind in kinds]
+    assert [alarm["alarm"] for alarm in found["alarms"]] == [*wanted, "source_and_class"]
     assert json.loads((out / "audit.json").read_text())["alarms"][0].keys() == {"alarm", "raised", "rule", "finding"}
 
 

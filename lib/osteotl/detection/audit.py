@@ -19,7 +19,7 @@ from osteotl.detection.baseline import baseline_scores, source_coincidence
 from osteotl.detection.errors import Replicate
 from osteotl.detection.films import Films, read_cohort
 from osteotl.detection.masking import masked_films, mirrored_films, only_boxes, sham_boxes
-from osteotl.detection.probe import film_features, site_probe
+from osteotl.detection.probe import class_probe, film_features, site_probe
 from osteotl.detection.scoring import cohort_films, open_detector, processes, score_films, side_by_side
 from osteotl.files import write_csv, write_json
 from osteotl.study import Study
@@ -37,7 +37,7 @@ class Alarm:
     Attributes
     ----------
     alarm : str
-        lesion_masked, flipped, or source_and_class.
+        lesion_masked, class_without_lesion, flipped (each with its arm), or source_and_class.
     raised : bool
     rule, finding : str
         For the reader; the finding holds the numbers.
@@ -186,9 +186,12 @@ def _audit_job(arguments: tuple[Study, Replicate, str, str]) -> tuple[pd.DataFra
     device, model = hardware.choose_device(study.detector.device), study.detector.model
     weights = Path(out) / "finetune" / replicate.folder / "weights.safetensors"
     rows = audit_scores(weights, films, model, device)
-    named = rows[["image_id"]].assign(arm=replicate.arm, fraction=replicate.fraction, seed=replicate.seed)
     features = {"training": film_features(weights, training, model, device)}
     features["external"] = film_features(weights, films, model, device)
+    masked = film_features(weights, masked_films(films, sham_boxes(films)), model, device)
+    guess = pd.DataFrame({"image_id": films.ids, "audit": "class_probe", "score": class_probe(films.table, masked)})
+    rows = pd.concat([rows, guess], ignore_index=True)
+    named = rows[["image_id"]].assign(arm=replicate.arm, fraction=replicate.fraction, seed=replicate.seed)
     probe = site_probe([training.table, films.table], [features["training"], features["external"]])
     return named.assign(audit=rows["audit"], score=rows["score"]), {"arm": replicate.arm, **probe}
 
@@ -218,6 +221,7 @@ def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame, coincidence: dict[
                 f"AUC {masked['auc']:.3f} ({masked['lower']:.3f} to {masked['upper']:.3f}); whole {plain['auc']:.3f}",
             )
         )
+        alarms.append(_class_alarm(arm, by[arm, "class_probe"]))
         loss = plain["auc"] - flipped["auc"]
         agreement = _agreement(rows[rows["arm"] == arm])
         alarms.append(
@@ -229,6 +233,16 @@ def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame, coincidence: dict[
             )
         )
     return [*alarms, _coincidence_alarm(coincidence)]
+
+
+def _class_alarm(arm: str, probe: dict[str, Any]) -> Alarm:
+    return Alarm(
+        f"class_without_lesion: {arm}",
+        probe["lower"] > MASKED_LIMIT,
+        "with lesions painted over, a linear classifier on the detector's features may not tell the classes: "
+        f"its AUC's lower 95 % limit may not exceed {MASKED_LIMIT}",
+        f"AUC {probe['auc']:.3f} ({probe['lower']:.3f} to {probe['upper']:.3f}), cross-validated by patient",
+    )
 
 
 def _coincidence_alarm(coincidence: dict[str, Any]) -> Alarm:

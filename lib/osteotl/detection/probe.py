@@ -35,6 +35,36 @@ def film_features(weights: str | Path, films: Films, model: str, device: str = "
     return np.concatenate(parts)
 
 
+def class_probe(table: pd.DataFrame, features: np.ndarray) -> np.ndarray:
+    """Guess the class of films whose lesions were painted over, cross-validated by patient.
+
+    What this can tell is a shortcut that the films offer (a marker, a border, an exposure that goes with the class),
+    whether or not the detector takes it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        patient_id, label.
+    features : ndarray, shape (films, channels)
+
+    Returns
+    -------
+    ndarray, shape (films,)
+        Larger for films guessed malignant; each from a model that saw no film of that patient.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = max(2, min(FOLDS, table["patient_id"].nunique() // 2))
+    return cross_val_predict(
+        make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")),
+        features, table["label"], groups=table["patient_id"], cv=StratifiedGroupKFold(folds),
+        method="decision_function",
+    )  # fmt: skip
+
+
 def site_probe(tables: list[pd.DataFrame], features: list[np.ndarray]) -> dict[str, Any]:
     """Guess the site of normal films by logistic regression, cross-validated by patient.
 

@@ -230,7 +230,7 @@ def score_extras(
         unless `detector.checkpoints` or `detector.fraction_training: both` is set. 03 writes it as
         predictions_extra.csv.
     """
-    jobs = []
+    jobs: list[tuple] = []
     for each in study.replicates():
         folder = Path(out) / "finetune" / Replicate(*each).folder
         for path in sorted(folder.glob("checkpoints/*.safetensors")):
