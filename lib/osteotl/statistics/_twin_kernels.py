@@ -28,7 +28,7 @@ Z90, Z95 = 1.6448536269514722, 1.959963984540054
 
 
 def conditional_kernel(twins: int, rng: np.random.Generator, counts: Counts, targets: Vector, half: float) -> Vector:
-    """Rows (difference, se arm, se reference, DeLong p, correlation of the AUCs); AUCs within +- half of the targets."""
+    """Rows (difference, se arm, se reference, DeLong p, correlation of AUCs); AUCs within +- half of the targets."""
     patient = patients_of(int(counts[0]), int(counts[1]), 1.0)
     return np.asarray(_conditional(twins, rng, counts, targets, half, patient))
 

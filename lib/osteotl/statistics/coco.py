@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from osteotl.statistics.localisation import lesion_average_precision
-from osteotl.statistics.matching import Marks, match_boxes
+from osteotl.statistics.matching import Marks, prepare_boxes
 
 IOU_GRID = np.linspace(0.5, 0.95, 10)
 MOST_BOXES = 100
@@ -47,7 +47,8 @@ def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -
     """
     if len(lesions) == 0:
         raise ValueError("no lesion in the reference standard: COCO AP does not exist")
-    per_iou = [_first_per_film(match_boxes(films, boxes, lesions, float(t)), MOST_BOXES) for t in IOU_GRID]
+    prepared = prepare_boxes(films, boxes, lesions)
+    per_iou = [_first_per_film(prepared.judged(float(t)), MOST_BOXES) for t in IOU_GRID]
     precision = [lesion_average_precision(m).coco101_row_order for m in per_iou]
     recall = [float(np.mean([_recall(m, most) for m in per_iou])) for most in (1, 10, 100)]
     return CocoSummary(float(np.mean(precision)), precision[0], precision[5], *recall)

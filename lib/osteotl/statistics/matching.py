@@ -196,20 +196,42 @@ def match_boxes(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame, ru
     Box by box equal to pycocotools 2.0.11 (IoU .1, .3, .5) on the lesion oracle cases.
     """
     threshold = _threshold(rule)
+    return prepare_boxes(films, boxes, lesions).judged(threshold)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Boxes and lesions checked and sorted by film, boxes then by falling score: matched at several rules in turn."""
+
+    films: int
+    box_film: NDArray[np.int64]
+    score: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    lesion_film: NDArray[np.int64]
+    lesions: NDArray[np.float64]
+
+    def judged(self, threshold: float) -> Marks:
+        """Match at a least IoU (-1: centre rule)."""
+        taken, duplicate = _match(self.box_film, self.boxes, self.lesion_film, self.lesions, threshold)
+        rating = np.full(len(self.lesion_film), -np.inf)
+        rating[taken[taken >= 0]] = self.score[taken >= 0]
+        per_film = np.bincount(self.lesion_film, minlength=self.films)
+        weight = 1.0 / per_film[self.lesion_film]
+        return Marks(per_film > 0, self.box_film, self.score, taken >= 0, duplicate, self.lesion_film, rating, weight)
+
+
+def prepare_boxes(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -> Prepared:
+    """Check and sort once what `match_boxes` matches; same input, same errors."""
     index = _film_index(films)
     box_film, box_corners = _placed(boxes, index, "box")
     lesion_film, lesion_corners = _placed(lesions, index, "lesion")
     score = _scores(boxes)
     order = np.lexsort((-score, box_film))  # lexsort is stable: equal scores keep their row order
     keys = (lesions["lesion_id"].to_numpy(), lesion_film) if "lesion_id" in lesions else (lesion_film,)
-    lesion_order = np.lexsort(keys)
-    box_film, score = box_film[order], score[order]
-    lesion_film = lesion_film[lesion_order]
-    taken, duplicate = _match(box_film, box_corners[order], lesion_film, lesion_corners[lesion_order], threshold)
-    rating = np.full(len(lesion_film), -np.inf)
-    rating[taken[taken >= 0]] = score[taken >= 0]
-    per_film = np.bincount(lesion_film, minlength=len(index))
-    return Marks(per_film > 0, box_film, score, taken >= 0, duplicate, lesion_film, rating, 1.0 / per_film[lesion_film])
+    placed = np.lexsort(keys)
+    return Prepared(
+        len(index), box_film[order], score[order], box_corners[order], lesion_film[placed], lesion_corners[placed]
+    )
 
 
 def marks_from_ratings(

@@ -99,8 +99,9 @@ def conditional_twins(published: Published, twins: int = 1000, seed: int = 0) ->
     ]
     shown = [float(a.upper) - float(a.lower) for a in printed]
     all_of_it = float((reached & (np.abs(wide - shown) <= 2 * layout.half + 1e-12).all(axis=1)).mean())
-    return ConditionalTwins(twins, _five(p), _five(correlation), layout.printed_p, share, all_of_it, (widths[0], widths[1]),
-                            (shown[0], shown[1]), _cannot_hold(found, layout, p, share, all_of_it), layout.held)  # fmt: skip
+    lost = _cannot_hold(found, layout, p, share, all_of_it)
+    return ConditionalTwins(twins, _five(p), _five(correlation), layout.printed_p, share, all_of_it,
+                            (widths[0], widths[1]), (shown[0], shown[1]), lost, layout.held)  # fmt: skip
 
 
 def _five(values: NDArray[np.float64]) -> tuple[float, ...]:
@@ -119,8 +120,8 @@ def _cannot_hold(found: Rederivation, layout: Layout, p: NDArray[np.float64], sh
         said.append(f"DeLong p {layout.printed_p}: with the printed AUCs and discordant pairs no twin reaches it "
                     f"(highest {p.max():.2f})")  # fmt: skip
     elif all_of_it == 0:
-        said.append(f"DeLong p {layout.printed_p} ({share:.1%} of twins reach it) together with the printed widths of both "
-                    "AUC intervals: no twin shows all of them")  # fmt: skip
+        reach = f"DeLong p {layout.printed_p} (reached by {share:.1%} of twins)"
+        said.append(f"{reach} together with the printed widths of both AUC intervals: no twin shows all of them")
     return tuple(said)
 
 
