@@ -42,7 +42,7 @@ def read_only(place):
 
 def test_a_full_disk_loses_nothing(fresh, undisturbed):
     fresh.outputs.mkdir()
-    with mounted(fresh.outputs, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
+    with mounted(fresh.outputs, "-t", "tmpfs", "-o", "size=100k", "tmpfs"):
         said = fresh.run()
         assert said.returncode in (1, 2)
         assert "No space left" in said.stdout + said.stderr or "MB free" in said.stdout

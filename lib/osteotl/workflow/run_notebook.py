@@ -88,7 +88,7 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         notebook = papermill.execute_notebook(
-            _plain(source), _plain(aside), parameters=parameters, progress_bar=False, cwd=_plain(ROOT),
+            _plain(source), _plain(aside), parameters=parameters, progress_bar=False, cwd=str(ROOT),
             kernel_name="python3", coalesce_streams=True, kernel_manager_class=_manager(descriptor),
             start_timeout=300, execution_timeout=int(os.environ.get("OSTEOTL_CELL_TIMEOUT", "0")) or None,
         )  # fmt: skip
