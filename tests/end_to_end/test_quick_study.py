@@ -1,0 +1,161 @@
+"""The whole study, as small as it can be: the door, the contract between notebooks, notebooks by hand, the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+import yaml
+
+from osteotl.files import sha256
+from osteotl.reporting.notebook_tables import check_consistent, check_reasons
+
+ROOT = Path(__file__).parents[2]
+STUDY = ROOT / "studies" / "quick.yaml"
+
+# DESIGN.md's contract: file -> columns that later notebooks rely on
+TABLES = {
+    "cohorts/pretrain.csv": ["image_id", "patient_id", "site", "partition", "label", "path", "film", "width", "height"],
+    "cohorts/development.csv": ["image_id", "patient_id", "partition", "label", "view", "age", "sex", "subtype"],
+    "cohorts/external.csv": ["image_id", "patient_id", "partition", "label"],
+    "cohorts/boxes.csv": ["image_id", "x_min", "y_min", "x_max", "y_max", "finding"],
+    "predictions.csv": ["image_id", "patient_id", "cohort", "label", "arm", "fraction", "seed", "score", "logit"],
+    "detections.csv": ["image_id", "arm", "fraction", "seed", "x_min", "y_min", "x_max", "y_max", "score"],
+    "audit.csv": ["image_id", "arm", "fraction", "seed", "audit", "score"],
+}
+FILES = [
+    "cohorts/integrity.json", "pretrain/weights.safetensors", "pretrain/training.csv", "pretrain/model.json",
+    "audit.json", "analysis_plan.json", "statistics.json", "figures/index.json", "report.html", "provenance.json",
+    *(f"finetune/{arm}/1/{seed}/{file}" for arm in ("scratch", "transfer") for seed in (0, 1)
+      for file in ("weights.safetensors", "training.csv", "pairing.json")),
+]  # fmt: skip
+
+
+def door(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(ROOT / "run_all.sh"), *words], capture_output=True, text=True, timeout=1500, check=False)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished quick study, run through the door into a folder with a space in its name."""
+    folder = tmp_path_factory.mktemp("quick") / "out puts"
+    ran = door("--config", str(STUDY), "--outputs", str(folder))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder
+
+
+def test_every_file_of_the_contract(out):
+    missing = [name for name in [*TABLES, *FILES] if not (out / name).is_file()]
+    assert not missing
+    for name, columns in TABLES.items():
+        assert set(columns) <= set(pd.read_csv(out / name).columns), name
+
+
+def test_every_film_has_one_score_of_every_run(out):
+    predictions = pd.read_csv(out / "predictions.csv")
+    counts = predictions.groupby(["cohort", "arm", "seed"])["image_id"].agg(["size", "nunique"])
+    # quick.yaml: 30 validation and 40 external films, two arms, two seeds
+    assert counts.loc["validation"].eq(30).all().all()
+    assert counts.loc["external"].eq(40).all().all()
+    assert len(counts) == 2 * 2 * 2
+    assert predictions["score"].between(0, 1).all()
+
+
+def test_no_patient_in_two_partitions(out):
+    films = pd.concat([pd.read_csv(out / f"cohorts/{name}.csv") for name in ("development", "external")])
+    assert films.groupby("patient_id")["partition"].nunique().eq(1).all()
+    assert set(films["partition"]) == {"training", "validation", "test"}
+
+
+def test_numbers_are_there_or_say_why_not(out):
+    statistics = json.loads((out / "statistics.json").read_text())
+    assert check_reasons(statistics) > 200
+    check_consistent(statistics)
+
+
+def test_the_plan_was_locked_on_validation_films_alone(out):
+    plan = json.loads((out / "analysis_plan.json").read_text())
+    statistics = json.loads((out / "statistics.json").read_text())
+    assert plan["films"]["films"] == 30
+    for row in plan["thresholds"]:
+        run = statistics["arms"][row["arm"]]["per_seed"][str(row["seed"])]
+        assert run["operating_points"][f"{row['point']}@validation"]["threshold"] == row["threshold"]
+    assert not [flag for flag in statistics["flags"] if "changed after external results" in flag]
+
+
+def test_again_nothing_is_done(out):
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")}
+    ran = door("--config", str(STUDY), "--outputs", str(out))
+    assert ran.returncode == 0, ran.stderr
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")} == before
+
+
+def test_executed_notebooks_repeat_in_a_plain_kernel(out):
+    """Each executed notebook, run again top to bottom, loads what is there and shows the same in its checked cells."""
+    notebooks = sorted((out / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == 5 + 4
+    for path in notebooks:
+        cells = nbformat.read(path, as_version=4).cells
+        checked = [c for c in cells if c.cell_type == "code" and c.source.startswith("# NBVAL_CHECK_OUTPUT")]
+        assert checked, f"{path.name} checks nothing"
+        assert all(cell.outputs for cell in checked), f"{path.name}: a checked cell has no output to compare"
+    words = ["--nbval-lax", "--nbval-cell-timeout", "300", "-o", "addopts=", "-p", "no:cacheprovider", "-q"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, *map(str, notebooks)],
+        capture_output=True, text=True, cwd=ROOT, timeout=900, check=False, env=by_hand(),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-3000:]
+
+
+def by_hand() -> dict[str, str]:
+    """The environment of somebody in JupyterLab: nothing of the engine's."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("OSTEOTL_STEP")}
+
+
+def test_exploring_with_other_settings_goes_to_scratch(out, tmp_path):
+    content = yaml.safe_load(STUDY.read_text())
+    content["statistics"]["confidence"] = 0.90
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(content))
+    finished = {path: sha256(path) for path in out.rglob("*") if path.is_file() and "scratch" not in path.parts}
+    papermill.execute_notebook(
+        ROOT / "notebooks" / "04_statistics.ipynb", tmp_path / "explored.ipynb", progress_bar=False,
+        parameters={"config": str(changed), "outputs": str(out)}, kernel_name="python3",
+    )  # fmt: skip
+    explored = json.loads((out / "scratch" / "statistics.json").read_text())
+    assert explored["settings"]["confidence"] == 0.90
+    assert {path: sha256(path) for path in finished} == finished
+
+
+@pytest.mark.browser
+def test_the_page_asks_for_nothing(out):
+    from playwright.sync_api import sync_playwright
+
+    asked, complaints = [], []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto((out / "report.html").as_uri())
+        page.wait_for_timeout(300)
+        browser.close()
+    assert [url for url in asked if not url.startswith("data:")] == [(out / "report.html").as_uri()]
+    assert not complaints
+
+
+def test_no_machine_leaves_the_house(out):
+    """No absolute path and no user name in what is meant for sharing."""
+    text = "".join((out / name).read_text() for name in ("report.html", "statistics.json", "predictions.csv"))
+    for secret in (str(ROOT), str(out), str(Path.home()) + "/"):
+        assert secret not in text
