@@ -178,10 +178,16 @@ def load_results(study: Study, out: Path, data: Path) -> Results:
         Facts(statistics),
         read_json(out / "cohorts" / "integrity.json"),
         read_json(out / "provenance.json"),
-        read_json(out / "figures" / "index.json"),
+        _figures(read_json(out / "figures" / "index.json")),
     )
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON file, or nothing where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _figures(index: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures that were drawn; index.json also says which were left out and why."""
+    drawn = index.get("figures", index)
+    return drawn if isinstance(drawn, dict) else {}
