@@ -43,6 +43,21 @@ def read(draft: Draft) -> None:
     else:
         _films(draft, path, table)
         _boxes(draft)
+    _unlisted(draft, path)
+
+
+def _unlisted(draft: Draft, path: Path) -> None:
+    """Films in the folder that the manifest does not name: perhaps meant to be left out, perhaps a lost row."""
+    listed = {film["path"] for film in draft.films}
+    others = [film for film in draft.index.paths if str(film) not in listed]
+    if others:
+        names = ", ".join(draft.name_of(film) for film in others[:3])
+        draft.fault(
+            "film_unlisted",
+            path,
+            f"does not name {len(others):,} films of the folder (such as {names}); they were left out",
+            "add their rows, or set `images` to a folder that holds the listed films only",
+        )
 
 
 def _given(draft: Draft, name: str) -> bool:

@@ -50,10 +50,11 @@ def class_names(draft: Draft) -> dict[int, str]:
         return {}
     content = read_yaml(draft, path)
     names = content.get("names") if isinstance(content, dict) else None
+    # names must be plain words: the text of a list of aliases of lists of aliases would never end
     if isinstance(names, list):
-        return {place: str(name) for place, name in enumerate(names)}
-    if isinstance(names, dict) and all(isinstance(key, int) for key in names):
-        return {int(key): str(name) for key, name in names.items()}
+        names = dict(enumerate(names))
+    if isinstance(names, dict) and all(isinstance(k, int) and isinstance(v, str | int) for k, v in names.items()):
+        return {number_: str(name) for number_, name in names.items()}
     if content is not None:
         draft.fault(
             "file_unreadable", path, "has no list or mapping `names` of the classes", "add names: [first, second]"
