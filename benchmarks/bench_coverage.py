@@ -282,7 +282,9 @@ def plot(rows: list[Row]) -> None:
     axes.axvline(NOMINAL, color="0.4", linewidth=0.8)
     axes.set_yticks(range(len(shown)), [one["name"] for one in shown], fontsize=6)
     axes.set_ylim(-1, len(shown))
-    axes.set_xlabel("Coverage of nominal 95 % intervals (red: under 93 %; band: 94-96 %; bars: Monte Carlo error)")
+    axes.set_xlabel(
+        "Coverage of nominal 95 % intervals\n(red: under 93 %; band: 94-96 %; bars: Monte Carlo)", fontsize=8
+    )
     figure.savefig(RESULTS / "coverage.png", dpi=150, metadata={"Software": None})
     plt.close(figure)
 

@@ -39,6 +39,8 @@ __all__ = ["RATES", "SCALARS", "Draws", "JointBootstrap", "joint_bootstrap", "we
 
 # More undefined replicates than this share, and an interval would describe the replicates that happened to be defined.
 MOST_UNDEFINED = 0.05
+# benchmarks/results/coverage.json: percentile intervals of the largest F1 covered .86 at 268/475 films, .76 at 30/60.
+OPTIMISTIC = "largest over thresholds on the same films, optimistic (its interval covers less than stated)"
 BCA_MOST_FILMS = 5_000
 # Where BCa is sound: smooth in the weights. Re-selected points, max F1 and calibration keep percentiles.
 BCA_SCALARS = ("auc", "average_precision")
@@ -256,6 +258,8 @@ class _Report:
                 limits, kind = (limits, kind) if adjusted is None else (adjusted, "BCa")
             share = defined[row] / draws.shape[1]
             reason = self._reason(name, arm, paired, observed[row], share, draws.shape[1])
+            if name == "max_f1" and not paired:
+                kind = f"{OPTIMISTIC}; {kind}"
             made[name] = self._estimate(observed[row], limits, kind, ps[row], share, reason)
         return made
 
