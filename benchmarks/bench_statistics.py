@@ -148,7 +148,7 @@ def growth() -> list[Row]:
             seconds = median_seconds(call, repeats=3)
             each = processor_seconds(call, repeats=3) / (n * replicates)  # a busy machine bends wall times
             first = first or each
-            note = f"B = {replicates:,}: {each * 1e9:.1f} ns of processor a film and replicate, {each / first:.2f} x first row"
+            note = f"B = {replicates:,}: processor {each * 1e9:.1f} ns a film-replicate, {each / first:.2f} x first row"
             rows.append(row(f"growth_with_{title}_{n if title == 'films' else replicates}", seconds, n=n, note=note))
     return rows
 
