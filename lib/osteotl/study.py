@@ -36,12 +36,12 @@ class _Strict(BaseModel):
 class PhantomCohort(_Strict):
     """Synthetic radiographs made from a seed alone; they validate the instrument, not the hypothesis."""
 
-    reader: Literal["phantom-chest", "phantom-knee", "phantom-texture"]
-    films: int = Field(ge=4, le=100_000)
+    reader: Literal["phantom-chest", "phantom-knee", "phantom-texture"] = Field(description="what is drawn")
+    films: int = Field(ge=4, le=100_000, description="how many films are drawn")
     malignant: int | None = Field(None, ge=1, description="films with a lesion; default: 40 % of films")
-    site: Literal["A", "B"] = "A"
-    image_size: int = Field(160, ge=64, le=1024)
-    seed: int = Field(0, ge=0)
+    site: Literal["A", "B"] = Field("A", description="the two sites differ in exposure and noise")
+    image_size: int = Field(160, ge=64, le=1024, description="longest side of a drawn film, in pixels")
+    seed: int = Field(0, ge=0, description="the films follow from it alone")
     marker: bool = Field(False, description="plant a marker in every malignant film: the audit must see it")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
@@ -60,7 +60,9 @@ FILE_READERS = ("btxrd", "nih", "vindr", "rsna", "tbx11k", "coco", "yolo", "voc"
 class FileCohort(_Strict):
     """Films and reference standard in a folder, in one of the public layouts."""
 
-    reader: Literal["btxrd", "nih", "vindr", "rsna", "tbx11k", "coco", "yolo", "voc", "labelme", "manifest"]
+    reader: Literal["btxrd", "nih", "vindr", "rsna", "tbx11k", "coco", "yolo", "voc", "labelme", "manifest"] = Field(
+        description="the layout of the folder"
+    )
     root: Path = Field(description="folder of the cohort; $NAME is taken from the environment")
     where: str | None = Field(None, description="a pandas query over the reader's columns that keeps films")
     images: str | None = Field(None, description="folder of films below root, where the layout leaves it open")
@@ -71,7 +73,7 @@ class FileCohort(_Strict):
     label: Literal[0, 1] | None = Field(None, description="label of every film, where the layout holds none")
     site: str | None = Field(None, description="site of every film, where the layout holds none")
     patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
-    patient_prefix: str | None = Field(None, description="written before patient ids whose numbers another source also uses")
+    patient_prefix: str | None = Field(None, description="written before patient ids that another source uses too")
     agreement: int = Field(2, ge=1, description="vindr: how many readers must have drawn a lesion for it to count")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
@@ -99,9 +101,9 @@ class FileCohort(_Strict):
 class ConcatCohort(_Strict):
     """Several cohorts read one after another as one."""
 
-    reader: Literal["concat"]
-    parts: list[Cohort] = Field(min_length=1)
-    where: str | None = None
+    reader: Literal["concat"] = Field(description="concat")
+    parts: list[Cohort] = Field(min_length=1, description="the cohorts to join, in order")
+    where: str | None = Field(None, description="a pandas query that keeps films of the joined cohort")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
 
@@ -115,12 +117,12 @@ COHORTS = ("pretrain", "other_modality", "development", "external")
 class Cohorts(_Strict):
     """The films: for pretraining, for development (training + validation), and for external testing."""
 
-    pretrain: Cohort | None = None
+    pretrain: Cohort | None = Field(None, description="films to pretrain on, with lesion boxes")
     other_modality: Cohort | None = Field(None, description="films of another texture family, for a control arm")
-    development: Cohort
+    development: Cohort = Field(description="films to fine-tune on; its validation part sets thresholds")
     external: Cohort | None = Field(None, description="null: a test partition is held out of development by patient")
     test_share: Share = Field(0.3, description="share of development patients held for testing where external is null")
-    partition_seed: int = Field(0, ge=0)
+    partition_seed: int = Field(0, ge=0, description="decides which patient is in which partition")
 
 
 # --- arms and detector ------------------------------------------------------------------------------------------------
@@ -156,26 +158,32 @@ class Arm(_Strict):
 class Detector(_Strict):
     """Architecture, training and scoring: the same for every arm."""
 
-    model: Literal["yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"] = "yolov5n"
-    image_size: int = Field(160, ge=64, le=2048, multiple_of=32)
-    epochs: int = Field(16, ge=1, le=10_000)
-    pretrain_epochs: int = Field(15, ge=1, le=10_000)
-    batch: int = Field(8, ge=1, le=1024)
-    optimizer: Literal["AdamW", "SGD"] = "AdamW"
-    learning_rate: float = Field(0.001, gt=0, lt=1)
+    model: Literal["yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x"] = Field(
+        "yolov5n", description="size of the detector, smallest to largest"
+    )
+    image_size: int = Field(160, ge=64, le=2048, multiple_of=32, description="side of the square input, in pixels")
+    epochs: int = Field(16, ge=1, le=10_000, description="passes over all training films; fixed, last weights count")
+    pretrain_epochs: int = Field(15, ge=1, le=10_000, description="passes over the pretraining films")
+    batch: int = Field(8, ge=1, le=1024, description="films in one optimiser step")
+    optimizer: Literal["AdamW", "SGD"] = Field("AdamW", description="the same for every arm")
+    learning_rate: float = Field(0.001, gt=0, lt=1, description="initial learning rate")
     augmentation: dict[str, float] = Field(
         default_factory=lambda: {"mosaic": 0.0, "fliplr": 0.5, "translate": 0.1, "scale": 0.3, "hsv_v": 0.2},
         description="ultralytics' augmentation settings; those not named are off",
     )
-    fraction_training: Literal["equal_steps", "equal_epochs", "both"] = "equal_steps"
+    fraction_training: Literal["equal_steps", "equal_epochs", "both"] = Field(
+        "equal_steps", description="what label fractions have in common: optimiser steps, epochs, or one run of each"
+    )
     checkpoints: list[int] = Field(default_factory=list, description="optimiser steps at which films are also scored")
     pretrained_weights: Path | None = Field(None, description="pretraining given as .safetensors; 01 copies it")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    precision: Literal["float32", "bf16"] = "float32"
-    test_time_flip: bool = False
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes a GPU where there is one")
+    precision: Literal["float32", "bf16"] = Field("float32", description="of training; bf16 needs a GPU")
+    test_time_flip: bool = Field(False, description="score each film and its mirror image and take the mean")
 
 
 class Privacy(_Strict):
+    """How identifiers are hidden."""
+
     salt: str = Field("osteotl", min_length=1, description="identifiers are hashed with it; fixed, so that runs repeat")
 
 
@@ -192,9 +200,11 @@ class Integrity(_Strict):
 
 
 class OperatingPoints(_Strict):
-    high_sensitivity: Share | None = 0.90
-    high_specificity: Share | None = 0.90
-    youden: bool = True
+    """The thresholds that are looked for."""
+
+    high_sensitivity: Share | None = Field(0.90, description="highest specificity at this sensitivity; null: leave out")
+    high_specificity: Share | None = Field(0.90, description="highest sensitivity at this specificity; null: leave out")
+    youden: bool = Field(True, description="highest sum of sensitivity and specificity")
 
     @property
     def names(self) -> list[str]:
@@ -203,21 +213,33 @@ class OperatingPoints(_Strict):
 
 
 class Statistics(_Strict):
-    confidence: float = Field(0.95, ge=0.5, lt=1)
-    bootstrap: int = Field(10_000, ge=100, le=1_000_000)
-    bootstrap_seed: int = Field(0, ge=0)
-    sampling: Literal["by_class", "consecutive"] = "by_class"
-    auc_margin: float = Field(0.03, gt=0, lt=0.5)
-    auc_margin_reason: str = Field("a smaller difference would not change which detector is picked", min_length=1)
-    operating_points: OperatingPoints = OperatingPoints()
-    thresholds_from: list[Literal["validation", "external"]] = Field(["validation", "external"], min_length=1)
-    prevalences: list[Share] = Field([0.36, 0.10, 0.01, 0.001], min_length=1)
-    decision_range: tuple[Share, Share] = (0.01, 0.20)
+    """How arms are compared; best decided, and written down, before any score is seen."""
+
+    confidence: float = Field(0.95, ge=0.5, lt=1, description="level of every interval")
+    bootstrap: int = Field(10_000, ge=100, le=1_000_000, description="number of bootstrap draws")
+    bootstrap_seed: int = Field(0, ge=0, description="the draws follow from it alone")
+    sampling: Literal["by_class", "consecutive"] = Field(
+        "by_class", description="how the external films came together; the bootstrap draws in the same way"
+    )
+    auc_margin: float = Field(0.03, gt=0, lt=0.5, description="largest difference in AUC that would not matter")
+    auc_margin_reason: str = Field(
+        "a smaller difference would not change which detector is picked", min_length=1, description="why that margin"
+    )
+    operating_points: OperatingPoints = Field(OperatingPoints(), description="the thresholds that are looked for")
+    thresholds_from: list[Literal["validation", "external"]] = Field(
+        ["validation", "external"], min_length=1, description="films on which thresholds are found; each is reported"
+    )
+    prevalences: list[Share] = Field(
+        [0.36, 0.10, 0.01, 0.001], min_length=1, description="shares of tumours at which predictive values are given"
+    )
+    decision_range: tuple[Share, Share] = Field((0.01, 0.20), description="threshold probabilities of decision curves")
     family: list[str] = Field(
         default_factory=list,
         description="secondary tests, as measure@point; default: sensitivity and specificity at the locked points",
     )
-    hit_rule: Literal["iou50", "iou30", "iou10", "centre"] = "iou30"
+    hit_rule: Literal["iou50", "iou30", "iou10", "centre"] = Field(
+        "iou30", description="when a box is on the lesion: overlap (IoU) of 0.5, 0.3 or 0.1, or its centre inside"
+    )
 
     @field_validator("decision_range")
     @classmethod
@@ -248,28 +270,34 @@ class Statistics(_Strict):
 class Report(_Strict):
     """What a run cannot know; shown where the checklists ask the author."""
 
-    institution: str | None = Field(None, max_length=200)
-    reference_standard: dict[Literal["malignant", "normal"], str] = Field(default_factory=dict)
+    institution: str | None = Field(None, max_length=200, description="shown below the title")
+    reference_standard: dict[Literal["malignant", "normal"], str] = Field(
+        default_factory=dict, description="what made a film malignant, and what normal"
+    )
     author: dict[str, str] = Field(default_factory=dict, description="checklist item: the author's answer")
-    gallery_films: int = Field(24, ge=4, le=48)
-    gallery_seed: int = Field(0, ge=0)
+    gallery_films: int = Field(24, ge=4, le=48, description="films in the gallery")
+    gallery_seed: int = Field(0, ge=0, description="decides which films the gallery shows")
 
 
 class Study(_Strict):
     """One study, checked."""
 
-    title: str = Field(min_length=1, max_length=200)
-    cohorts: Cohorts | None = None
+    title: str = Field(min_length=1, max_length=200, description="heads the report")
+    cohorts: Cohorts | None = Field(None, description="the films; needed unless `predictions` is given")
     predictions: Path | None = Field(None, description="scores made elsewhere: no films, no training")
-    arms: dict[Name, Arm] = Field(default_factory=dict)
-    reference: Name | None = None
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
-    fractions: list[Annotated[float, Field(gt=0, le=1)]] = Field([1.0], min_length=1)
-    detector: Detector = Detector()
-    privacy: Privacy = Privacy()
-    integrity: Integrity = Integrity()
-    statistics: Statistics = Statistics()
-    report: Report = Report()
+    arms: dict[Name, Arm] = Field(default_factory=dict, description="name of an arm: how it is initialised")
+    reference: Name | None = Field(None, description="the arm that the others are compared with")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0, 1, 2], min_length=1, description="each starts one training run of every arm"
+    )
+    fractions: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        [1.0], min_length=1, description="shares of the training labels to train on; 1.0 must be among them"
+    )
+    detector: Detector = Field(Detector(), description="architecture, training and scoring")
+    privacy: Privacy = Field(Privacy(), description="how identifiers are hidden")
+    integrity: Integrity = Field(Integrity(), description="how faults in the cohorts are judged")
+    statistics: Statistics = Field(Statistics(), description="how arms are compared")
+    report: Report = Field(Report(), description="what a run cannot know")
 
     @field_validator("seeds", "fractions")
     @classmethod
