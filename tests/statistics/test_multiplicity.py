@@ -1,8 +1,10 @@
 """Adjusted families; R's p.adjust comes in through tests/test_oracles.py."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from osteotl.statistics.multiplicity import METHODS, adjust, adjust_family
 
@@ -32,3 +34,19 @@ def test_a_test_that_could_not_be_made_still_counts():
 def test_bad_input(p, message):
     with pytest.raises(ValueError, match=message):
         adjust(p)
+
+
+@pytest.mark.parametrize(
+    ("method", "theirs"),
+    [
+        ("holm", "holm"),
+        ("hochberg", "simes-hochberg"),
+        ("bh", "fdr_bh"),
+        ("by", "fdr_by"),
+        ("bonferroni", "bonferroni"),
+    ],
+)
+@given(p=family)
+def test_equal_to_statsmodels(method, theirs, p):
+    expected = np.minimum(multipletests(p, method=theirs)[1], 1)
+    np.testing.assert_allclose(adjust(p, method), expected, rtol=1e-12)

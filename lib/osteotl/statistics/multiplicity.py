@@ -10,17 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import false_discovery_control
 
 from osteotl.statistics.checks import check_one_of, check_probabilities
 
-METHODS = {
-    "holm": "holm",
-    "hochberg": "simes-hochberg",
-    "bh": "fdr_bh",
-    "by": "fdr_by",
-    "bonferroni": "bonferroni",
-}
+METHODS = ("holm", "hochberg", "bh", "by", "bonferroni")
 
 
 def adjust(p: ArrayLike, method: str = "holm") -> NDArray[np.float64]:
@@ -44,16 +38,30 @@ def adjust(p: ArrayLike, method: str = "holm") -> NDArray[np.float64]:
 
     Notes
     -----
-    statsmodels' `multipletests`; matches R's `p.adjust`.
+    Matches R's `p.adjust` and statsmodels' `multipletests` (which collects garbage at every call: seconds in a report).
 
     Examples
     --------
     >>> adjust([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    check_one_of(method, tuple(METHODS), "method")
+    check_one_of(method, METHODS, "method")
     values = check_probabilities(p, name="p")
-    return np.minimum(multipletests(values, method=METHODS[method])[1], 1.0)
+    if method in ("bh", "by"):
+        return false_discovery_control(values, method=method)
+    if method == "bonferroni":
+        return np.minimum(values * values.size, 1.0)
+    return _stepwise(values, down=method == "holm")
+
+
+def _stepwise(values: NDArray[np.float64], down: bool) -> NDArray[np.float64]:
+    """Holm (down from the smallest p, running maximum) or Hochberg (up from the largest, running minimum)."""
+    order = np.argsort(values, kind="stable")
+    scaled = values[order] * np.arange(values.size, 0, -1)
+    adjusted = np.maximum.accumulate(scaled) if down else np.minimum.accumulate(scaled[::-1])[::-1]
+    result = np.empty_like(values)
+    result[order] = np.minimum(adjusted, 1.0)
+    return result
 
 
 def adjust_family(family: dict[str, float | None]) -> dict[str, dict[str, float | None]]:

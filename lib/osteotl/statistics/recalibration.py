@@ -15,9 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
+from osteotl.statistics._bootstrap_plan import draw_units
+from osteotl.statistics._draws import draw_block
 from osteotl.statistics._logistic import fit_logistic, separated
-from osteotl.statistics.checks import Estimate, check_confidence, check_labels, check_one_of, check_scores
-from osteotl.statistics.resampling import draw_weights
+from osteotl.statistics._recalibration_kernel import MEASURES, as_set, judge_replicates
+from osteotl.statistics.checks import (
+    Estimate,
+    check_confidence,
+    check_labels,
+    check_one_of,
+    check_patients,
+    check_scores,
+)
 
 Vector = NDArray[np.float64]
 
@@ -200,28 +209,62 @@ def recalibrated_intervals(
     In each replicate both sets are resampled, the recalibration refitted and applied. If the external fit on raw logits
     is (alpha, beta) and the recalibration (a, b), then slope = beta / b and intercept = alpha - a beta / b.
     """
-    sets = []
-    for (labels, logits), patients, offset in ((validation, validation_patients, 0), (external, external_patients, 1)):
-        label = check_labels(labels)
-        x = check_scores(logits, label.size, "logits")
-        # Two streams from one seed: neighbouring seeds are unrelated after mixing.
-        drawn = draw_weights(label, patients, replicates, 2 * seed + offset, sampling)
-        sets.append((label, x, np.vstack([np.ones(label.size), drawn])))
-    (label_v, x_v, w_v), (label_e, x_e, w_e) = sets
+    label_v, x_v = _checked(*validation)
+    label_e, x_e = _checked(*external)
     fit_recalibration(label_v, x_v)
-    values = [_judge(label_v, x_v, w_v[b], label_e, x_e, w_e[b]) for b in range(replicates + 1)]
+    drawn = [
+        draw_units(np.arange(label.size) if patients is None else check_patients(patients, label.size), label, sampling)
+        for label, patients in ((label_v, validation_patients), (label_e, external_patients))
+    ]
+    # Two streams from one seed: neighbouring seeds are unrelated after mixing.
+    table = _replicates((label_v, x_v, *drawn[0]), (label_e, x_e, *drawn[1]), replicates, (2 * seed, 2 * seed + 1))
     names = ("brier", "scaled_brier", "calibration_in_the_large", "calibration_intercept", "calibration_slope")
-    table = np.array(values)
     how = f"logistic recalibration on validation, both sets resampled (percentile bootstrap, B = {replicates:,})"
     return {
         name: _summary(table[:, i], how, label_e.size, check_confidence(confidence)) for i, name in enumerate(names)
     }
 
 
+def _checked(labels: ArrayLike, logits: ArrayLike) -> tuple[NDArray[np.bool_], Vector]:
+    label = check_labels(labels)
+    return label, check_scores(logits, label.size, "logits")
+
+
+Set = tuple[NDArray[np.bool_], Vector, NDArray[np.int64], NDArray[np.int64]]  # labels, logits, units, strata
+
+
+def _replicates(validation: Set, external: Set, replicates: int, seeds: tuple[int, int]) -> Vector:
+    """The five measures on the data as they are (first row) and in every replicate."""
+    (label_v, x_v, unit_v, strata_v), (label_e, x_e, unit_e, strata_e) = validation, external
+    # One scale for both sets: the measures do not depend on it, and the loop's sums stay well conditioned.
+    middle, width = float(x_v.mean()), float(x_v.std()) or 1.0
+    x_v, x_e = (x_v - middle) / width, (x_e - middle) / width
+    now = _judge(label_v, x_v, np.ones(x_v.size), label_e, x_e, np.ones(x_e.size))
+    start = fit_logistic(label_v, x_v)
+    line = start if separated(label_e, x_e) else fit_logistic(label_e, x_e)
+    table = np.empty((replicates, MEASURES))
+    unsettled = judge_replicates(
+        as_set(label_v, x_v, (unit_v, strata_v)),
+        as_set(label_e, x_e, (unit_e, strata_e)),
+        (start.intercept, start.slope),
+        (line.intercept, line.slope),
+        replicates,
+        np.array(seeds, np.uint64),
+        table,
+    )
+    for b in np.flatnonzero(unsettled):
+        weights = [
+            draw_block(strata, b, b + 1, one)[0] for strata, one in zip((strata_v, strata_e), seeds, strict=True)
+        ]
+        w_v, w_e = weights[0][unit_v].astype(float), weights[1][unit_e].astype(float)
+        table[b] = _judge(label_v, x_v, w_v, label_e, x_e, w_e)
+    return np.vstack([now, table])
+
+
 def _judge(
     label_v: NDArray[np.bool_], x_v: Vector, w_v: Vector, label_e: NDArray[np.bool_], x_e: Vector, w_e: Vector
 ) -> tuple[float, ...]:
-    """The five measures in one replicate, NaN where a fit does not exist."""
+    """The five measures in one replicate by safeguarded fits, NaN where a fit does not exist."""
     nothing = (np.nan,) * 5
     if not w_e[label_e].any() or not w_e[~label_e].any() or not w_v[label_v].any() or not w_v[~label_v].any():
         return nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from osteotl.statistics.analysis.inputs import Cohort, Inputs, align
 from osteotl.statistics.analysis.prepare import Prepared
 from osteotl.statistics.delong import auc_interval
 from osteotl.statistics.estimate import Estimate
-from osteotl.statistics.published import load_published, published_names
-from osteotl.statistics.published_layout import in_published_layout, rederivation_lines
+from osteotl.statistics.published import Published, load_published, published_names
+from osteotl.statistics.published_layout import Line, in_published_layout, rederivation_lines
 from osteotl.statistics.rederivation import rederive
 from osteotl.statistics.replicate_values import Runs, auc_replicates, rate_replicates
 from osteotl.statistics.replicates import arm_mean, compare_replicates
@@ -155,10 +156,16 @@ def published(statistics: Numbers, others: list[str], reference: str) -> Numbers
     """The published figures derived again, and this study's numbers in the paper's own layout."""
     block = {}
     for name in published_names():
-        paper = load_published(name)
-        lines = [asdict(line) for line in rederivation_lines(paper, rederive(paper))]
+        paper, lines = _rederived(name)
         layout = {
             arm: [asdict(row) for row in in_published_layout(paper, statistics, arm, reference)] for arm in others
         }
-        block[name] = {"source": paper.source, "lines": lines, "layout": layout}
+        block[name] = {"source": paper.source, "lines": [asdict(line) for line in lines], "layout": layout}
     return block
+
+
+@cache
+def _rederived(name: str) -> tuple[Published, tuple[Line, ...]]:
+    """A shipped paper and what follows from it: the same for every run, so computed once a process."""
+    paper = load_published(name)
+    return paper, tuple(rederivation_lines(paper, rederive(paper)))
