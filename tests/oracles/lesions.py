@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oracles import risks
 from oracles.registry import Case, quantity
 from oracles.replicates import whole_analysis
 from osteotl.statistics import lesion_figures as lf
@@ -226,11 +225,9 @@ def false_positive_intervals(case: Case, score: str, rule: str) -> dict[str, Any
     return values
 
 
-@quantity(r"rep(?P<replicate>\d+)")
+@quantity(r"rep(?P<replicate>\d+)", when=lambda case: "extra_data" in case.content)
 def replicate(case: Case, replicate: str) -> dict[str, Any]:
-    """Case weights: of films with boxes here, of films with scores alone in `risks`."""
-    if "weights" not in case.content.get("extra_data", {}):
-        return risks.replicate(case, replicate)
+    """Case weights of films with boxes; those of films with scores alone are in `risks`."""
     weights = extra(case, "weights")[f"w{replicate}"].to_numpy(float)
     return {f"arm{arm}": _drawn(marks(case, "iou50", arm), weights) for arm in (1, 2)}
 

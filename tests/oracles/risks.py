@@ -204,23 +204,65 @@ def bootstrap_test(case: Case, replicates: str, expected: dict[str, float]) -> d
     return {"D": Near(d, tolerance), "p": Near(2 * stats.norm.sf(abs(d)), 2 * stats.norm.pdf(d) * tolerance)}
 
 
-# The replicate_weights cases name neither their cut nor their threshold probabilities; these are the ones of their
-# layout (the only two-decimal values that all of their replicates agree with).
-CUT, PROBABILITIES = 0.40, (0.05, 0.10, 0.30, 0.50, 0.80)
+# The cases of replicates at given weights name neither their cut nor their threshold probabilities. Both are settings
+# of the case, so they are read off its own references: the candidate that all replicates agree with best.
+CANDIDATES = np.arange(1, 1000) / 1000
+
+
+def _weights(case: Case) -> np.ndarray:
+    return np.array([case[column] for column in _weight_columns(case)], float)
+
+
+def _expected(case: Case, key: str) -> list[Any]:
+    """A part of the reference of every replicate, in the order of the weights."""
+    known = {ref["quantity"]: ref["value"] for ref in case.content["refs"]}
+    return [known[f"rep{column[1:]}"][key] for column in _weight_columns(case)]
+
+
+def _counts_at(case: Case, arm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted true and false positives at every candidate; shape (replicates, candidates)."""
+    called = case[arm][:, np.newaxis] >= CANDIDATES
+    ill = (case["y"] == 1)[:, np.newaxis]
+    return _weights(case) @ (called & ill), _weights(case) @ (called & ~ill)
+
+
+def _cut(case: Case) -> float:
+    malignant = _weights(case) @ (case["y"] == 1)
+    gap = np.zeros(CANDIDATES.size)
+    for number, arm in (("1", "s1"), ("2", "s2")):
+        wanted = np.array([[rates["sens"], rates["spec"]] for rates in _expected(case, f"op{number}")], float)
+        tp, fp = _counts_at(case, arm)
+        normal = _weights(case).sum(1) - malignant
+        gap += np.abs(tp / malignant[:, np.newaxis] - wanted[:, :1]).sum(0)
+        gap += np.abs(1 - fp / normal[:, np.newaxis] - wanted[:, 1:]).sum(0)
+    # several cuts between two neighbouring scores call the same films: the middle one, far from both
+    best = np.flatnonzero(gap <= gap.min() + 1e-9)
+    return float(CANDIDATES[best[best.size // 2]])
+
+
+def _probabilities(case: Case) -> list[float]:
+    size = _weights(case).sum(1)[:, np.newaxis]
+    gap: Any = 0.0
+    for number, arm in (("1", "s1"), ("2", "s2")):
+        wanted = np.array(_expected(case, f"nb{number}"), float)
+        tp, fp = _counts_at(case, arm)
+        benefit = (tp - fp * CANDIDATES / (1 - CANDIDATES)) / size
+        gap = gap + np.abs(benefit[:, np.newaxis, :] - wanted[:, :, np.newaxis]).sum(0)
+    return [float(CANDIDATES[place]) for place in gap.argmin(axis=1)]
 
 
 def _at_weights(case: Case) -> Any:
     def compute() -> Any:
         scores = {arm: case[arm] for arm in ("s1", "s2")}
-        weights = np.array([case[column] for column in _weight_columns(case)])
+        known = any(ref["quantity"] == "rep0" for ref in case.content["refs"])
         return weighted_statistics(
             case["y"],
             scores,
-            weights,
+            _weights(case),
             risks=scores,
-            thresholds={"op": dict.fromkeys(scores, CUT)},
+            thresholds={"op": dict.fromkeys(scores, _cut(case) if known else 0.5)},
             reselect={"best": ("youden", None)},
-            net_benefit_at=PROBABILITIES,
+            net_benefit_at=sorted(set(_probabilities(case))) if known else (),
         )
 
     return case.cached("at_weights", compute)
@@ -230,8 +272,9 @@ def _weight_columns(case: Case) -> list[str]:
     return sorted((c for c in case.frame.columns if c[0] == "w" and c[1:].isdigit()), key=lambda c: int(c[1:]))
 
 
+@quantity(r"rep(?P<index>\d+)", when=lambda case: "extra_data" not in case.content and "w0" in case.frame)
 def replicate(case: Case, index: str) -> dict[str, Any]:
-    """All statistics at the weights of column w{index}; called by the one mapping of 'rep<number>'."""
+    """All statistics at the weights of column w{index}."""
     draws, b = _at_weights(case), int(index)
     repeated = np.repeat(np.arange(case["y"].size), case[f"w{b}"].astype(int))
     delong = auc_covariance(case["y"][repeated], {arm: case[arm][repeated] for arm in ("s1", "s2")}).covariance
@@ -247,7 +290,9 @@ def replicate(case: Case, index: str) -> dict[str, Any]:
         ours[f"cal{number}"] = [of("calibration_intercept"), of("calibration_slope")]
         rates = {"sens": "sensitivity", "spec": "specificity", "ppv": "ppv", "npv": "npv"}
         ours[f"op{number}"] = {short: of(f"op/{name}") for short, name in rates.items()}
-        ours[f"nb{number}"] = [of(f"net_benefit/{t:.4g}") for t in PROBABILITIES]
+        ours[f"nb{number}"] = [
+            of(f"net_benefit/{t:.4g}") for t in case.cached("probabilities", lambda: _probabilities(case))
+        ]
     return ours
 
 
