@@ -252,7 +252,7 @@ def _replicates(validation: Set, external: Set, replicates: int, seeds: tuple[in
         np.array(seeds, np.uint64),
         table,
     )
-    for b in np.flatnonzero(unsettled):
+    for b in np.flatnonzero(unsettled).tolist():
         weights = [
             draw_block(strata, b, b + 1, one)[0] for strata, one in zip((strata_v, strata_e), seeds, strict=True)
         ]
