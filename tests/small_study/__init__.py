@@ -148,15 +148,13 @@ class Project:
         return {path.relative_to(self.outputs).as_posix(): path.read_bytes() for path in files}
 
     def processes(self) -> list[int]:
-        """Processes that belong to this project, by their command line."""
+        """Processes that belong to this project, by the library that they were given; zombies no longer count."""
+        own = os.fsencode(f"PYTHONPATH={self.root.resolve()}/lib\0")
         found = []
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit() and int(folder.name) != os.getpid():
                 with contextlib.suppress(OSError):
-                    words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                    if (
-                        os.fsencode(self.root) in words
-                        and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-                    ):
+                    state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                    if own in (folder / "environ").read_bytes() and state != "Z":
                         found.append(int(folder.name))
         return found
