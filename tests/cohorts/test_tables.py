@@ -176,7 +176,8 @@ def test_check_main_on_a_missing_root(tmp_path, capsys):
 def test_the_btxrd_study_passes_on_fixtures_of_its_layout(tmp_path, monkeypatch, capsys, repository):
     layouts.btxrd(tmp_path / "btxrd", repeats=8)
     layouts.vindr(tmp_path / "vindr-cxr")
-    monkeypatch.setenv("DATA", str(tmp_path))
+    monkeypatch.setenv("BTXRD_ROOT", str(tmp_path / "btxrd"))
+    monkeypatch.setenv("CHEST_ROOT", str(tmp_path / "vindr-cxr"))
     assert (
         tables.check_main(["--config", str(repository / "studies/btxrd.yaml"), "--data", str(tmp_path / "data")]) == 0
     )

@@ -48,7 +48,7 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
         for entry in as_list(content.get("categories"))
         if isinstance(entry, dict) and isinstance(entry.get("id"), int | str)
     }
-    names = _images(draft, path, content["images"])
+    names = listed_images(draft, path, content["images"])
     kept: dict[str, int] = {}
     broken: set[str] = set()
     for place, entry in enumerate(as_list(content.get("annotations"))):
@@ -66,7 +66,8 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
         )
 
 
-def _images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
+def listed_images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
+    """Image id -> (entry, file name); an entry without either, or an id used twice, is a fault."""
     names: dict[Any, tuple[dict[str, Any], str]] = {}
     for place, entry in enumerate(images):
         name = entry.get("file_name") if isinstance(entry, dict) else None

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from osteotl.cohorts.readers import voc
-from osteotl.cohorts.readers.coco import box_of
+from osteotl.cohorts.readers.coco import box_of, listed_images
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, number, read_json
 
@@ -60,37 +60,34 @@ def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]
         for c in as_list(content.get("categories"))
         if isinstance(c, dict) and isinstance(c.get("id"), int | str)
     }
-    images = {
-        image.get("id"): image
-        for image in content["images"]
-        if isinstance(image, dict)
-        and isinstance(image.get("file_name"), str)
-        and isinstance(image.get("id"), int | str)
-    }
+    images = listed_images(draft, path, content["images"])
     boxes: dict[Any, list[tuple[Any, ...]]] = {}
     for entry in as_list(content.get("annotations")):
-        image = entry.get("image_id") if isinstance(entry, dict) else None
-        if not isinstance(image, int | str) or image not in images:
-            draft.fault(
-                "unknown_id",
-                path,
-                f"an annotation names image_id {image!r}, which `images` does not list",
-                "correct it",
-            )
-            continue
-        corners = box_of(entry)
-        category = entry.get("category_id")
-        if corners is None or not isinstance(category, int | str) or category not in categories:
-            draft.fault(
-                "box_invalid",
-                path,
-                f"{images[image]['file_name']}: bbox {entry.get('bbox')!r} of category {category!r} cannot be read",
-                "use the annotations as distributed",
-            )
-            continue
-        boxes.setdefault(image, []).append((categories[category], *corners))
-    for key, image in images.items():
+        _annotation(draft, path, entry, images, categories, boxes)
+    for key, (image, _) in images.items():
         _add(draft, path, image, sorted(boxes.get(key, [])), seen)
+
+
+def _annotation(
+    draft: Draft,
+    path: Path,
+    entry: Any,
+    images: Any,
+    categories: dict[Any, str],
+    boxes: dict[Any, list[tuple[Any, ...]]],
+) -> None:
+    image = entry.get("image_id") if isinstance(entry, dict) else None
+    if not isinstance(image, int | str) or image not in images:
+        text = f"an annotation names image_id {image!r}, which `images` does not list"
+        draft.fault("unknown_id", path, text, "correct it")
+        return
+    corners = box_of(entry)
+    category = entry.get("category_id")
+    if corners is None or not isinstance(category, int | str) or category not in categories:
+        text = f"{images[image][1]}: bbox {entry.get('bbox')!r} of category {category!r} cannot be read"
+        draft.fault("box_invalid", path, text, "use the annotations as distributed")
+        return
+    boxes.setdefault(image, []).append((categories[category], *corners))
 
 
 def _add(
