@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 import pandas as pd
@@ -67,16 +68,25 @@ def apply() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.06,
+            "figure.constrained_layout.h_pad": 0.06,
             "svg.hashsalt": "osteotl",
             "svg.fonttype": "path",
+            "text.parse_math": False,  # an arm's label may hold a dollar sign
         }
     )
 
 
 def save(figure: Figure, data: pd.DataFrame, folder: Path, name: str) -> None:
     """Write NAME.svg, NAME.png (300 dpi) and NAME.csv, the numbers that the figure draws."""
+    figure.draw_without_rendering()  # the layout once, not once a format
+    figure.set_layout_engine("none")
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         buffer = BytesIO()
         figure.savefig(buffer, format=kind, metadata=metadata)
-        write_bytes(folder / f"{name}.{kind}", lambda file, buffer=buffer: file.write(buffer.getvalue()))
+        write_bytes(folder / f"{name}.{kind}", partial(_write, buffer.getvalue()))
     write_csv(folder / f"{name}.csv", data)
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
