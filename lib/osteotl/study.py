@@ -101,7 +101,7 @@ class FileCohort(_Strict):
 class ConcatCohort(_Strict):
     """Several cohorts read one after another as one."""
 
-    reader: Literal["concat"] = Field(description="concat")
+    reader: Literal["concat"] = Field(description="joins the cohorts that `parts` lists")
     parts: list[Cohort] = Field(min_length=1, description="the cohorts to join, in order")
     where: str | None = Field(None, description="a pandas query that keeps films of the joined cohort")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")

@@ -1,0 +1,175 @@
+"""What is public is listed, and says what it does and what it wants.
+
+The rule: every public function and class has a summary, unless it is a single statement. Where a function's body is not
+trivial, every parameter is explained: by its docstring or its module's, by a type that is a class of ours, or by the
+list of parameters that mean the same everywhere (docs/api.md). What falls short is named below with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+import make_reference
+
+ROOT = Path(__file__).parents[1]
+TREES = {module: tree for package in make_reference.PACKAGES for module, tree in make_reference.modules(package)}
+PUBLIC = [entry for module, tree in TREES.items() for entry in make_reference.public(module, tree)]
+FUNCTIONS = [entry for entry in PUBLIC if isinstance(entry.node, ast.FunctionDef)]
+CLASSES = [entry for entry in PUBLIC if isinstance(entry.node, ast.ClassDef)]
+OURS = {node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+SHARED = {name.strip() for names in make_reference.SHARED for name in names.split(",")}
+
+STATEMENTS, LINES = 3, 8  # a body up to either size is taken in sooner than a list of its parameters
+
+# module: why these have no docstring of their own
+WITHOUT_SUMMARY = {
+    "osteotl.cohorts.pool": (
+        "stages of cohorts.tables.build_cohorts, which tells them in order",
+        {"read_pool", "make_partitions", "boxes_of", "sizes_of"},
+    ),
+    "osteotl.statistics.published": (
+        "records of the YAML file that published.Published explains; their fields are its keys",
+        {"PrintedAuc", "PrintedP", "Films", "Rule", "Rival"},
+    ),
+    "osteotl.statistics.rederivation": ("a row of one table; its fields are the columns", {"Predictive"}),
+    "osteotl.reporting.film_tables": ("small, and named for what they return", {"written", "first_seed_rows"}),
+}
+# module: why a parameter of these is explained nowhere
+WITHOUT_PARAMETERS = {
+    "osteotl.cohorts.boxes": ("`trains`: whether the cohort trains, as the fault codes say", {"contradictions"}),
+    "osteotl.cohorts.lesions": ("a drawing: canvas and centre, as in its sibling draw_lesion", {"draw_benign"}),
+    "osteotl.cohorts.phantoms": ("number of the patient in its stream, see Patient", {"draw_patient"}),
+    "osteotl.cohorts.pool": ("stages of cohorts.tables.build_cohorts", {"decode", "hashed_tables"}),
+    "osteotl.cohorts.readers.coco": ("`annotated_as`: the file's name in faults", {"read_content"}),
+    "osteotl.cohorts.readers.voc": ("`annotated_as`: the file's name in faults", {"add_annotation"}),
+    "osteotl.cohorts.readers.columns": ("where the cell stands, for the fault's message", {"label_of"}),
+    "osteotl.detection.scoring": ("`job`: the function that each process calls", {"side_by_side"}),
+    "osteotl.detection.training": ("`mode` as detector.fraction_training", {"finetune_plan"}),
+    "osteotl.detection.weights": ("two state dicts", {"check_shapes"}),
+    "osteotl.statistics.analysis.curves": ("risks, one per film", {"wrong_calls"}),
+    "osteotl.statistics.checks": ("identifiers", {"check_ids"}),
+    "osteotl.statistics.delong": ("labels and scores of the other set of films", {"compare_auc_unpaired"}),
+    "osteotl.statistics.localisation": ("ordinates of the curve", {"read_curve"}),
+    "osteotl.statistics.replicate_values": ("which class counts as right", {"correctness"}),
+    "osteotl.reporting.charts": ("drawings: icons a row, a Number", {"icon_array", "interval_mark"}),
+    "osteotl.reporting.closing": ("the HTML so far, to place figures that it lacks", {"further"}),
+    "osteotl.reporting.film_tables": ("a table's frame and the file it came from", {"any_table", "written"}),
+    "osteotl.reporting.notebook_tables": ("a format", {"written"}),
+    "osteotl.reporting.page": ("sections and whether notebooks follow", {"contents"}),
+    "osteotl.reporting.results": ("the data folder", {"load_results"}),
+    "osteotl.workflow.fingerprint": ("units and the library's folder, see the module", {"packages"}),
+    "osteotl.workflow.quick": ("what was asked for and which files took part, see `asked`", {"note"}),
+    "osteotl.workflow.run_notebook": ("the descriptor of the folder's lock", {"run_notebook", "run_step"}),
+}
+
+
+def excused(entry: Any, listed: dict[str, tuple[str, set[str]]]) -> bool:
+    return entry.name in listed.get(entry.module, ("", set()))[1]
+
+
+def body(node: ast.FunctionDef) -> list[ast.stmt]:
+    """Statements without the docstring."""
+    return node.body[1:] if ast.get_docstring(node) else node.body
+
+
+def trivial(node: ast.FunctionDef) -> bool:
+    found = body(node)
+    return len(found) <= STATEMENTS or found[-1].end_lineno - found[0].lineno < LINES
+
+
+def unexplained(entry: Any) -> list[str]:
+    """Parameters that neither docstring nor type nor convention explains."""
+    said = f"{entry.doc} {ast.get_docstring(TREES[entry.module]) or ''}"
+    given = entry.node.args
+    left = []
+    for argument in [*given.posonlyargs, *given.args, *given.kwonlyargs]:
+        kind = ast.unparse(argument.annotation) if argument.annotation else ""
+        if argument.arg in SHARED or OURS & set(re.findall(r"\w+", kind)):
+            continue
+        if not re.search(rf"\b{argument.arg}\b", said):
+            left.append(argument.arg)
+    return left
+
+
+def test_the_list_is_whole():
+    """Every public name stands in docs/api.md under its module."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    missing = [f"{entry.module}.{entry.name}" for entry in PUBLIC if f"- `{entry.call}`" not in page]
+    assert not missing, "run: python docs/make_reference.py"
+    assert len(FUNCTIONS) > 400
+
+
+def test_all_names_what_is_there():
+    """`__all__` names only what the module defines or imports."""
+    wrong = []
+    for module, tree in TREES.items():
+        bound = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                bound |= {alias.asname or alias.name for alias in node.names}
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                bound |= {target.id for target in targets if isinstance(target, ast.Name)}
+        wrong += [f"{module}: {name}" for name in make_reference.declared(tree) or [] if name not in bound]
+    assert not wrong
+
+
+def test_everything_public_has_a_summary():
+    silent = [
+        f"{entry.module}.{entry.name}"
+        for entry in PUBLIC
+        if not entry.doc and not excused(entry, WITHOUT_SUMMARY)
+        and not (isinstance(entry.node, ast.FunctionDef) and len(entry.node.body) == 1)
+    ]  # fmt: skip
+    assert not silent, "say in one line what it does (numpydoc)"
+
+
+def test_summaries_are_one_paragraph_that_ends():
+    loose = [f"{e.module}.{e.name}" for e in PUBLIC if e.doc and e.doc.split("\n\n")[0].rstrip()[-1] not in ".:?!"]
+    assert not loose
+
+
+def test_public_methods_have_a_summary():
+    """But for single statements, and for overrides of another package's class."""
+    silent = []
+    for entry in CLASSES:
+        if any(ast.unparse(base).split(".")[0] not in OURS for base in entry.node.bases):
+            continue
+        for node in entry.node.body:
+            named = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if named and not ast.get_docstring(node) and len(node.body) > 1:
+                silent.append(f"{entry.module}.{entry.name}.{node.name}")
+    assert not silent
+
+
+def test_parameters_are_explained():
+    left = {
+        f"{entry.module}.{entry.name}": names
+        for entry in FUNCTIONS
+        if not trivial(entry.node) and not excused(entry, WITHOUT_PARAMETERS) and (names := unexplained(entry))
+    }
+    assert not left, "explain them under 'Parameters' (numpydoc)"
+
+
+@pytest.mark.parametrize("listed", [WITHOUT_SUMMARY, WITHOUT_PARAMETERS], ids=["summary", "parameters"])
+def test_exceptions_name_what_exists(listed):
+    there = {(entry.module, entry.name) for entry in PUBLIC}
+    assert not {(module, name) for module, (_, names) in listed.items() for name in names} - there
+
+
+def test_numpydoc_sections_are_spelt_as_numpydoc_spells_them():
+    known = {"Parameters", "Returns", "Yields", "Raises", "Notes", "References", "Examples", "Attributes", "See Also",
+             "Warns"}  # fmt: skip
+    wrong = []
+    for entry in PUBLIC:
+        for heading, rule in re.findall(r"^(\w[\w ]*)\n(-{3,})$", entry.doc, flags=re.M):
+            if heading not in known or len(heading) != len(rule):
+                wrong.append(f"{entry.module}.{entry.name}: {heading}")
+    assert not wrong
