@@ -54,7 +54,7 @@ make_environment() {
     *" $here") ;; # only the pins have changed: mend what is there
     *) "$uv" venv --quiet --clear --no-config --python "$("$found" -c 'import sys; print(sys.executable)')" "$here/.venv" ;;
   esac &&
-  "$uv" pip sync --quiet --no-config --require-hashes --python "$python" "$here/requirements.lock" &&
+  "$uv" pip sync --quiet --no-config --require-hashes --compile-bytecode --python "$python" "$here/requirements.lock" &&
   "$uv" pip install --quiet --no-config --no-deps --no-build-isolation --python "$python" -e "$here" || {
     say "the packages could not be installed; what is there is kept, and the next start goes on from here"; exit 1; }
   printf '%s' "$pins" >"$mark"
@@ -105,8 +105,9 @@ case "${1:-}" in
       say "no benchmark $1; there are: $(cd benchmarks && ls bench_*.py | sed 's/bench_//; s/\.py//' | tr '\n' ' ')"; exit 2
     fi
     if [ $# -gt 0 ]; then name="$1"; shift; exec "$python" "benchmarks/bench_$name.py" "$@"; fi
-    for file in benchmarks/bench_*.py; do "$python" "$file"; done ;;
+    for file in benchmarks/bench_*.py; do "$python" "$file"; done
+    exec "$python" benchmarks/make_results.py ;;
   lab) shift; cd -- "$here"; exec "$python" -m jupyter lab "$@" ;;
-  plan) shift; exec "$python" -m osteotl.statistics.planning "$@" ;;
+  plan) shift; exec "$python" -m osteotl.statistics.plan_study "$@" ;;
   *) exec "$python" -m osteotl.workflow "$@" ;;
 esac

@@ -10,6 +10,7 @@ Every `bench_NAME.py` beside this file has `main()`, which returns rows and save
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import platform
@@ -54,8 +55,11 @@ def _rounded(value: float | None) -> float | None:
 
 
 def save(name: str, rows: list[Row]) -> list[Row]:
-    """Write rows to results/NAME.json with the machine they were measured on, print them, and hand them back."""
-    write_json(RESULTS / f"{name}.json", {"benchmark": name, "machine": machine(), "rows": rows})
+    """Write rows to results/NAME.json and the machine they were measured on to results/machines.json; print them."""
+    write_json(RESULTS / f"{name}.json", rows)
+    machines = RESULTS / "machines.json"
+    known = json.loads(machines.read_text(encoding="utf-8")) if machines.exists() else {}
+    write_json(machines, dict(sorted({**known, name: machine()}.items())))
     for one in rows:
         seconds = "-" if one["seconds"] is None else f"{one['seconds']:.4g} s"
         ratio = "" if one["ratio"] is None else f"  ({one['peer']}: {one['ratio']:.4g} x ours)"
