@@ -1,4 +1,4 @@
-"""results/*.json -> RESULTS.md: every measured row, with the machine it was measured on; nothing is typed by hand.
+"""results/*.json -> RESULTS.md: every measured row with the machine it was measured on; nothing is typed by hand.
 
 python benchmarks/make_results.py          write RESULTS.md
 python benchmarks/make_results.py --check  fail where RESULTS.md is not what the rows say
@@ -14,7 +14,8 @@ from typing import Any
 FOLDER = Path(__file__).parent
 HEAD = """# What was measured
 
-Written by `python benchmarks/make_results.py` from `benchmarks/results/*.json`; each table by `./run_all.sh bench NAME`.
+Written by `python benchmarks/make_results.py` from `benchmarks/results/*.json`; each table is
+made by `./run_all.sh bench NAME`.
 Seconds are medians. The ratio is the peer's time over ours in the same run (above 1: ours is faster). A load average
 above the number of cores means that wall times are too long; ratios and processor times (in the notes) bear it better.
 """
@@ -35,10 +36,8 @@ def render() -> str:
 def _place(machine: dict[str, Any] | None) -> str:
     if machine is None:
         return "Machine not recorded."
-    return (
-        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, load average "
-        f"{machine['load_average']} at the end."
-    )
+    load = f", load average {machine['load_average']} at the end" if "load_average" in machine else ""
+    return f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}{load}."
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
