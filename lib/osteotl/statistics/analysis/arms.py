@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from osteotl.statistics.analysis.inputs import Run
 from osteotl.statistics.analysis.points import Point
-from osteotl.statistics.analysis.prepare import RESELECTED, Prepared, patient_view
+from osteotl.statistics.analysis.prepare import RESELECTED, Prepared
 from osteotl.statistics.calibration import brier_score, calibration_fit
 from osteotl.statistics.calibration_curves import smooth_calibration
 from osteotl.statistics.delong import auc_interval
@@ -17,8 +17,7 @@ from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.rates import rates
 from osteotl.statistics.recalibration import recalibrated_intervals
 from osteotl.statistics.relearning import relearnt_rate
-from osteotl.statistics.replicate_values import auc_replicates, rate_replicates
-from osteotl.statistics.replicates import arm_mean
+from osteotl.statistics.replicates import ONE_SEED, arm_mean
 
 HEADLINE_RATES = ("sensitivity", "specificity", "ppv", "npv")
 OTHER_RATES = ("accuracy", "f1", "lr_positive", "lr_negative")
@@ -26,6 +25,7 @@ OTHER_RATES = ("accuracy", "f1", "lr_positive", "lr_negative")
 # interval is used instead.
 WALD_FROM = 100
 LOESS_UP_TO = 20_000
+NOT_PROBABILITIES = "scores lie outside [0, 1]: they are not probabilities"
 
 Numbers = dict[str, Any]
 
@@ -38,13 +38,13 @@ def scale_of(prepared: Prepared) -> str:
 
 def arm_results(prepared: Prepared, arm: str) -> Numbers:
     """The block `arms.ARM` of statistics.json, localisation and learning curve aside."""
-    films, main = prepared.external, prepared.main
-    values = auc_replicates(films.label, prepared.runs(films.score), films.clusters)
-    block: Numbers = {"auc": arm_mean(values, arm, prepared.settings.confidence).to_dict()}
+    main = prepared.main
+    block: Numbers = {"auc": mean_auc(prepared, arm).to_dict()}
     names = ["average_precision", "max_f1"]
     block |= {name: prepared.bootstrapped(arm, name).to_dict() for name in names}
     if prepared.risk is not None:
         block["brier_recalibrated"] = prepared.bootstrapped(arm, "brier").to_dict()
+    block["brier_raw"] = mean_raw_brier(prepared, arm).to_dict()
     block["operating_points"] = {point.key: point_means(prepared, arm, point) for point in prepared.points}
     if main is not None:
         rates_there = block["operating_points"][main.key]
@@ -60,6 +60,29 @@ def arm_results(prepared: Prepared, arm: str) -> Numbers:
     return block
 
 
+def mean_auc(prepared: Prepared, arm: str) -> Estimate:
+    """Mean AUC over seeds; a single run with few films on the logit scale, where Wald's interval covers too little."""
+    if len(prepared.seeds) > 1 or scale_of(prepared) == "wald":
+        return arm_mean(prepared.auc, arm, prepared.settings.confidence)
+    films, run = prepared.external, (arm, prepared.seeds[0])
+    alone = auc_interval(films.label, films.score[run], films.clusters, prepared.settings.confidence, "logit")
+    return replace(alone, method=f"{alone.method}, {ONE_SEED}")
+
+
+def mean_raw_brier(prepared: Prepared, arm: str) -> Estimate:
+    """Mean squared error of the scores as they come, mean over seeds."""
+    films = prepared.external
+    method, size = (
+        f"mean squared error of raw scores, mean of {len(prepared.seeds)} runs, point estimate",
+        films.label.size,
+    )
+    scores = [films.score[arm, seed] for seed in prepared.seeds]
+    if any(((score < 0) | (score > 1)).any() for score in scores):
+        return Estimate.missing(NOT_PROBABILITIES, method, size)
+    value = float(np.mean([np.mean((score - films.label) ** 2) for score in scores]))
+    return Estimate(value, None, None, method, size)
+
+
 def _complement(number: Numbers, per: int) -> Numbers:
     """1 - rate, per 100 or per 1,000; the limits change places."""
 
@@ -72,12 +95,8 @@ def _complement(number: Numbers, per: int) -> Numbers:
 
 def point_means(prepared: Prepared, arm: str, point: Point) -> Numbers:
     """Mean rates over seeds, each seed at its own threshold."""
-    films, confidence = prepared.external, prepared.settings.confidence
-    calls = prepared.calls(point)
-    means: Numbers = {
-        name: arm_mean(rate_replicates(films.label, calls, name, films.clusters), arm, confidence).to_dict()
-        for name in HEADLINE_RATES
-    }
+    confidence = prepared.settings.confidence
+    means: Numbers = {name: arm_mean(prepared.rates(point, name), arm, confidence).to_dict() for name in HEADLINE_RATES}
     means |= {name: prepared.bootstrapped(arm, f"{point.key}/{name}").to_dict() for name in OTHER_RATES}
     return means | {"target": point.target}
 
@@ -106,19 +125,14 @@ def predictive_values(prepared: Prepared, arm: str, point: Point, prevalence: fl
 
 def patient_level_results(prepared: Prepared, arm: str) -> Numbers:
     """AUC and rates with patients as the units (largest score over views); empty where no patient repeats."""
-    patients = patient_view(prepared)
+    patients, confidence = prepared.by_patients, prepared.settings.confidence
     if patients is None:
         return {}
-    label, confidence = patients.external.label, prepared.settings.confidence
-    values = auc_replicates(label, patients.runs(patients.external.score))
     points = {
-        point.key: {
-            name: arm_mean(rate_replicates(label, patients.calls(point), name), arm, confidence).to_dict()
-            for name in HEADLINE_RATES
-        }
+        point.key: {name: arm_mean(patients.rates(point, name), arm, confidence).to_dict() for name in HEADLINE_RATES}
         for point in patients.points
     }
-    block: Numbers = {"auc": arm_mean(values, arm, confidence).to_dict(), "operating_points": points}
+    block: Numbers = {"auc": mean_auc(patients, arm).to_dict(), "operating_points": points}
     if patients.main is not None:
         block["missed_per_100"] = _complement(points[patients.main.key]["sensitivity"], 100)
         block["false_alarms_per_1000"] = _complement(points[patients.main.key]["specificity"], 1000)
@@ -130,12 +144,10 @@ def run_results(prepared: Prepared, run: Run) -> Numbers:
     films, confidence, (arm, seed) = prepared.external, prepared.settings.confidence, run
     score, boot = films.score[run], prepared.bootstrap[seed].estimates[arm]
     block: Numbers = {"auc": auc_interval(films.label, score, films.clusters, confidence, scale_of(prepared)).to_dict()}
-    patients = patient_view(prepared)
-    if patients is not None:
-        there = patients.external
-        block["auc_patient"] = auc_interval(
-            there.label, there.score[run], None, confidence, scale_of(prepared)
-        ).to_dict()
+    if prepared.by_patients is not None:
+        there = prepared.by_patients.external
+        scale = scale_of(prepared.by_patients)
+        block["auc_patient"] = auc_interval(there.label, there.score[run], None, confidence, scale).to_dict()
     block |= {name: boot[name].to_dict() for name in ("average_precision", "max_f1")}
     block |= raw_calibration(prepared, run) | recalibrated(prepared, run)
     block["operating_points"] = {point.key: _point(prepared, run, point) for point in prepared.points}
@@ -170,13 +182,12 @@ def raw_calibration(prepared: Prepared, run: Run) -> Numbers:
     films = prepared.external
     score = films.score[run]
     if not ((score >= 0) & (score <= 1)).all():
-        method, reason = "raw scores", "scores lie outside [0, 1]: they are not probabilities"
-        return {"brier_raw": Estimate.missing(reason, method, films.films.size).to_dict()}
+        return {"brier_raw": Estimate.missing(NOT_PROBABILITIES, "raw scores", films.films.size).to_dict()}
     fit = calibration_fit(films.label, score, films.clusters, prepared.settings.confidence)
     brier = brier_score(films.label, score, None)
     n = films.films.size
     return {
-        "brier_raw": Estimate(brier.score, None, None, "mean squared error of raw scores", n).to_dict(),
+        "brier_raw": Estimate(brier.score, None, None, "mean squared error of raw scores, point estimate", n).to_dict(),
         "calibration_in_the_large_raw": fit.in_the_large.to_dict(),
         "calibration_intercept_raw": fit.intercept.to_dict(),
         "calibration_slope_raw": fit.slope.to_dict(),
@@ -210,7 +221,7 @@ def recalibrated(prepared: Prepared, run: Run) -> Numbers:
 def _smooth(label: Any, risk: Any) -> Numbers:
     """ICI, E50 and E90 of the smooth calibration curve: point estimates."""
     curve = smooth_calibration(label, risk, "loess" if label.size <= LOESS_UP_TO else "lowess")
-    method = f"distance of the {curve.method} calibration curve from the diagonal"
+    method = f"distance of the {curve.method} calibration curve from the diagonal, point estimate"
     reason = curve.not_estimable or "no curve"
 
     def number(value: float | None) -> Numbers:

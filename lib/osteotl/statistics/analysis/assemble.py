@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from osteotl.files import plain, write_csv, write_json
@@ -18,8 +19,7 @@ from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables,
 from osteotl.statistics.analysis.prepare import Prepared, prepare
 from osteotl.statistics.calibration_curves import calibration_table, smooth_calibration
 from osteotl.statistics.decision_curve import decision_curve, threshold_grid
-from osteotl.statistics.plan import changes_since
-from osteotl.statistics.replicate_values import auc_replicates
+from osteotl.statistics.plan import changes_since, locked_threshold
 from osteotl.statistics.replicates import ENOUGH_SEEDS, ONE_SEED, variance_split
 from osteotl.statistics.scores import read_scores
 
@@ -62,8 +62,7 @@ def analyse_study(study: Any, read: Callable[[str], Path], reference: str | None
     """
     if study.predictions is None:
         inputs = read_study(study, read)
-        changed = changes_since(inputs.plan or {}, study) if inputs.plan else []
-        return analyse(inputs, changed)
+        return analyse(inputs, changes_since(inputs.plan, study) if inputs.plan else [])
     scores = read_scores(study.predictions, reference or study.reference)
     settings = Settings.of(study.model_copy(update={"reference": scores.reference}), list(scores.arms))
     return analyse(
@@ -90,7 +89,7 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         There is no external film, or runs scored different films.
     """
     prepared = prepare(inputs)
-    curve = extras.learning_curve(inputs)
+    curve = extras.learning_curve(prepared)
     statistics: dict[str, Any] = {
         "schema": SCHEMA,
         "settings": _settings(prepared),
@@ -102,7 +101,7 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         "audit": extras.audit(prepared),
         "baseline": extras.baseline(prepared),
         "learning": extras.label_savings(inputs),
-        "flags": [*(flags or []), *_flags(prepared), *inputs.remarks],
+        "flags": [*(flags or []), *_thresholds_off_plan(prepared), *_flags(prepared), *inputs.remarks],
     }
     for arm in prepared.arms:
         place = {"localisation": arm_localisation(prepared, arm), "learning_curve": curve[arm]}
@@ -139,9 +138,7 @@ def _cohorts(prepared: Prepared) -> dict[str, Any]:
 
 
 def _variance(prepared: Prepared) -> dict[str, Any]:
-    films = prepared.external
-    values = auc_replicates(films.label, prepared.runs(films.score), films.clusters)
-    split = {arm: variance_split(values, arm) for arm in prepared.arms}
+    split = {arm: variance_split(prepared.auc, arm) for arm in prepared.arms}
     return {arm: found.to_dict() if found else None for arm, found in split.items()}
 
 
@@ -159,8 +156,33 @@ def _flags(prepared: Prepared) -> list[str]:
         if missing:
             said.append(f"{missing} {name} films could not be scored; they are counted in the flow, not in the rates.")
     malignant = prepared.external.summary()["malignant_patients"]
-    if min(malignant, prepared.external.summary()["normal"]) < 100:
-        said.append(f"{malignant} malignant patients in the external set: intervals may cover less than they say.")
+    normal = prepared.external.units - malignant
+    if min(malignant, normal) < 100:
+        said.append(
+            f"The external set holds {malignant} malignant and {normal} other patients: under 100 of either, intervals "
+            "may cover less than they say."
+        )
+    return said
+
+
+def _thresholds_off_plan(prepared: Prepared) -> list[str]:
+    """Locked thresholds that are not those of analysis_plan.json: the validation scores were changed since."""
+    plan, fraction = prepared.inputs.plan, prepared.inputs.fractions[-1]
+    if not plan:
+        return []
+    said = []
+    for point in prepared.points:
+        for (arm, seed), threshold in point.threshold.items() if point.source == "validation" else ():
+            try:
+                locked = locked_threshold(plan, arm, fraction, seed, point.rule)
+            except ValueError as error:
+                said.append(str(error))
+                continue
+            if not np.isclose(locked, threshold, rtol=1e-9, atol=0):
+                said.append(
+                    f"threshold of {arm}, seed {seed}, {point.key} changed after external results: planned "
+                    f"{locked:.6g}, now {threshold:.6g}"
+                )
     return said
 
 

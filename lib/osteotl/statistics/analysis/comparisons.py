@@ -10,7 +10,7 @@ import numpy as np
 from osteotl.statistics.analysis.arms import HEADLINE_RATES
 from osteotl.statistics.analysis.lesions import compare_localisation
 from osteotl.statistics.analysis.points import Point
-from osteotl.statistics.analysis.prepare import RESELECTED, Prepared, patient_view
+from osteotl.statistics.analysis.prepare import RESELECTED, Prepared
 from osteotl.statistics.delong import compare_auc
 from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.locked_points import compare_locked_points
@@ -20,7 +20,7 @@ from osteotl.statistics.paired import mcnemar, paired_calls, paired_difference
 from osteotl.statistics.paired_clustered import clustered_difference, clustered_mcnemar
 from osteotl.statistics.paired_predictive import compare_predictive_values, predictive_difference
 from osteotl.statistics.relearning import relearnt_difference
-from osteotl.statistics.replicate_values import auc_replicates, crossed_bootstrap, rate_replicates
+from osteotl.statistics.replicate_values import crossed_bootstrap
 from osteotl.statistics.replicates import ReplicateComparison, compare_replicates
 
 Numbers = dict[str, Any]
@@ -29,9 +29,8 @@ MOST_WEIGHTS = 20_000_000  # patients times draws of the seeds x patients bootst
 
 def compare(prepared: Prepared, arm: str) -> Numbers:
     """The block `comparisons.ARM` of statistics.json."""
-    films, asked = prepared.external, prepared.settings
-    values = auc_replicates(films.label, prepared.runs(films.score), films.clusters)
-    headline = compare_replicates(values, arm, asked.reference, asked.confidence)
+    asked = prepared.settings
+    headline = compare_replicates(prepared.auc, arm, asked.reference, asked.confidence)
     points = {point.key: compare_at(prepared, arm, point) for point in prepared.points}
     return {
         "auc_difference": headline.difference.to_dict(),
@@ -116,7 +115,7 @@ def seeds_by_patients(prepared: Prepared, arm: str) -> Estimate:
     films, asked, method = prepared.external, prepared.settings, "seeds x patients bootstrap"
     if len(prepared.seeds) == 1:
         return Estimate.missing("one training run an arm: there are no seeds to resample", method, films.films.size)
-    draws = min(asked.bootstrap, MOST_WEIGHTS // len(set(films.patients)))
+    draws = min(asked.bootstrap, MOST_WEIGHTS // films.units)
     if draws < 100:
         return Estimate.missing("too many films to hold the draws in memory", method, films.films.size)
     scores = prepared.runs(films.score)
@@ -144,14 +143,12 @@ def per_seed(prepared: Prepared, arm: str) -> Numbers:
 
 def patient_level(prepared: Prepared, arm: str) -> Numbers:
     """The headline with patients as units; empty where no patient repeats."""
-    patients = patient_view(prepared)
+    patients, asked = prepared.by_patients, prepared.settings
     if patients is None:
         return {}
-    films, asked = patients.external, prepared.settings
-    values = auc_replicates(films.label, patients.runs(films.score))
-    block: Numbers = {
-        "auc_difference": compare_replicates(values, arm, asked.reference, asked.confidence).difference.to_dict()
-    }
+    films = patients.external
+    headline = compare_replicates(patients.auc, arm, asked.reference, asked.confidence)
+    block: Numbers = {"auc_difference": headline.difference.to_dict()}
     for point in patients.points:
         found = compare_locked_points(films.label, patients.calls(point), arm, asked.reference, None, asked.confidence)
         block[point.key] = {name: estimate.to_dict() for name, estimate in found.estimates.items()}
@@ -168,7 +165,7 @@ def compare_at(prepared: Prepared, arm: str, point: Point) -> Numbers:
     locked = compare_locked_points(films.label, calls, arm, asked.reference, films.clusters, asked.confidence)
     block: Numbers = {name: estimate.to_dict() for name, estimate in locked.estimates.items()}
     for name in ("ppv", "npv"):
-        values = rate_replicates(films.label, calls, name, films.clusters)
+        values = prepared.rates(point, name)
         block[name] = compare_replicates(values, arm, asked.reference, asked.confidence).difference.to_dict()
     block["joint_region"] = None if locked.region is None else locked.region.tolist()
     block["per_seed"] = {str(seed): _paired(prepared, arm, point, seed) for seed in prepared.seeds}
@@ -197,7 +194,7 @@ def _paired(prepared: Prepared, arm: str, point: Point, seed: int) -> Numbers:
         block["clustered"] = {}
         for name, members in classes.items():
             one, other = ((calls == films.label)[members] for calls in called)
-            patients = films.patients[members]
+            patients = films.codes[members]
             gap = clustered_difference(one, other, patients, asked.confidence).to_dict()
             block["clustered"][name] = {"difference": gap, "durkalski_p": clustered_mcnemar(one, other, patients).p}
     for name in ("ppv", "npv"):
@@ -221,16 +218,18 @@ def _anew(prepared: Prepared, arm: str, point: Point, seed: int) -> Numbers:
 
 
 def family(prepared: Prepared, points: Numbers) -> list[Numbers]:
-    """The declared secondary family at the locked points (else at those of the external set), adjusted."""
+    """The declared secondary family at the locked points (else at those of the external set), adjusted.
+
+    Every declared test counts, also one that could not be made.
+    """
     sources = [source for source in ("validation", "external") if any(key.endswith(f"@{source}") for key in points)]
     if not sources:
         return []
     tests = {}
     for name in prepared.settings.family:
         measure, _, point = name.partition("@")
-        found = points.get(f"{point}@{sources[0]}", {}).get(measure)
-        if found:
-            tests[name] = found
+        absent = Estimate.missing("no such operating point was set", "declared test", prepared.external.films.size)
+        tests[name] = points.get(f"{point}@{sources[0]}", {}).get(measure) or absent.to_dict()
     adjusted = adjust_family({name: found.get("p") for name, found in tests.items()})
     return [
         {"name": name, "threshold_from": sources[0], "difference": found, **adjusted[name]}

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from osteotl.statistics.analysis.curves import groups
-from osteotl.statistics.analysis.inputs import Cohort, Inputs, align
+from osteotl.statistics.analysis.inputs import Cohort, Inputs
 from osteotl.statistics.analysis.prepare import Prepared
 from osteotl.statistics.delong import auc_interval
 from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.published import Published, load_published, published_names
 from osteotl.statistics.published_layout import Line, in_published_layout, rederivation_lines
 from osteotl.statistics.rederivation import rederive
-from osteotl.statistics.replicate_values import Runs, auc_replicates, rate_replicates
+from osteotl.statistics.replicate_values import Runs, auc_replicates
 from osteotl.statistics.replicates import arm_mean, compare_replicates
 
 Numbers = dict[str, Any]
@@ -45,13 +45,14 @@ def subgroups(prepared: Prepared) -> list[Numbers]:
 
 
 def _group(part: Prepared, arm: str) -> Numbers:
-    films, confidence = part.external, part.settings.confidence
-    auc = arm_mean(auc_replicates(films.label, part.runs(films.score), films.clusters), arm, confidence)
+    confidence = part.settings.confidence
+    auc = arm_mean(part.auc, arm, confidence)
     if part.main is None:
         return {"auc": auc.to_dict()}
-    calls = part.calls(part.main)
-    rates = {name: arm_mean(rate_replicates(films.label, calls, name, films.clusters), arm, confidence).to_dict()
-             for name in ("sensitivity", "specificity")}  # fmt: skip
+    rates = {
+        name: arm_mean(part.rates(part.main, name), arm, confidence).to_dict()
+        for name in ("sensitivity", "specificity")
+    }
     return {"auc": auc.to_dict(), **rates}
 
 
@@ -62,15 +63,17 @@ def _too_small(n: int) -> Numbers:
     }
 
 
-def learning_curve(inputs: Inputs) -> dict[str, list[Numbers]]:
+def learning_curve(prepared: Prepared) -> dict[str, list[Numbers]]:
     """AUC of every arm at every label fraction: each seed, and the mean (seed null) with its interval."""
+    inputs = prepared.inputs
     curves: dict[str, list[Numbers]] = {arm: [] for arm in inputs.settings.arms}
     for fraction in inputs.fractions:
-        cohort = align(inputs.predictions, "external", fraction, inputs.runs)
+        cohort = inputs.cohort("external", fraction)
         if cohort is None:
             continue
         runs: Runs = {arm: {seed: cohort.score[arm, seed] for seed in inputs.seeds} for arm in curves}
-        values = auc_replicates(cohort.label, runs, cohort.clusters)
+        headline = cohort is prepared.external
+        values = prepared.auc if headline else auc_replicates(cohort.label, runs, cohort.clusters)
         for arm, rows in curves.items():
             mean = arm_mean(values, arm, inputs.settings.confidence)
             rows.append({"fraction": fraction, "seed": None, "auc": mean.to_dict()})
@@ -97,6 +100,10 @@ def label_savings(inputs: Inputs) -> Numbers:
             part = inputs.cohort("external", fraction)
             if part is None:
                 continue
+            if not np.array_equal(part.films, whole.films):
+                raise ValueError(
+                    f"fraction {fraction:g} scored other external films than fraction 1; score the same films"
+                )
             runs: Runs = {arm: {seed: part.score[arm, seed] for seed in inputs.seeds},
                     asked.reference: {seed: whole.score[asked.reference, seed] for seed in inputs.seeds}}  # fmt: skip
             values = auc_replicates(whole.label, runs, whole.clusters)
@@ -123,12 +130,14 @@ def audit(prepared: Prepared) -> Numbers:
     if scores is None:
         return block
     label = pd.Series(prepared.external.label, prepared.external.films)
-    patients = pd.Series(prepared.external.patients, prepared.external.films)
+    patients = pd.Series(prepared.external.codes, prepared.external.films)
     known = scores[scores["image_id"].isin(label.index) & scores["arm"].notna() & scores["score"].notna()]
+    known = known[known["fraction"] == prepared.inputs.fractions[-1]]
     for kind, rows in known.groupby("audit", sort=False):
         for arm, part in rows.groupby("arm", sort=False):
             one = part[part["seed"] == part["seed"].iloc[0]]
-            truth, who = label[one["image_id"]].to_numpy(), patients[one["image_id"]].to_numpy()
+            truth = label[one["image_id"]].to_numpy()
+            who = patients[one["image_id"]].to_numpy() if prepared.external.clustered else None
             if 0 < truth.sum() < truth.size:
                 number = auc_interval(truth, one["score"].to_numpy(), who, prepared.settings.confidence)
                 block.setdefault(str(kind), {})[str(arm)] = number.to_dict()

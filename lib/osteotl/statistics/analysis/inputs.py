@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from osteotl.statistics.checks import check_labels, check_scores
+from osteotl.statistics.checks import check_labels, check_patients, check_scores
 from osteotl.statistics.matching import Rule
 
 Run = tuple[str, int]  # arm, seed
@@ -50,11 +50,11 @@ class Settings:
 
     @classmethod
     def of(cls, study: Any, arms: list[str] | None = None) -> Settings:
-        """Settings of a study; `arms` are the file's where the study brings scores of its own."""
+        """Settings of a study; `arms` are the file's where the study brings scores of its own, and then no others."""
         given = study.statistics
-        named = {name: {"label": arm.label or name, "initialise": _start(arm)} for name, arm in study.arms.items()}
-        for name in arms or []:
-            named.setdefault(name, {"label": name, "initialise": "not stated"})
+        known = {name: {"label": arm.label or name, "initialise": _start(arm)} for name, arm in study.arms.items()}
+        unknown = {name: {"label": name, "initialise": "not stated"} for name in arms or []}
+        named = {name: known.get(name, unknown.get(name, {})) for name in arms or known}
         asked = given.operating_points
         same = {
             name: getattr(given, name)
@@ -105,15 +105,25 @@ class Cohort:
     score: dict[Run, NDArray[np.float64]]
     logit: dict[Run, NDArray[np.float64]]
 
+    @cached_property
+    def codes(self) -> NDArray[np.int64]:
+        """Patient of each film as a number."""
+        return check_patients(self.patients, self.films.size)
+
+    @cached_property
+    def units(self) -> int:
+        """Number of patients."""
+        return int(self.codes.max()) + 1
+
     @property
     def clustered(self) -> bool:
         """Whether some patient has several films."""
-        return len(set(self.patients)) < self.films.size
+        return self.units < self.films.size
 
     @property
-    def clusters(self) -> NDArray[Any] | None:
-        """Patients where they repeat, else None."""
-        return self.patients if self.clustered else None
+    def clusters(self) -> NDArray[np.int64] | None:
+        """Patients (as numbers) where they repeat, else None."""
+        return self.codes if self.clustered else None
 
     @property
     def probabilities(self) -> bool:
@@ -122,14 +132,14 @@ class Cohort:
 
     def summary(self) -> dict[str, Any]:
         """Counts for `cohorts` of statistics.json."""
-        per_patient = pd.Series(self.patients).value_counts()
+        per_patient = np.bincount(self.codes)
         return {
             "films": self.films.size,
-            "patients": len(per_patient),
+            "patients": self.units,
             "malignant": int(self.label.sum()),
             "normal": int((~self.label).sum()),
             "prevalence": float(self.label.mean()),
-            "malignant_patients": len(set(self.patients[self.label])),
+            "malignant_patients": np.unique(self.codes[self.label]).size,
             "max_films_per_patient": int(per_patient.max()),
         }
 
@@ -163,9 +173,7 @@ def align(predictions: pd.DataFrame, cohort: str, fraction: float, runs: list[Ru
     by_run = dict(tuple(rows.groupby(["arm", "seed"], sort=False)))
     score, logit = {}, {}
     for run in runs:
-        part = by_run.get(run)
-        _same_films(index, part, run, cohort)
-        aligned = part.set_index("image_id").loc[index]  # type: ignore[union-attr]
+        aligned = _in_order(index, by_run.get(run), run, cohort)
         score[run] = check_scores(aligned["score"].to_numpy(), index.size, f"scores of {run[0]}, seed {run[1]}")
         logit[run] = _linear(aligned)
         if run == runs[0]:
@@ -179,23 +187,32 @@ def align(predictions: pd.DataFrame, cohort: str, fraction: float, runs: list[Ru
     return Cohort(index.to_numpy(), facts["patient_id"].to_numpy(), label, score, logit)
 
 
-def _same_films(index: pd.Index, part: pd.DataFrame | None, run: Run, cohort: str) -> None:
+def _in_order(index: pd.Index, part: pd.DataFrame | None, run: Run, cohort: str) -> pd.DataFrame:
+    """The rows of a run in the order of `index`, which must hold just its films."""
     who = f"{run[0]}, seed {run[1]}"
     if part is None:
         raise ValueError(f"{who} scored no {cohort} film; every run must score the same films")
     films = pd.Index(part["image_id"])
     if films.has_duplicates:
         raise ValueError(f"{who} scored film {films[films.duplicated()][0]} twice; keep one row")
-    if different := sorted(set(index) ^ set(films)):
+    places = films.get_indexer(index)
+    if len(films) != len(index) or (places < 0).any():
+        different = sorted(set(index) ^ set(films))
         raise ValueError(
             f"{who}: {len(different)} {cohort} films are not those of the first run (such as {different[0]})"
         )
+    return part.iloc[places]
 
 
 def _linear(part: pd.DataFrame) -> NDArray[np.float64]:
+    """The logit where one is given that rises with the score, else the logit of the score, else the score."""
     score = part["score"].to_numpy(np.float64)
     if "logit" in part and part["logit"].notna().all():
-        return part["logit"].to_numpy(np.float64)
+        # Scores of 32 bits tie where their logits do not: such films share the mean logit, so that risks keep order.
+        place = np.unique(score, return_inverse=True)[1]
+        rising = np.bincount(place, part["logit"].to_numpy(np.float64)) / np.bincount(place)
+        if np.isfinite(rising).all() and (np.diff(rising) > 0).all():
+            return rising[place]
     if ((score > 0) & (score < 1)).all():
         return np.log(score) - np.log1p(-score)
     return score
@@ -231,6 +248,7 @@ class Inputs:
     plan: dict[str, Any] | None = None
     unscored: Mapping[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    _aligned: dict[tuple[str, float], Cohort | None] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -249,7 +267,10 @@ class Inputs:
 
     def cohort(self, name: str, fraction: float | None = None) -> Cohort | None:
         """One cohort, aligned, at the given label fraction (default: all labels)."""
-        return align(self.predictions, name, self.fractions[-1] if fraction is None else fraction, self.runs)
+        key = (name, self.fractions[-1] if fraction is None else fraction)
+        if key not in self._aligned:
+            self._aligned[key] = align(self.predictions, *key, self.runs)
+        return self._aligned[key]
 
 
 def read_study(study: Any, read: Callable[[str], Path]) -> Inputs:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from osteotl.statistics.analysis.curves import thin
 from osteotl.statistics.analysis.prepare import Prepared
-from osteotl.statistics.checks import check_patients
 from osteotl.statistics.coco import coco_summary
 from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.lesion_replicates import lesion_replicates
@@ -33,7 +32,7 @@ def share_replicates(prepared: Prepared, name: str) -> Replicates | None:
     if not prepared.marks or point is None:
         return None
     films = prepared.external
-    codes = check_patients(films.patients)
+    codes = films.codes
     over, under = [], []
     for arm in prepared.arms:
         for seed in prepared.seeds:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from osteotl.statistics.analysis.inputs import Cohort, Inputs, Run, Settings
@@ -18,7 +19,8 @@ from osteotl.statistics.matching import Marks, match_boxes
 from osteotl.statistics.operating_points import patient_level
 from osteotl.statistics.recalibration import Recalibration, fit_recalibration
 from osteotl.statistics.relearning import Films, Relearnt, relearn
-from osteotl.statistics.replicate_values import Runs
+from osteotl.statistics.replicate_values import Runs, auc_replicates, rate_replicates
+from osteotl.statistics.replicates import Replicates
 
 RESELECTED = " reselected"  # marks, among the bootstrap's points, thresholds that are found anew in every replicate
 MOST_RESAMPLED_FILMS = 20_000_000  # films times replicates of a secondary bootstrap
@@ -45,6 +47,7 @@ class Prepared:
     points: list[Point]
     recalibration: dict[Run, Recalibration] = field(default_factory=dict)
     why_no_risk: str | None = None
+    _rates: dict[tuple[str, str], Replicates] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def settings(self) -> Settings:
@@ -74,6 +77,28 @@ class Prepared:
         if not self.recalibration:
             return None
         return {run: fit.risks(self.external.logit[run]) for run, fit in self.recalibration.items()}
+
+    @cached_property
+    def auc(self) -> Replicates:
+        """AUC of every run with the covariances that the films give them."""
+        return auc_replicates(self.external.label, self.runs(self.external.score), self.external.clusters)
+
+    def rates(self, point: Point, measure: str) -> Replicates:
+        """A rate of every run at a point with its covariances."""
+        key = (point.key, measure)
+        if key not in self._rates:
+            films = self.external
+            self._rates[key] = rate_replicates(films.label, self.calls(point), measure, films.clusters)
+        return self._rates[key]
+
+    @cached_property
+    def by_patients(self) -> Prepared | None:
+        """The same comparison with patients instead of films, thresholds learnt anew; None where no patient repeats."""
+        if not self.external.clustered:
+            return None
+        external = by_patient(self.external)
+        validation = None if self.validation is None else by_patient(self.validation)
+        return Prepared(self.inputs, external, validation, find_points(self.settings, validation, external))
 
     @cached_property
     def bootstrap(self) -> dict[int, JointBootstrap]:
@@ -214,17 +239,7 @@ def by_patient(cohort: Cohort) -> Cohort:
     """One row a patient: malignant if any film is, with the largest score (and logit) over the views."""
     score, logit = {}, {}
     for run, values in cohort.score.items():
-        label, score[run] = patient_level(cohort.label, values, cohort.patients)
-        logit[run] = patient_level(cohort.label, cohort.logit[run], cohort.patients)[1]
-    patients = np.array(list(dict.fromkeys(cohort.patients)))
+        label, score[run] = patient_level(cohort.label, values, cohort.codes)
+        logit[run] = patient_level(cohort.label, cohort.logit[run], cohort.codes)[1]
+    patients = pd.unique(cohort.patients)
     return Cohort(patients, patients, label, score, logit)
-
-
-def patient_view(prepared: Prepared) -> Prepared | None:
-    """The same comparison with patients instead of films, thresholds learnt anew; None where no patient repeats."""
-    if not prepared.external.clustered:
-        return None
-    external = by_patient(prepared.external)
-    validation = None if prepared.validation is None else by_patient(prepared.validation)
-    points = find_points(prepared.settings, validation, external)
-    return Prepared(prepared.inputs, external, validation, points)
