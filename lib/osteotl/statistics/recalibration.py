@@ -277,7 +277,10 @@ def _judge(
     predictor = fitted.intercept + fitted.slope * x_e
     brier = float(w_e @ (expit(predictor) - label_e) ** 2 / w_e.sum())
     prevalence = float(w_e @ label_e / w_e.sum())
-    large = fit_logistic(label_e, None, predictor, w_e).intercept
+    try:
+        large = fit_logistic(label_e, None, predictor, w_e).intercept
+    except ValueError:  # every risk is 0 or 1 to the last digit: the likelihood is flat
+        large = np.nan
     try:
         line = fit_logistic(label_e, predictor, weights=w_e)
     except ValueError:  # separated external replicate: the slope is infinite

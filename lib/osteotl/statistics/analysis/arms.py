@@ -222,12 +222,11 @@ def _smooth(label: Any, risk: Any) -> Numbers:
     """ICI, E50 and E90 of the smooth calibration curve: point estimates."""
     curve = smooth_calibration(label, risk, "loess" if label.size <= LOESS_UP_TO else "lowess")
     method = f"distance of the {curve.method} calibration curve from the diagonal, point estimate"
-    reason = curve.not_estimable or "no curve"
+    reason = curve.not_estimable or "too many films share one risk: a neighbourhood has no width"
 
     def number(value: float | None) -> Numbers:
-        missing = value is None
-        return (
-            Estimate.missing(reason, method, label.size) if missing else Estimate(value, None, None, method, label.size)
-        ).to_dict()
+        if value is None or not np.isfinite(value):
+            return Estimate.missing(reason, method, label.size).to_dict()
+        return Estimate(value, None, None, method, label.size).to_dict()
 
     return {name: number(getattr(curve, name)) for name in ("ici", "e50", "e90")}

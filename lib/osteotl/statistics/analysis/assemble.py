@@ -221,7 +221,7 @@ def _calibration(prepared: Prepared) -> pd.DataFrame:
             smooth = smooth_calibration(prepared.external.label, risk, "lowess")
             kept = curves.thin(smooth.predicted.size)
             line = {"predicted": smooth.predicted[kept], "observed": smooth.observed[kept].clip(0, 1)}
-            parts.append(pd.DataFrame(line).assign(**head, curve="smooth"))
+            parts.append(pd.DataFrame(line).dropna().assign(**head, curve="smooth"))
     columns = ["arm", "seed", "kind", "curve", "predicted", "observed", "lower", "upper", "n"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
