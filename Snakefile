@@ -4,7 +4,7 @@
 # one; so lib/osteotl/workflow keeps a record with the hashes of every file of every step, run_all.sh removes the marks
 # of steps whose record no longer holds (a deleted, altered or half-written file included), and the engine runs
 # what lacks a mark and everything after it. A step whose inputs came out the same as before ends at once.
-from pathlib import Path
+import os
 
 from osteotl.study import load_study
 from osteotl.workflow.steps import from_root, steps_of
@@ -22,7 +22,10 @@ def needs(name):
     return [mark(need) for need in steps[name].needs]
 
 
-RUN = "exec {config[python]:q} -m osteotl.workflow.run_notebook {params.step:q} {config[study]:q} {config[outputs]:q}"
+# `exec`, and the engine's own number: a step ends with the engine, even with one that died while the step was starting
+RUN = f"OSTEOTL_ENGINE={os.getpid()} exec" + (
+    " {config[python]:q} -m osteotl.workflow.run_notebook {params.step:q} {config[study]:q} {config[outputs]:q}"
+)
 TRAIN = {"gpu": 1, "mem_mb": 8000, "runtime": 24 * 60}
 
 

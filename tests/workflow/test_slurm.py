@@ -30,8 +30,8 @@ def with_profile(project):
         {"seconds-between-status-checks": 2, "latency-wait": 10, "slurm-init-seconds-before-status-checks": 2}
     )
     profile["default-resources"] = ["slurm_partition=gpu", "mem_mb=1500", "runtime=10"]
-    for needs in profile["set-resources"].values():
-        needs.update(mem_mb=1500, runtime=10)
+    rules = ("cohorts", "pretrain", "finetune", "evaluate", "statistics", "figures", "report")
+    profile["set-resources"] = {rule: {"mem_mb": 1500, "runtime": 10} for rule in rules}
     profile["set-threads"] = dict.fromkeys(profile["set-threads"], 1)
     (project.root / "my profile").mkdir()
     (project.root / "my profile/config.v8+.yaml").write_text(yaml.safe_dump(profile))

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from osteotl.workflow import fingerprint, quick
 from osteotl.workflow.door import Refused, asked, check_folder, study_file
-from osteotl.workflow.run_notebook import die_with_parent, hermetic
+from osteotl.workflow.run_notebook import die_with, hermetic
 from osteotl.workflow.states import Whole, write_json
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
@@ -128,7 +128,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _start(chosen: argparse.Namespace, whole: Whole) -> subprocess.Popen[bytes]:
-    own, cores = whole.outputs / ENGINE, _cores()
+    own, cores, here = whole.outputs / ENGINE, _cores(), os.getpid()
     hermetic(whole.outputs)
     (whole.outputs / "logs").mkdir(exist_ok=True)
     given = {
@@ -147,7 +147,7 @@ def _start(chosen: argparse.Namespace, whole: Whole) -> subprocess.Popen[bytes]:
         command += ["--cores", str(cores), "--resources", f"gpu={_at_once(cores)}"]
     with (whole.outputs / "logs" / "engine.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT,
-                                start_new_session=True, preexec_fn=die_with_parent)  # fmt: skip
+                                start_new_session=True, preexec_fn=lambda: die_with(here))  # fmt: skip
 
 
 def _cores() -> int:

@@ -40,10 +40,12 @@ class Failure(Exception):
         self.lines, self.code = list(lines), code
 
 
-def die_with_parent() -> None:
+def die_with(parent: int) -> None:
     """End with the program that started us (kill -9, out of memory): no orphan may go on writing. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
 
 
 def hermetic(outputs: Path) -> None:
@@ -68,9 +70,12 @@ def _manager(descriptor: int) -> type:
     """A kernel manager whose kernels die with us and hold the folder's lock as long as they live."""
     from jupyter_client.manager import AsyncKernelManager
 
+    here = os.getpid()
+
     class Manager(AsyncKernelManager):
         async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
-            await super()._async_launch_kernel(kernel_cmd, preexec_fn=die_with_parent, pass_fds=(descriptor,), **kw)
+            kw |= {"preexec_fn": lambda: die_with(here), "pass_fds": (descriptor,)}
+            await super()._async_launch_kernel(kernel_cmd, **kw)
 
     return Manager
 
@@ -199,7 +204,7 @@ def _report(whole: Whole) -> None:
 
 def main(name: str, config: str, outputs: str) -> int:
     """Run one step as the engine does; returns the exit code."""
-    die_with_parent()
+    die_with(int(os.environ.get("OSTEOTL_ENGINE", os.getppid())))
     out = from_root(outputs)
     hermetic(out)
     for folder in ("logs", f"{ENGINE}/failed", f"{ENGINE}/running"):
