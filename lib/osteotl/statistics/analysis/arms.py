@@ -9,7 +9,7 @@ import numpy as np
 
 from osteotl.statistics.analysis.inputs import Run
 from osteotl.statistics.analysis.points import Point
-from osteotl.statistics.analysis.prepare import RESELECTED, Prepared
+from osteotl.statistics.analysis.prepare import RECALIBRATED_DRAWS, RESELECTED, Prepared
 from osteotl.statistics.calibration import brier_score, calibration_fit
 from osteotl.statistics.calibration_curves import smooth_calibration
 from osteotl.statistics.delong import auc_interval
@@ -210,7 +210,7 @@ def recalibrated(prepared: Prepared, run: Run) -> Numbers:
         (films.label, films.logit[run]),
         validation_patients=learnt.clusters,
         external_patients=films.clusters,
-        replicates=prepared.resamples(1000),
+        replicates=prepared.resamples(RECALIBRATED_DRAWS),
         seed=asked.bootstrap_seed,
         sampling=asked.sampling,
         confidence=asked.confidence,

@@ -155,6 +155,8 @@ def _flags(prepared: Prepared) -> list[str]:
     for name, missing in prepared.inputs.unscored.items():
         if missing:
             said.append(f"{missing} {name} films could not be scored; they are counted in the flow, not in the rates.")
+    if prepared.fewer_replicates:
+        said.append(prepared.fewer_replicates)
     malignant = prepared.external.summary()["malignant_patients"]
     normal = prepared.external.units - malignant
     if min(malignant, normal) < 100:

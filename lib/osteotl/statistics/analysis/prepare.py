@@ -23,7 +23,10 @@ from osteotl.statistics.replicate_values import Runs, auc_replicates, rate_repli
 from osteotl.statistics.replicates import Replicates
 
 RESELECTED = " reselected"  # marks, among the bootstrap's points, thresholds that are found anew in every replicate
-MOST_RESAMPLED_FILMS = 20_000_000  # films times replicates of a secondary bootstrap
+MOST_RESAMPLED_FILMS = 100_000_000  # films times replicates of a secondary bootstrap
+
+RELEARNT_DRAWS = 2_000  # of thresholds learnt anew on resampled validation patients
+RECALIBRATED_DRAWS = 1_000  # of recalibrations learnt anew
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,24 @@ class Prepared:
                 Films(testing.label, testing.score[run], testing.clusters),
                 point.rule,
                 point.target,
-                draws=self.resamples(2000),
+                draws=self.resamples(RELEARNT_DRAWS),
                 seed=self.settings.bootstrap_seed,
             )
             for point in self.points
             if point.source == "validation"
             for run in self.external.score
         }
+
+    @property
+    def fewer_replicates(self) -> str | None:
+        """What must be said where secondary bootstraps are cut short because there are very many films."""
+        asked = min(RELEARNT_DRAWS, self.settings.bootstrap)
+        if self.resamples(RELEARNT_DRAWS) == asked:
+            return None
+        return (
+            f"With {self.external.films.size:,} external films, thresholds and recalibration are learnt anew in "
+            f"{self.resamples(RELEARNT_DRAWS)} bootstrap replicates instead of {asked:,}; the joint bootstrap is whole."
+        )
 
     def resamples(self, most: int) -> int:
         """Replicates of a secondary bootstrap: at most the study's, fewer where there are very many films."""
