@@ -158,8 +158,11 @@ def test_a_validation_set_of_100_malignant_and_150_normal_films() -> None:
     """What the default study asks for, from a development cohort of 450 films of which 180 are malignant."""
     tasks = phantoms.tasks_of(cohort(films=450, malignant=180, seed=2))
     films = pd.DataFrame(
-        {"patient_id": [f"{t.patient.malignant}{t.patient.number}" for t in tasks], "site": "A",
-         "label": [int(t.patient.malignant) for t in tasks]}
+        {
+            "patient_id": [f"{t.patient.malignant}{t.patient.number}" for t in tasks],
+            "site": "A",
+            "label": [int(t.patient.malignant) for t in tasks],
+        }
     )
     table = pd.crosstab(assign_partitions(films, 0, 250), films["label"])
     assert table.loc["validation"].tolist() == [150, 100]

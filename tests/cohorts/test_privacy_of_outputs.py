@@ -77,12 +77,13 @@ def test_what_is_shared_holds_none_of_it(outputs):
     folder, summary = outputs
     films = tables.read_films(folder / "out/cohorts")
     content = tables.read_integrity(folder / "out/cohorts/integrity.json")
+    baseline = trivial_baseline(films[films["partition"] == "training"], films[films["partition"] == "test"])
     shared = {
         "boxes": (folder / "out/cohorts/boxes.csv").read_text(),
         "characteristics": tables.characteristics(films).to_csv(),
         "flow": tables.flow_table(content).to_csv(),
         "counts": json.dumps(content["counts"]),
-        "baseline": trivial_baseline(films).scores.to_csv(),
+        "baseline": baseline.scores.to_csv(),
         # what 03 copies into predictions.csv and the report
         "identifiers": films.drop(columns="path").to_csv(),
     }

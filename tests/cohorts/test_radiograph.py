@@ -48,11 +48,19 @@ def dicom(
     dataset.file_meta = meta
     stored = 8 if pixels.dtype.itemsize == 1 else 12
     elements = {
-        "SOPClassUID": ComputedRadiographyImageStorage, "SOPInstanceUID": "1.2.3", "Modality": "CR",
-        "Rows": pixels.shape[0], "Columns": pixels.shape[1], "SamplesPerPixel": 1,
+        "SOPClassUID": ComputedRadiographyImageStorage,
+        "SOPInstanceUID": "1.2.3",
+        "Modality": "CR",
+        "Rows": pixels.shape[0],
+        "Columns": pixels.shape[1],
+        "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 8 * pixels.dtype.itemsize, "BitsStored": stored, "HighBit": stored - 1,
-        "PixelRepresentation": int(pixels.dtype.kind == "i"), "PixelData": pixels.tobytes(), **values,
+        "BitsAllocated": 8 * pixels.dtype.itemsize,
+        "BitsStored": stored,
+        "HighBit": stored - 1,
+        "PixelRepresentation": int(pixels.dtype.kind == "i"),
+        "PixelData": pixels.tobytes(),
+        **values,
     }
     for keyword, value in elements.items():
         if value is not None:
@@ -74,10 +82,16 @@ def dicom(
 @pytest.mark.parametrize(
     "content",
     [
-        encoded(FILM), encoded(FILM, "TIFF"), encoded(FILM, "TIFF", compression="tiff_lzw"),
-        encoded(FILM, "TIFF", compression="tiff_adobe_deflate"), encoded(np.dstack([FILM] * 3)),
-        encoded(np.dstack([FILM] * 3 + [np.full_like(FILM, 255)])), encoded(FILM.astype(np.uint16) * 257),
-        encoded(FILM.astype(np.uint16) * 257, "TIFF"), dicom(FILM), dicom(FILM, RLELossless),
+        encoded(FILM),
+        encoded(FILM, "TIFF"),
+        encoded(FILM, "TIFF", compression="tiff_lzw"),
+        encoded(FILM, "TIFF", compression="tiff_adobe_deflate"),
+        encoded(np.dstack([FILM] * 3)),
+        encoded(np.dstack([FILM] * 3 + [np.full_like(FILM, 255)])),
+        encoded(FILM.astype(np.uint16) * 257),
+        encoded(FILM.astype(np.uint16) * 257, "TIFF"),
+        dicom(FILM),
+        dicom(FILM, RLELossless),
         dicom(FILM, DeflatedExplicitVRLittleEndian),
     ],
     ids=["png", "tiff", "lzw", "deflate", "rgb", "rgba", "png16", "tiff16", "dicom", "dicom-rle", "dicom-deflated"],
@@ -115,8 +129,14 @@ def test_exif_orientation(orientation: int) -> None:
     exif[0x0112] = orientation
     # Exif 2.32, table of orientations: where row 0 and column 0 of the stored image lie in the scene
     turned = {
-        1: FILM, 2: FILM[:, ::-1], 3: FILM[::-1, ::-1], 4: FILM[::-1], 5: FILM.T, 6: np.rot90(FILM, -1),
-        7: np.rot90(FILM, 2).T, 8: np.rot90(FILM),
+        1: FILM,
+        2: FILM[:, ::-1],
+        3: FILM[::-1, ::-1],
+        4: FILM[::-1],
+        5: FILM.T,
+        6: np.rot90(FILM, -1),
+        7: np.rot90(FILM, 2).T,
+        8: np.rot90(FILM),
     }[orientation]
     np.testing.assert_array_equal(decode(encoded(FILM, exif=exif), "film").pixels, turned)
     deep = decode(encoded(FILM.astype(np.uint16) * 257, exif=exif), "film")
@@ -202,9 +222,17 @@ def test_no_preamble() -> None:
 def test_only_allowed_values_leave_a_dicom() -> None:
     film = decode(
         dicom(
-            PatientName="DOE^JANE", PatientID="4711", PatientBirthDate="19870321", InstitutionName="St Elsewhere",
-            PatientAge="034Y", PatientSex="F", ViewPosition="LL", BodyPartExamined="KNEE", Manufacturer="Maker",
-            ImagerPixelSpacing=[0.15, 0.15], StudyDescription="DOE JANE knee",
+            PatientName="DOE^JANE",
+            PatientID="4711",
+            PatientBirthDate="19870321",
+            InstitutionName="St Elsewhere",
+            PatientAge="034Y",
+            PatientSex="F",
+            ViewPosition="LL",
+            BodyPartExamined="KNEE",
+            Manufacturer="Maker",
+            ImagerPixelSpacing=[0.15, 0.15],
+            StudyDescription="DOE JANE knee",
         ),
         "film",
     )
@@ -235,10 +263,14 @@ def test_a_fault_names_file_reason_and_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "empty file"), (b"hello", "not a film"), (b"PK\x03\x04" + bytes(99), "an archive"),
-        (encoded(FILM)[:-12], "truncated"), (encoded(FILM)[:900], "truncated"),
+        (b"", "empty file"),
+        (b"hello", "not a film"),
+        (b"PK\x03\x04" + bytes(99), "an archive"),
+        (encoded(FILM)[:-12], "truncated"),
+        (encoded(FILM)[:900], "truncated"),
         (encoded(FILM, "JPEG")[:-2], "truncated"),
-        (dicom()[:-50], "cannot be decoded"), (dicom(PixelData=None), "without an image"),
+        (dicom()[:-50], "cannot be decoded"),
+        (dicom(PixelData=None), "without an image"),
     ],
     ids=["empty", "text", "zip", "png-end", "png-half", "jpeg-end", "dicom-cut", "dicom-no-image"],
 )
@@ -299,10 +331,14 @@ def test_reading_never_changes_a_file(tmp_path: Path) -> None:
 
 
 SMALL = {
-    "film.png": encoded(FILM), "deep.png": encoded(RAMP), "film.jpg": encoded(FILM, "JPEG"),
-    "film.tif": encoded(FILM, "TIFF"), "lzw.tif": encoded(RAMP, "TIFF", compression="tiff_lzw"),
+    "film.png": encoded(FILM),
+    "deep.png": encoded(RAMP),
+    "film.jpg": encoded(FILM, "JPEG"),
+    "film.tif": encoded(FILM, "TIFF"),
+    "lzw.tif": encoded(RAMP, "TIFF", compression="tiff_lzw"),
     "film.dcm": dicom(WindowCenter=1000, WindowWidth=500),
-    "rle.dcm": dicom(RAMP, RLELossless), "bare.dcm": dicom(preamble=False),
+    "rle.dcm": dicom(RAMP, RLELossless),
+    "bare.dcm": dicom(preamble=False),
     "jpeg.dcm": dicom(FILM, JPEGBaseline8Bit, PixelData=pydicom.encaps.encapsulate([encoded(FILM, "JPEG")])),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from osteotl.detection import audit, baseline, masking, probe
+from osteotl.detection import audit, masking, probe
 from osteotl.detection.scoring import cohort_films
 
 
@@ -18,19 +18,6 @@ def test_auc_by_hand():
     assert audit.auc(label, score) == pytest.approx(4.5 / 6)
     estimate, lower, upper = audit.auc_interval(label, score, np.arange(5))
     assert lower <= estimate <= upper
-
-
-def test_source_and_class_that_coincide():
-    films = pd.DataFrame({"partition": "test", "site": ["A"] * 5 + ["B"] * 5, "label": [1] * 5 + [0] * 5})
-    found = baseline.source_coincidence(films)
-    assert found["worst"]["cramers_v"] == pytest.approx(1.0)
-    assert audit._coincidence_alarm(found).raised
-    films["label"] = [1, 0] * 5  # A 3 of 5, B 2 of 5: chi-square 0.4, V = sqrt(0.4 / 10)
-    found = baseline.source_coincidence(films)
-    assert found["worst"]["cramers_v"] == pytest.approx(0.2)
-    assert not audit._coincidence_alarm(found).raised
-    films["site"] = "A"
-    assert baseline.source_coincidence(films)["worst"] is None
 
 
 def test_site_probe_finds_a_site_and_finds_none():
@@ -51,32 +38,6 @@ def test_class_probe_finds_a_marker_and_finds_none():
     label = table["label"].to_numpy().astype(int)
     assert audit.auc(label, probe.class_probe(table, marked)) > 0.95
     assert audit.auc(label, probe.class_probe(table, noise)) == pytest.approx(0.5, abs=0.12)
-
-
-def test_baseline_learns_covariates_and_leaves_constants_out():
-    random = np.random.default_rng(0)
-    label = np.arange(200) % 2
-    table = pd.DataFrame(
-        {
-            "image_id": np.arange(200).astype(str),
-            "label": label,
-            "site": "A",
-            "view": "frontal",
-            "width": 160,
-            "height": 160,
-            "age": 10 + 20 * label + random.normal(size=200),
-            "sex": ["F", "M"] * 100,
-            "mean_grey": 50.0,
-            "sd_grey": 10.0,
-        }
-    )
-    rows, used = baseline.baseline_scores(table, table)
-    assert used == ["age", "sex"]
-    assert audit.auc(label, rows["score"].to_numpy()) == 1.0
-    assert rows["arm"].isna().all()
-    rows, used = baseline.baseline_scores(table.assign(age=30, sex="F"), table)
-    assert rows.empty
-    assert used == []
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +71,3 @@ def test_audit_of_a_small_study(trained, tmp_path):
     wanted = [f"{kind}: {arm}" for arm in ("scratch", "transfer") for kind in kinds]
     assert [alarm["alarm"] for alarm in found["alarms"]] == [*wanted, "source_and_class"]
     assert json.loads((out / "audit.json").read_text())["alarms"][0].keys() == {"alarm", "raised", "rule", "finding"}
-
-
-def test_occlusion_map_has_one_value_a_patch(trained, films):
-    weights = trained.out / "finetune" / "transfer" / "1" / "0" / "weights.safetensors"
-    assert audit.occlusion_map(weights, films, 0, cells=4).shape == (4, 4)

@@ -261,7 +261,9 @@ def _thorax(canvas: Canvas, film: Field, mid: float, s: float, cage: Field) -> F
         film = film + 0.05 * bump(blade, 0.014)
         humerus = either(
             ellipse(canvas, mid + side * 0.43 * s, 0.160, 0.058, 0.062),
-            0.034 - np.abs(side * x - 0.45 * s - 0.10 * (y - 0.16)) - np.clip(0.16 - y, 0, None), 0.03)
+            0.034 - np.abs(side * x - 0.45 * s - 0.10 * (y - 0.16)) - np.clip(0.16 - y, 0, None),
+            0.03,
+        )
         film = film + 0.8 * bone(humerus, 0.058, 0.010, np.zeros_like(film))
     return film
 

@@ -1,14 +1,14 @@
-"""The trivial baseline: what age, sex, view, site and exposure tell without looking at the film's content."""
+"""What can be had without looking at a film's content: the trivial baseline, and whether source and class coincide."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-AGE_STRATA = ("< 10", "10-19", "20-39", ">= 40")
-NUMBERS = ("age", "mean_grey", "sd_grey")
+NUMBERS = ("age", "mean_grey", "sd_grey", "width", "height")
 WORDS = ("sex", "view", "site")
 
 
@@ -19,23 +19,24 @@ class Baseline:
     Attributes
     ----------
     scores : DataFrame
-        image_id, cohort ('validation' or 'external'), label, score (probability of malignancy, 0 to 1).
-    features : tuple of str
+        image_id, label, score (probability of malignancy, 0 to 1), in the order of the scored films; empty where no
+        covariate varies.
+    covariates : tuple of str
         Columns that entered: those that vary among the training films.
     """
 
     scores: pd.DataFrame
-    features: tuple[str, ...]
+    covariates: tuple[str, ...]
 
 
-def trivial_baseline(films: pd.DataFrame) -> Baseline:
-    """Fit a logistic regression on development training films, score validation and external films.
+def trivial_baseline(training: pd.DataFrame, scored: pd.DataFrame) -> Baseline:
+    """Score films by a logistic regression on age, sex, view, site, size and exposure, learnt on training films.
 
     Parameters
     ----------
-    films : DataFrame
-        The cohort tables (`tables.read_films`): image_id, cohort, partition, label, age (years), sex, view, site,
-        mean_grey and sd_grey (0 to 255, of the native film).
+    training, scored : DataFrame
+        Rows of cohort tables: image_id, label, age (years), sex, view, site, width and height (native pixels),
+        mean_grey and sd_grey (0 to 255, of the native film). Labels of `scored` play no part.
 
     Returns
     -------
@@ -54,24 +55,56 @@ def trivial_baseline(films: pd.DataFrame) -> Baseline:
     """
     from sklearn.linear_model import LogisticRegression
 
-    training = films[(films["cohort"] == "development") & (films["partition"] == "training")]
     if training["label"].nunique() < 2:
-        raise ValueError(f"the {len(training)} training films are of one class; the baseline needs both")
-    validation = (films["cohort"] == "development") & (films["partition"] == "validation")
-    scored = films[validation | (films["cohort"] == "external")]
-    features = tuple(name for name in (*NUMBERS, *WORDS) if len(training[name].unique()) > 1)
-    scores = np.full(len(scored), training["label"].mean())
-    if features and len(scored):
-        model = LogisticRegression(max_iter=1000).fit(_design(training, training, features), training["label"])
-        scores = model.predict_proba(_design(scored, training, features))[:, 1]
-    cohort = np.where(scored["cohort"] == "external", "external", "validation")
-    table = pd.DataFrame({"image_id": scored["image_id"], "cohort": cohort, "label": scored["label"], "score": scores})
-    return Baseline(table.reset_index(drop=True), features)
+        raise ValueError(
+            f"the {len(training)} training films are of one class and the baseline needs both; "
+            "add training films of the other class"
+        )
+    covariates = tuple(name for name in (*NUMBERS, *WORDS) if len(_known(training[name]).unique()) > 1)
+    scores = scored[["image_id", "label"]].reset_index(drop=True)
+    if not covariates or scores.empty:
+        return Baseline(scores.head(0).assign(score=np.empty(0)), covariates)
+    model = LogisticRegression(max_iter=1000).fit(_design(training, training, covariates), training["label"])
+    risk = model.predict_proba(_design(scored, training, covariates))[:, 1]
+    return Baseline(scores.assign(score=risk), covariates)
 
 
-def _design(films: pd.DataFrame, training: pd.DataFrame, features: tuple[str, ...]) -> np.ndarray:
+def source_coincidence(films: pd.DataFrame) -> dict[str, Any]:
+    """Association of site and class within each partition.
+
+    Parameters
+    ----------
+    films : DataFrame
+        partition, site, label.
+
+    Returns
+    -------
+    dict
+        `partitions` (one entry per partition with several sites and both classes: partition, cramers_v in [0, 1],
+        table in words) and `worst`, the entry with the largest, or None where there is no such partition.
+
+    Notes
+    -----
+    Cramer's V = sqrt(chi-square / (n (min(rows, columns) - 1))), without correction for continuity or bias; equals
+    scipy.stats.contingency.association.
+    """
+    from scipy.stats.contingency import association
+
+    found: list[dict[str, Any]] = []
+    for partition, rows in films.groupby("partition"):
+        table = pd.crosstab(rows["site"], rows["label"])
+        if min(table.shape) < 2:
+            continue
+        text = "; ".join(f"{site}: {row.get(1, 0)} malignant, {row.get(0, 0)} normal" for site, row in table.iterrows())
+        strength = float(association(table.to_numpy(), method="cramer"))
+        found.append({"partition": str(partition), "cramers_v": strength, "table": text})
+    worst = max(found, key=lambda entry: entry["cramers_v"], default=None)
+    return {"partitions": found, "worst": worst}
+
+
+def _design(films: pd.DataFrame, training: pd.DataFrame, covariates: tuple[str, ...]) -> np.ndarray:
     columns = []
-    for name in features:
+    for name in covariates:
         if name in NUMBERS:
             known, values = training[name].astype(float), films[name].astype(float)
             spread = known.std(ddof=0)
@@ -79,18 +112,11 @@ def _design(films: pd.DataFrame, training: pd.DataFrame, features: tuple[str, ..
             if known.isna().any():
                 columns.append(values.isna().astype(float))
         else:
-            levels = sorted(training[name].dropna().astype(str).unique())
+            levels = sorted(_known(training[name]).dropna().astype(str).unique())
             columns += [(films[name] == level).astype(float) for level in levels]
     return np.column_stack(columns)
 
 
-def age_stratum(ages: pd.Series) -> pd.Series:
-    """The age stratum of every film: < 10, 10-19, 20-39, >= 40 years, or missing where the age is.
-
-    Parameters
-    ----------
-    ages : Series of float
-        Years.
-    """
-    edges = [-np.inf, 10, 20, 40, np.inf]
-    return pd.cut(ages.astype(float), edges, right=False, labels=list(AGE_STRATA)).rename("age_stratum")
+def _known(values: pd.Series) -> pd.Series:
+    """Values with an empty cell of a text column, which stands for unknown, as a missing one."""
+    return values.replace("", np.nan) if values.dtype == object or isinstance(values.dtype, pd.StringDtype) else values

@@ -135,12 +135,17 @@ def _draw_knee(task: Task, grid: canvas.Canvas, rng: np.random.Generator) -> tup
     own.random(16)  # the first numbers of this stream made the patient
     child = np.clip((16 - patient.age) / 14, 0, 0.6)
     knee = anatomy.Knee(
-        size=own.uniform(0.93, 1.07) * (1 - 0.15 * child), bulk=own.uniform(0.88, 1.12) * (1 - 0.1 * child),
-        cortex=own.uniform(0.020, 0.028), growing=patient.age < 16, side=int(own.choice([-1, 1])),
+        size=own.uniform(0.93, 1.07) * (1 - 0.15 * child),
+        bulk=own.uniform(0.88, 1.12) * (1 - 0.1 * child),
+        cortex=own.uniform(0.020, 0.028),
+        growing=patient.age < 16,
+        side=int(own.choice([-1, 1])),
     )
     width = grid.width / grid.side
     pose = anatomy.Pose(
-        joint=rng.uniform(0.46, 0.56), axis=width / 2 + rng.uniform(-0.03, 0.03), tilt=rng.uniform(-0.06, 0.06),
+        joint=rng.uniform(0.46, 0.56),
+        axis=width / 2 + rng.uniform(-0.03, 0.03),
+        tilt=rng.uniform(-0.06, 0.06),
         flexion=rng.uniform(0.05, 0.45),
     )
     film = anatomy.draw_knee(grid, knee, pose, view, rng)
@@ -181,7 +186,9 @@ def _draw_chest(task: Task, grid: canvas.Canvas, rng: np.random.Generator) -> tu
     own = _random(task.cohort, patient.number, patient.malignant, -1)
     own.random(16)
     chest = anatomy.Chest(
-        size=own.uniform(0.94, 1.06), heart=own.uniform(0.88, 1.15), diaphragm=own.uniform(0.70, 0.77),
+        size=own.uniform(0.94, 1.06),
+        heart=own.uniform(0.88, 1.15),
+        diaphragm=own.uniform(0.70, 0.77),
         bulk=own.uniform(0.94, 1.06),
     )
     film, lung = anatomy.draw_chest(grid, chest, _view(task), rng)
@@ -297,9 +304,16 @@ def _row(task: Task) -> dict[str, object]:
     patient = asdict(task.patient)
     image_id = _image_id(task)
     return {
-        "image_id": image_id, "patient_id": image_id.rpartition("_")[0], "site": task.cohort.site,
-        "label": int(patient["malignant"]), "file": f"{image_id}.png", "view": _view(task), "age": patient["age"],
-        "sex": patient["sex"], "subtype": patient["subtype"], "body_part": BODY_PARTS[task.cohort.reader],
+        "image_id": image_id,
+        "patient_id": image_id.rpartition("_")[0],
+        "site": task.cohort.site,
+        "label": int(patient["malignant"]),
+        "file": f"{image_id}.png",
+        "view": _view(task),
+        "age": patient["age"],
+        "sex": patient["sex"],
+        "subtype": patient["subtype"],
+        "body_part": BODY_PARTS[task.cohort.reader],
     }
 
 

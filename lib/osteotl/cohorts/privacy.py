@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
+from functools import lru_cache
 from pathlib import PurePath
 
-# names found on tapes and disks of hospitals; a list can only warn, it cannot prove that a name is absent
-GIVEN_NAMES = frozenset(
-    """
-    aaron adam ahmed akira alan albert alejandro alex alexander ali alice ana anderson andrea andreas andrew angela
-    anna anne anthony antonio arthur barbara bauer becker benjamin bernd bob brian brown carla carlos carmen carol
-    caroline charles chen chris christian christine christopher claire claudia daniel david davis deborah dennis
-    diana diego doe dominik donald donna dorothy edward elena elisabeth elizabeth emily emma eric ernst eva fatima
-    felix fernando fischer francesco francisco frank franz gabriel garcia george gerhard giovanni giulia gonzalez
-    grace hannah hans harald haruki hassan heinz helen henry hernandez hiroshi hoffmann hugo ibrahim ingrid isabel
-    ivan jack jacob jakob james jane janet jean jennifer jessica joao jochen johann johannes john johnson jonas
-    jones jorge jose joseph joshua juan julia julian karen karl katharina kathrin keiko kenji kevin klaus klein
-    kumar lars laura laurent lena leon linda lisa lopez louis lucas lucia luigi luis lukas maria marie mario markus
-    martha martin mary matthew maximilian mayer megan mei melissa meyer mia michael michelle miguel miller miriam
-    mohamed mohammed monika mueller nakamura nancy natalia nguyen nicholas nicole nina noah olga oliver olivia oscar
-    pablo pamela patel patricia patrick paul pedro perez peter petra philip pierre priya rachel raj ralf raymond
-    rebecca renate ricardo richard robert roberto roger ronald rosa rossi ruth ryan sabine samuel sanchez sandra
-    sara sarah sato satoshi schmidt schneider schulz scott sergio sharon simon singh smith sofia sophia sophie
-    stefan stephanie stephen steven susan susanne suzuki takashi tanaka taylor theresa thomas timothy tobias ulrich
-    ursula vera victor vincent wagner walter wang watanabe weber wei werner william williams wilson wolfgang
-    yamamoto yasmin yoko yuki yusuf zhang
-    """.split()  # noqa: SIM905 (a list this long reads as text)
-)
+from osteotl.cohorts.names import FILM_WORDS, NAMES
+
+MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mai|juni|juli|okt|dez"
 _DATE = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"  # 1987-03-21, 19870321
     r"|(?:0?[1-9]|[12]\d|3[01])([-_.])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d"  # 21.03.1987
-    r"|(?:0?[1-9]|1[0-2])([-_.])(?:0?[1-9]|[12]\d|3[01])\3(?:19|20)\d\d)(?!\d)"  # 03-21-1987
+    r"|(?:0?[1-9]|1[0-2])([-_.])(?:0?[1-9]|[12]\d|3[01])\3(?:19|20)\d\d"  # 03-21-1987
+    rf"|(?:0?[1-9]|[12]\d|3[01])[-_. ]?(?:{MONTHS})[a-z]*[-_. ]?(?:19|20)\d\d)(?!\d)",  # 21 March 1987
+    re.IGNORECASE,
 )
+# digits behind a word that announces a birthday
+_BIRTHDAY = re.compile(r"(?<![^\W\d_])(?:dob|birth(?:day|date)?|born|geb)[-_. =]*\d{4,8}(?!\d)", re.IGNORECASE)
 # hashes and UUIDs hold words and dates by chance
 _HEXADECIMAL = re.compile(
     r"(?<![^\W_])(?:[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![^\W_])", re.IGNORECASE
 )
-_WORD = re.compile(r"[^\W\d_]+")
+_LETTERS = r"[^\W\d_]"
+_WORD = re.compile(rf"{_LETTERS}+")
+_DICOM_NAME = re.compile(rf"{_LETTERS}{{2,}}\^{_LETTERS}{{2,}}")
+_NEIGHBOURS = re.compile(rf"(?<![^\W_])(?=({_LETTERS}{{3,}})(?:, ?|[-_. ])({_LETTERS}{{3,}})(?![^\W_]))")
+_ANNOUNCED = re.compile(
+    rf"(?<!{_LETTERS})(?:patient|pat|patientname|name|surname|forename|vorname|nachname|nom|nombre|apellido)"
+    rf"[-_. =]+({_LETTERS}{{3,}})",
+    re.IGNORECASE,
+)
+_PERSONS = NAMES - FILM_WORDS
+SHORT = 4  # a listed name with fewer letters may be part of a code
 
 
 def hashed(identifier: object, salt: str) -> str:
@@ -97,15 +94,60 @@ def telling_tokens(path: str | PurePath) -> list[str]:
     Returns
     -------
     list of str
-        'date' (a calendar date of 1900-2099) and 'name' (a common given name or surname as a word of its own, or the
-        DICOM form FAMILY^GIVEN); empty where nothing is suspected. The words themselves are not returned.
+        'date' and 'name'; empty where nothing is suspected. The words themselves are not returned.
+
+    Notes
+    -----
+    'date': a calendar date of 1900-2099 with its day, or four to eight digits behind dob, birth, born or geb.
+    'name', any of: the DICOM form FAMILY^GIVEN; a word of `names.NAMES` (one of fewer than four letters only with a
+    capital and no digit at its side); two neighbouring words that touch no digit, each capitalised or in capitals
+    (then of at least four letters), neither a film collection's word (`names.FILM_WORDS`); a word behind 'patient',
+    'name' and the like. Words of film collections never count. Runs of 16 or more hexadecimal digits and UUIDs are
+    left out.
+    An uncommon name that stands alone, or in small letters, is not found: no warning is no proof.
     """
     path = PurePath(path)
     text = path.name if path.is_absolute() else str(path)
-    text = _HEXADECIMAL.sub("", text.removesuffix(path.suffix))
-    # words in CamelCase are words too
-    words = {word.lower() for word in _WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text))}
-    kinds = ["date"] if _DATE.search(text) else []
-    if words & GIVEN_NAMES or re.search(r"[^\W\d_]{2,}\^[^\W\d_]{2,}", text):
+    text = unicodedata.normalize("NFC", _HEXADECIMAL.sub("", text.removesuffix(path.suffix)))
+    kinds = ["date"] if _DATE.search(text) or _BIRTHDAY.search(text) else []
+    if _holds_name(re.sub(r"\d+", "0", text)):
         kinds.append("name")
     return kinds
+
+
+@lru_cache(maxsize=4096)
+def _holds_name(text: str) -> bool:
+    """Whether a rule for names applies; films of a collection differ in their numbers, so few texts are judged."""
+    return bool(_DICOM_NAME.search(text)) or _listed_name(text) or _announced_name(text) or _pair_of_names(text)
+
+
+def _listed_name(text: str) -> bool:
+    # words in CamelCase are words too
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text)
+    for match in _WORD.finditer(apart):
+        word, sides = match.group(), apart[max(0, match.start() - 1) : match.start()] + apart[match.end() :][:1]
+        plain = len(word) >= SHORT or (word[0].isupper() and not any(side.isdigit() for side in sides))
+        if plain and _folded(word) in _PERSONS:
+            return True
+    return False
+
+
+def _announced_name(text: str) -> bool:
+    return any(_folded(match.group(1)) not in FILM_WORDS for match in _ANNOUNCED.finditer(text))
+
+
+def _pair_of_names(text: str) -> bool:
+    return any(all(map(_could_be_name, match.groups())) for match in _NEIGHBOURS.finditer(text))
+
+
+def _could_be_name(word: str) -> bool:
+    capitals = word.istitle() or (word.isupper() and len(word) >= SHORT)
+    return capitals and _folded(word) not in FILM_WORDS
+
+
+def _folded(word: str) -> str:
+    """Small letters without accents."""
+    small = word.lower()
+    if small.isascii():
+        return small
+    return "".join(c for c in unicodedata.normalize("NFKD", small) if not unicodedata.combining(c))

@@ -146,7 +146,8 @@ def check_size(width: int, height: int, name: str, limits: Limits = LIMITS) -> N
         raise FilmError(name, f"{width} x {height} pixels", "export the film again")
     if width * height > limits.pixels or max(width, height) > limits.side:
         raise FilmError(
-            name, f"{width} x {height} pixels, over the limit of {limits.pixels:,} pixels and {limits.side:,} a side",
+            name,
+            f"{width} x {height} pixels, over the limit of {limits.pixels:,} pixels and {limits.side:,} a side",
             "export the film at its own size",
         )
 
@@ -252,8 +253,13 @@ def _deep_colour(image: Image.Image, content: bytes) -> NDArray[Any] | None:
 def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Pixels as the EXIF orientation asks."""
     turns = {
-        2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1], 5: lambda a: a.T,
-        6: lambda a: a.T[:, ::-1], 7: lambda a: a[::-1, ::-1].T, 8: lambda a: a.T[::-1],
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.T,
+        6: lambda a: a.T[:, ::-1],
+        7: lambda a: a[::-1, ::-1].T,
+        8: lambda a: a.T[::-1],
     }
     return turns[orientation](array) if orientation in turns else array
 

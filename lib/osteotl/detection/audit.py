@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, spearmanr
 
+from osteotl.cohorts.baseline import source_coincidence, trivial_baseline
 from osteotl.detection import hardware
-from osteotl.detection.baseline import baseline_scores, source_coincidence
 from osteotl.detection.errors import Replicate
 from osteotl.detection.films import Films, read_cohort
 from osteotl.detection.masking import masked_films, mirrored_films, only_boxes, sham_boxes
@@ -68,7 +68,7 @@ def audit_study(
     -------
     dict
         Content of audit.json: `auc` (arm, audit, estimate, limits), `alarms`, `site_probe`, `source_and_class`,
-        `rules`, `replicates`.
+        `baseline_covariates`, `replicates`, `films`.
     """
     films = cohort_films(study, out, data_dir, "external")
     cohort_films(study, out, data_dir, "training")
@@ -77,18 +77,20 @@ def audit_study(
     parts = side_by_side(_audit_job, jobs, processes(study, workers), "audit", quiet)
     rows = pd.concat([scores for scores, _ in parts], ignore_index=True)
     curves = _aucs(rows, films, study)
-    coincidence = source_coincidence(pd.concat([_training_table(out), films.table]))
-    baseline, covariates = baseline_scores(_training_table(out), films.table)
+    learnt_from = _training_table(out)
+    coincidence = source_coincidence(pd.concat([learnt_from, films.table]))
+    baseline = trivial_baseline(learnt_from, films.table)
     content = {
         "auc": curves,
         "alarms": [asdict(alarm) for alarm in _alarms(curves, rows, coincidence)],
         "site_probe": [probe for _, probe in parts],
         "source_and_class": coincidence,
-        "baseline_covariates": covariates,
+        "baseline_covariates": list(baseline.covariates),
         "replicates": [asdict(replicate) for replicate in replicates],
         "films": {"external": len(films), "with_box": int(sum(len(boxes) > 0 for boxes in films.boxes))},
     }
-    write_csv(Path(out) / "audit.csv", pd.concat([rows, baseline], ignore_index=True))
+    unarmed = baseline.scores[["image_id", "score"]].assign(audit="baseline")  # the rows without arm, fraction and seed
+    write_csv(Path(out) / "audit.csv", pd.concat([rows, unarmed], ignore_index=True))
     write_json(Path(out) / "audit.json", content)
     return content
 
@@ -115,37 +117,6 @@ def audit_scores(weights: str | Path, films: Films, model: str, device: str = "c
         scores = score_films(detector, variant, device=device, boxes=False).scores.astype(float)
         parts.append(pd.DataFrame({"image_id": films.ids, "audit": name, "score": scores}))
     return pd.concat(parts, ignore_index=True)
-
-
-def occlusion_map(weights: Any, films: Films, position: int, model: str = "yolov5n", cells: int = 10) -> np.ndarray:
-    """How far the score of one film falls when a square patch hides a part of it.
-
-    Parameters
-    ----------
-    weights : path or detector
-    films : Films
-    position : int
-        Which film.
-    cells : int
-        Patch positions along each side; a patch is two steps wide.
-
-    Returns
-    -------
-    ndarray, shape (cells, cells)
-        Logit as it is minus logit with the patch centred there; large where the score rests.
-    """
-    one = films.subset(np.array([position]))
-    step = films.size / cells
-    hidden = np.repeat(one.images, cells * cells + 1, axis=0)
-    for k in range(cells * cells):
-        row, column = divmod(k, cells)
-        low_y, high_y = (int(max(0, (row - 0.5) * step)), int(np.ceil((row + 1.5) * step)))
-        low_x, high_x = (int(max(0, (column - 0.5) * step)), int(np.ceil((column + 1.5) * step)))
-        hidden[k, low_y:high_y, low_x:high_x] = int(one.images.mean())
-    table = one.table.iloc[np.zeros(len(hidden), int)].reset_index(drop=True)
-    many = Films(table, hidden, one.boxes * len(hidden), one.placements * len(hidden), one.size)
-    logits = score_films(weights, many, model, boxes=False).logits
-    return (logits[-1] - logits[:-1]).reshape(cells, cells)
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:
