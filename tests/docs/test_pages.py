@@ -1,0 +1,81 @@
+"""Links lead somewhere, and the papers that go with a release agree with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import osteotl
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+# written by commands of their own (benchmarks/make_results.py, the oracle test, docs/make_pictures.py)
+WRITTEN_ELSEWHERE = {"PARITY.md", "benchmarks/RESULTS.md", "docs/pictures/report.png", "docs/pictures/report-dark.png"}
+
+
+def text_of(page: Path) -> str:
+    """A page without its code."""
+    return re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    """Headings as a forge turns them into anchors."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    text = text_of(page)
+    links = [*re.findall(r"\]\(([^)\s]+)\)", text), *re.findall(r'(?:src|srcset)="([^"]+)"', text)]
+    dead = []
+    for link in links:
+        if re.match(r"\w+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        there = target.exists() or target.relative_to(ROOT).as_posix() in WRITTEN_ELSEWHERE
+        if not there or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert not dead
+
+
+def test_every_page_of_docs_can_be_reached_from_the_readme():
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in seen or not page.exists():
+            continue
+        seen.add(page)
+        names = re.findall(r"\]\(([^)#\s]+\.md)", text_of(page))
+        todo += [(page.parent / name).resolve() for name in names if "://" not in name]
+    assert set((ROOT / "docs").glob("*.md")) <= seen
+
+
+def test_release_papers_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == osteotl.__version__
+    assert citation["references"][0]["journal"] == "Cancers"
+    assert re.search(rf"^## {re.escape(osteotl.__version__)}$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+
+
+def test_no_speed_is_claimed_outside_the_measurements():
+    """'3 times faster' and '20 s' belong to benchmarks/RESULTS.md, which measures them."""
+    claim = re.compile(r"\b\d[\d.,]*\s*(?:x|×|times)\s+(?:as fast|faster|quicker)|\b\d[\d.]*\s*(?:s|ms|minutes|min)\b")
+    pages = [ROOT / "README.md", *(p for p in (ROOT / "docs").glob("*.md") if p.name != "api.md")]
+    assert not [(page.name, found[0]) for page in pages if (found := claim.search(text_of(page)))]
+
+
+def test_the_glossary_is_in_order():
+    words = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), flags=re.M)[2:]
+    assert words == sorted(words, key=str.casefold)
+
+
+def test_issue_templates_have_a_name_and_ask_for_no_film():
+    for page in sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md")):
+        head = yaml.safe_load(page.read_text(encoding="utf-8").split("---")[1])
+        assert set(head) >= {"name", "about"}
+    assert "No film" in (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.md").read_text(encoding="utf-8")
