@@ -16,11 +16,13 @@ VERDICTS = {
     "non-inferior": "Not worse, and not shown to be better",
     "equivalent": "No difference that matters",
     "inferior": "Worse than the reference",
-    "inconclusive": "Too few films or training runs to tell",
+    "inconclusive": "No difference shown, and none ruled out",
 }
 BOTH = {
     ("superior", "equivalent"): "Better, but by less than matters",
     ("inferior", "equivalent"): "Worse, but by less than matters",
+    ("inconclusive", "too few films to tell"): "Too few films or training runs to tell",
+    ("inconclusive", "no difference shown"): "No difference shown, and none ruled out",
 }
 POINTS_AIM = {"high_sensitivity": "sensitivity", "high_specificity": "specificity"}
 BURDENS = (
