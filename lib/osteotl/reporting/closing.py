@@ -164,7 +164,7 @@ def _published(results: Results) -> Markup | None:
                 line.get("item", ""),
                 line.get("printed", ""),
                 line.get("follows", ""),
-                "yes" if line.get("agrees") else "no",
+                {True: "yes", False: "no"}.get(line.get("agrees"), ""),
             ]
             for line in block.get("lines", [])
         ]
@@ -172,7 +172,25 @@ def _published(results: Results) -> Markup | None:
             heads = ["Figure", "As printed", "What follows", "Agree"]
             parts.append(table("The published figures, derived again from their counts", heads, lines, source=base))
         parts += [_layout(results, f"{base}.layout.{arm}", arm) for arm in block.get("layout", {})]
+        if found := block.get("twins", {}).get("map"):
+            parts.append(_twins(found, f"{base}.twins.map"))
     return join(parts) if parts else None
+
+
+def _twins(found: dict[str, Any], base: str) -> Markup:
+    """How often each conclusion returns in simulated twins of the published cohort: a map, not a verdict."""
+    rows = [
+        [words, f"{found['recurrence'][name]:.2f}", f"{found['null'][name]:.2f}", *_extremes(found["cells"], name)]
+        for name, words in found["conclusions"].items()
+    ]
+    heads = ["Conclusion", "#Recurs, as published", "#Recurs, no difference", "#Lowest in the sweep", "#Highest"]
+    return table("Simulated twins of the published cohort: share of twins that come to the same conclusion", heads, rows,
+                 source=base)  # fmt: skip
+
+
+def _extremes(cells: list[dict[str, Any]], name: str) -> list[str]:
+    shares = [cell["share"] for cell in cells if cell["conclusion"] == name]
+    return [f"{min(shares):.2f}", f"{max(shares):.2f}"] if shares else ["", ""]
 
 
 def _layout(results: Results, base: str, arm: str) -> Markup:

@@ -175,6 +175,18 @@ def published(statistics: Statistics) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["paper", "item", "printed", "follows", "agrees"])
 
 
+def twins(statistics: Statistics) -> pd.DataFrame:
+    """How often each published conclusion returns in simulated twins: as published, without any difference, in the sweep."""
+    rows = []
+    for name, paper in statistics["published"].items():
+        found = paper.get("twins", {}).get("map", {})
+        for key, words in found.get("conclusions", {}).items():
+            shares = [cell["share"] for cell in found["cells"] if cell["conclusion"] == key]
+            row = {"paper": name, "conclusion": words, "as published": found["recurrence"][key]}
+            rows.append(row | {"no difference": found["null"][key], "lowest": min(shares), "highest": max(shares)})
+    return pd.DataFrame(rows)
+
+
 def numbers(content: Any, place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every number of statistics.json with its place, such as `arms.scratch.auc`."""
     if _is_number(content) and "estimate" in content:

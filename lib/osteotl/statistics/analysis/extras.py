@@ -19,8 +19,10 @@ from osteotl.statistics.published_layout import Line, in_published_layout, reder
 from osteotl.statistics.rederivation import rederive
 from osteotl.statistics.replicate_values import Runs, auc_replicates
 from osteotl.statistics.replicates import arm_mean, compare_replicates
+from osteotl.statistics.twins import conditional_twins, twin_map
 
 Numbers = dict[str, Any]
+TWINS = 200  # a condition; Monte Carlo error of a share at most .035
 SMALL_GROUP = 5  # films of a class under which a subgroup's AUC says nothing
 
 
@@ -170,7 +172,18 @@ def published(statistics: Numbers, others: list[str], reference: str) -> Numbers
             arm: [asdict(row) for row in in_published_layout(paper, statistics, arm, reference)] for arm in others
         }
         block[name] = {"source": paper.source, "lines": [asdict(line) for line in lines], "layout": layout}
+        block[name]["twins"] = _twins(name)
     return block
+
+
+@cache
+def _twins(name: str) -> Numbers:
+    """Simulated twins of a shipped paper: a map of its conditions, not a verdict on it; empty where it cannot be twinned."""
+    paper = load_published(name)
+    try:
+        return {"conditional": conditional_twins(paper).to_dict(), "map": twin_map(paper, TWINS).to_dict()}
+    except ValueError as reason:
+        return {"not_estimable": str(reason)}
 
 
 @cache
