@@ -184,8 +184,8 @@ def _twins(found: dict[str, Any], base: str) -> Markup:
         for name, words in found["conclusions"].items()
     ]
     heads = ["Conclusion", "#Recurs, as published", "#Recurs, no difference", "#Lowest in the sweep", "#Highest"]
-    return table("Simulated twins of the published cohort: share of twins that come to the same conclusion", heads, rows,
-                 source=base)  # fmt: skip
+    caption = "Simulated twins of the published cohort: share that comes to the same conclusion"
+    return table(caption, heads, rows, source=base)
 
 
 def _extremes(cells: list[dict[str, Any]], name: str) -> list[str]:

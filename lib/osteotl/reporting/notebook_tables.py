@@ -176,7 +176,7 @@ def published(statistics: Statistics) -> pd.DataFrame:
 
 
 def twins(statistics: Statistics) -> pd.DataFrame:
-    """How often each published conclusion returns in simulated twins: as published, without any difference, in the sweep."""
+    """How often each published conclusion returns in simulated twins, and its range over the sweep."""
     rows = []
     for name, paper in statistics["published"].items():
         found = paper.get("twins", {}).get("map", {})

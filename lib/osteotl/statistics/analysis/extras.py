@@ -178,7 +178,7 @@ def published(statistics: Numbers, others: list[str], reference: str) -> Numbers
 
 @cache
 def _twins(name: str) -> Numbers:
-    """Simulated twins of a shipped paper: a map of its conditions, not a verdict on it; empty where it cannot be twinned."""
+    """Simulated twins of a shipped paper: a map of its conditions, not a verdict on it."""
     paper = load_published(name)
     try:
         return {"conditional": conditional_twins(paper).to_dict(), "map": twin_map(paper, TWINS).to_dict()}
