@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import osteotl
+from osteotl.reporting.summary import BOTH, VERDICTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
@@ -67,6 +68,17 @@ def test_no_speed_is_claimed_outside_the_measurements():
     claim = re.compile(r"\b\d[\d.,]*\s*(?:x|×|times)\s+(?:as fast|faster|quicker)|\b\d[\d.]*\s*(?:s|ms|minutes|min)\b")
     pages = [ROOT / "README.md", *(p for p in (ROOT / "docs").glob("*.md") if p.name != "api.md")]
     assert not [(page.name, found[0]) for page in pages if (found := claim.search(text_of(page)))]
+
+
+def test_the_clinicians_page_speaks_of_what_the_report_shows():
+    """Every verdict and every part of the body, in the report's own words."""
+    page = (ROOT / "docs" / "clinician.md").read_text(encoding="utf-8")
+    verdicts = {*VERDICTS.values(), *BOTH.values()} - {"Worse, but by less than matters"}  # told by its counterpart
+    assert not [words for words in verdicts if words not in page]
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "lib/osteotl/reporting").glob("*.py"))
+    parts = re.findall(r"^\| ([A-Z][^|]+) \| [^|]+ \| [^|]*\|$", page, flags=re.M)
+    assert len(parts) > 10
+    assert not [part for part in parts if f'"{part}"' not in sources]
 
 
 def test_the_glossary_is_in_order():
