@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -218,6 +219,33 @@ def write_predictions(validation: ScoredCohort, external: ScoredCohort, write: C
     write_csv(write("detections.csv"), pd.concat([part.detections for part in parts], ignore_index=True))
 
 
+def asks_for_extras(study: Study) -> bool:
+    """Whether anything but the last weights is to be scored: checkpoints, or equal epochs beside equal steps."""
+    detector = study.detector
+    return bool(detector.checkpoints) or (detector.fraction_training == "both" and min(study.fractions) < 1)
+
+
+def write_extras(
+    study: Study, out: str | Path, data_dir: str | Path, write: Callable[[str], Path], workers: int | None = None
+) -> None:
+    """Write predictions_extra.csv where the study asks for it; without that, remove one left by an earlier run.
+
+    Parameters
+    ----------
+    study : Study
+    out, data_dir : path
+    write : callable
+        Maps a file's name below the outputs folder to its path.
+    workers : int, optional
+        Processes.
+    """
+    path = write("predictions_extra.csv")
+    if asks_for_extras(study):
+        write_csv(path, score_extras(study, out, data_dir, workers))
+    else:
+        path.unlink(missing_ok=True)
+
+
 def score_extras(
     study: Study, out: str | Path, data_dir: str | Path, workers: int | None = None, quiet: bool = False
 ) -> pd.DataFrame:
@@ -226,19 +254,27 @@ def score_extras(
     Returns
     -------
     DataFrame
-        Columns of predictions.csv, and `training` (equal_steps or equal_epochs) and `step` (missing: the last); empty
-        unless `detector.checkpoints` or `detector.fraction_training: both` is set. 03 writes it as
-        predictions_extra.csv.
+        Columns of predictions.csv, then `training` (equal_steps or equal_epochs: the run that the weights are of) and
+        `step` (optimiser steps taken: the checkpoint's, or the last of the run). Steps of `detector.checkpoints` that
+        a run did not reach have no rows.
+
+    Raises
+    ------
+    TrainingError
+        The study asks for extras and no replicate has any.
     """
-    jobs: list[tuple] = []
-    for each in study.replicates():
-        folder = Path(out) / "finetune" / Replicate(*each).folder
-        for path in sorted(folder.glob("checkpoints/*.safetensors")):
-            jobs.append((study, Replicate(*each), path, "equal_steps", int(path.stem), str(out), str(data_dir)))
-        for path in folder.glob("equal_epochs/weights.safetensors"):
-            jobs.append((study, Replicate(*each), path, "equal_epochs", None, str(out), str(data_dir)))
-    parts = side_by_side(_extra_job, jobs, processes(study, workers), "score extras", quiet)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    cohort_films(study, out, data_dir, "external")  # read once, shared by all that follow
+    jobs = [
+        (study, replicate, path, training, step, str(out), str(data_dir))
+        for replicate in (Replicate(*each) for each in study.replicates())
+        for path, training, step in _extra_weights(study, Path(out) / "finetune" / replicate.folder)
+    ]
+    if not jobs:
+        raise TrainingError(
+            f"detector.checkpoints is {study.detector.checkpoints} and no replicate trained that far, or 02_finetune "
+            "ran before it was set: name steps that training reaches, and run 02_finetune again"
+        )
+    return pd.concat(side_by_side(_extra_job, jobs, processes(study, workers), "score extras", quiet))
 
 
 def cohort_films(study: Study, out: str | Path, data_dir: str | Path, cohort: str) -> Films:
@@ -348,6 +384,18 @@ def _boxes(logits: np.ndarray, corners: np.ndarray, placement: Placement) -> np.
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+
+
+def _extra_weights(study: Study, folder: Path) -> list[tuple[Path, str, int]]:
+    """Weights beside a replicate's own, the training they are of, and the steps they took."""
+    main = "equal_epochs" if study.detector.fraction_training == "equal_epochs" else "equal_steps"
+    wanted = [(folder / "checkpoints" / f"{step:06d}.safetensors", step) for step in study.detector.checkpoints]
+    found = [(path, main, step) for path, step in sorted(wanted) if path.exists()]
+    other = folder / "equal_epochs"
+    if study.detector.fraction_training == "both" and (other / "weights.safetensors").exists():
+        steps = json.loads((other / "pairing.json").read_text(encoding="utf-8"))["steps"]
+        found.append((other / "weights.safetensors", "equal_epochs", steps))
+    return found
 
 
 def _extra_job(arguments: tuple) -> pd.DataFrame:
