@@ -26,7 +26,7 @@ CLASSES = [entry for entry in PUBLIC if isinstance(entry.node, ast.ClassDef)]
 OURS = {node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 SHARED = {name.strip() for names in make_reference.SHARED for name in names.split(",")}
 
-STATEMENTS, LINES = 3, 8  # a body up to either size is taken in sooner than a list of its parameters
+STATEMENTS, LINES = 3, 12  # a body up to either size is taken in sooner than a list of its parameters
 
 # module: why these have no docstring of their own
 WITHOUT_SUMMARY = {
@@ -44,28 +44,17 @@ WITHOUT_SUMMARY = {
 # module: why a parameter of these is explained nowhere
 WITHOUT_PARAMETERS = {
     "osteotl.cohorts.boxes": ("`trains`: whether the cohort trains, as the fault codes say", {"contradictions"}),
-    "osteotl.cohorts.lesions": ("a drawing: canvas and centre, as in its sibling draw_lesion", {"draw_benign"}),
-    "osteotl.cohorts.phantoms": ("number of the patient in its stream, see Patient", {"draw_patient"}),
-    "osteotl.cohorts.pool": ("stages of cohorts.tables.build_cohorts", {"decode", "hashed_tables"}),
     "osteotl.cohorts.readers.coco": ("`annotated_as`: the file's name in faults", {"read_content"}),
     "osteotl.cohorts.readers.voc": ("`annotated_as`: the file's name in faults", {"add_annotation"}),
     "osteotl.cohorts.readers.columns": ("where the cell stands, for the fault's message", {"label_of"}),
-    "osteotl.detection.scoring": ("`job`: the function that each process calls", {"side_by_side"}),
     "osteotl.detection.training": ("`mode` as detector.fraction_training", {"finetune_plan"}),
-    "osteotl.detection.weights": ("two state dicts", {"check_shapes"}),
-    "osteotl.statistics.analysis.curves": ("risks, one per film", {"wrong_calls"}),
-    "osteotl.statistics.checks": ("identifiers", {"check_ids"}),
     "osteotl.statistics.delong": ("labels and scores of the other set of films", {"compare_auc_unpaired"}),
     "osteotl.statistics.localisation": ("ordinates of the curve", {"read_curve"}),
     "osteotl.statistics.replicate_values": ("which class counts as right", {"correctness"}),
-    "osteotl.reporting.charts": ("drawings: icons a row, a Number", {"icon_array", "interval_mark"}),
+    "osteotl.reporting.charts": ("a Number of statistics.json", {"interval_mark"}),
     "osteotl.reporting.closing": ("the HTML so far, to place figures that it lacks", {"further"}),
-    "osteotl.reporting.film_tables": ("a table's frame and the file it came from", {"any_table", "written"}),
-    "osteotl.reporting.notebook_tables": ("a format", {"written"}),
-    "osteotl.reporting.page": ("sections and whether notebooks follow", {"contents"}),
     "osteotl.reporting.results": ("the data folder", {"load_results"}),
     "osteotl.workflow.fingerprint": ("units and the library's folder, see the module", {"packages"}),
-    "osteotl.workflow.quick": ("what was asked for and which files took part, see `asked`", {"note"}),
     "osteotl.workflow.run_notebook": ("the descriptor of the folder's lock", {"run_notebook", "run_step"}),
 }
 
@@ -161,7 +150,7 @@ def test_parameters_are_explained():
 @pytest.mark.parametrize("listed", [WITHOUT_SUMMARY, WITHOUT_PARAMETERS], ids=["summary", "parameters"])
 def test_exceptions_name_what_exists(listed):
     there = {(entry.module, entry.name) for entry in PUBLIC}
-    assert not {(module, name) for module, (_, names) in listed.items() for name in names} - there
+    assert not {(module, name) for module, (_, names) in listed.items() for name in names} - there, "take it off the list"
 
 
 def test_numpydoc_sections_are_spelt_as_numpydoc_spells_them():
