@@ -38,7 +38,7 @@ ATOL = 1e-12
 
 # Quantities that are recorded for information, by the README of the oracles; everything else must be mapped.
 INFORMATIONAL = {
-    r"info_.*": "named so by its authors",
+    r"info_.*": "recorded for information by those who made the case",
     r"mlstatkit_delong": "falls back to a wrong p = 0 when all differences are 0",
     r"sm_mcnemar_exact=False_corr=True": "p = 0 when b + c = 0 and p = .82 when b = c",
     r"pr_auc_trapezoid\..*": "linear interpolation in precision-recall space is optimistic",
@@ -109,6 +109,9 @@ class Row:
     largest_difference: float
     failures: tuple[str, ...]
     informational: str | None = None
+    part: str = ""  # module of the mapping
+    wider: int = 0  # values compared within a tolerance of their own (`Near`)
+    example: tuple[float, float] | None = None  # expected and ours: the first finite number that is not 0
 
 
 _MAPPINGS: list[tuple[re.Pattern[str], Callable[..., Any], Callable[[Case], bool]]] = []
@@ -175,7 +178,8 @@ def _compare(case: Case, reference: dict[str, Any]) -> Row:
     walk.compare(reference["value"], ours, "")
     if not walk.values and not walk.failures and walk.reason is None:
         walk.failures.append("the reference holds no value to compare")
-    return Row(*about, rtol, walk.values, walk.largest, tuple(walk.failures), walk.reason if not walk.values else None)
+    reason, part = None if walk.values else walk.reason, function.__module__.rpartition(".")[2]
+    return Row(*about, rtol, walk.values, walk.largest, tuple(walk.failures), reason, part, walk.wider, walk.example)
 
 
 class _Walk:
@@ -185,6 +189,8 @@ class _Walk:
         self.rtol, self.values, self.largest = rtol, 0, 0.0
         self.failures: list[str] = []
         self.reason: str | None = None
+        self.wider = 0
+        self.example: tuple[float, float] | None = None
 
     def compare(self, expected: Any, ours: Any, place: str) -> None:
         if isinstance(ours, Informational):
@@ -222,6 +228,7 @@ class _Walk:
         atol = ATOL
         if isinstance(ours, Near):
             ours, atol = ours.value, ours.atol
+            self.wider += 1
         want, have = _number(expected), _number(ours)
         if isinstance(want, str) or isinstance(have, str):
             agree = want == have
@@ -232,6 +239,8 @@ class _Walk:
         else:
             difference = abs(want - have)
             agree = difference <= self.rtol * abs(want) + atol
+            if self.example is None and want:
+                self.example = (want, have)
             if atol == ATOL and difference > ATOL:
                 self.largest = max(self.largest, difference / abs(want) if want else difference)
         if not agree:
