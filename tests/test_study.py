@@ -38,6 +38,19 @@ def test_default_study_is_the_published_external_set_with_three_seeds():
     assert len(study.replicates()) == 2 * 3
 
 
+def test_control_arms_beside_the_two_of_the_default_study():
+    study, default = load_study(ROOT / "studies" / "controls.yaml"), load_study(ROOT / "study.yaml")
+    assert {name: study.arms[name] for name in default.arms} == dict(default.arms)
+    assert (study.cohorts.pretrain, study.cohorts.development, study.cohorts.external) == (
+        default.cohorts.pretrain, default.cohorts.development, default.cohorts.external,
+    )  # fmt: skip
+    assert study.detector == default.detector
+    assert study.arms["scratch_b"].seed_offset not in {abs(a - b) for a in study.seeds for b in study.seeds}
+    assert study.arms["scratch_long"].train_for == "pretrain_and_finetune"
+    assert study.cohorts.other_modality.reader == "phantom-texture"
+    assert study.arms["other_modality"].initialise == "other_modality"
+
+
 @pytest.mark.parametrize(
     ("changes", "place", "rule"),
     [

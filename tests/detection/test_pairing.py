@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,6 +106,62 @@ def test_an_arm_that_declares_other_seeds_may_have_them(trained):
     slower = study.model_copy(update={"detector": study.detector.model_copy(update={"learning_rate": 0.01})})
     with pytest.raises(PairingError, match="learning rate"):
         pairing.check_static([facts(trained, "scratch"), facts(trained, "scratch_b", slower)])
+
+
+def with_controls(study):
+    """The study with the control arms of studies/controls.yaml, each listed before the arms of the question."""
+    scratch = study.arms["scratch"]
+    controls = {
+        "scratch_b": scratch.model_copy(update={"seed_offset": 100}),
+        "scratch_long": scratch.model_copy(update={"train_for": "pretrain_and_finetune"}),
+    }
+    return study.model_copy(update={"arms": {**controls, **study.arms}})
+
+
+@pytest.fixture(scope="module")
+def controlled(trained, tmp_path_factory):
+    """The records of a finished study with control arms."""
+    out = tmp_path_factory.mktemp("controlled") / "outputs"
+    shutil.copytree(trained.out, out)
+    study = with_controls(trained.study)
+    for arm in ("scratch_b", "scratch_long"):
+        training.finetune(study, arm, 1.0, 0, out, trained.data)
+    return pairing.read_records(study, lambda name: out / name)
+
+
+def test_declared_differences_of_control_arms_are_no_fault(controlled):
+    pairing.check_batches(controlled)
+    records = {record["static"]["arm"]: record for record in controlled}
+    # 16 films in batches of 4: 2 epochs are 8 steps; 12 chest films for 1 epoch add 3, so 11 steps in 3 epochs
+    assert records["scratch"]["trained"]["steps"] == 8
+    assert records["scratch_long"]["trained"]["steps"] == 11
+    plain, longer = (records[arm]["trained"]["batches"] for arm in ("scratch", "scratch_long"))
+    assert longer[:2] == plain
+    assert not set(records["scratch_b"]["trained"]["batches"]) & set(plain)
+    assert records["scratch_b"]["static"]["film_content"] == records["scratch"]["static"]["film_content"]
+
+
+@pytest.mark.parametrize(
+    ("arm", "part", "name", "value", "named"),
+    [
+        ("scratch_b", "static", "film_content", "0" * 64, "pixels or boxes of the films"),
+        ("scratch_b", "static", "steps", 9, "optimiser steps"),
+        ("scratch_b", "trained", "films_seen", 31, "films seen"),
+        ("scratch_b", "trained", "steps", 9, "steps taken"),
+        ("scratch_b", "static", "threads", 2, "threads"),
+        ("scratch_long", "static", "seed", 1, "seed"),
+        ("scratch_long", "static", "first_batch", "0" * 64, "first batch"),
+        ("scratch_long", "static", "augmentation", {}, "augmentation"),
+        ("scratch_long", "trained", "batches", ["0" * 64] * 3, "from epoch 1 on"),
+        ("transfer", "static", "seed", 1, "seed"),
+        ("transfer", "trained", "steps", 11, "steps taken"),
+    ],
+)
+def test_other_differences_of_control_arms_are_refused(controlled, arm, part, name, value, named):
+    records = copy.deepcopy(controlled)
+    next(r for r in records if r["static"]["arm"] == arm)[part][name] = value
+    with pytest.raises(PairingError, match=named):
+        pairing.check_batches(records)
 
 
 def test_class_count_of_one_arm_stops_with_its_name(trained):

@@ -128,7 +128,7 @@ def extra(drawn, tmp_path_factory):
     out = tmp_path_factory.mktemp("extra") / "outputs"
     shutil.copytree(drawn / "outputs", out)
     study = make_study(fraction_training="both", checkpoints=[3, 1000])
-    arms = {name: study.arms["scratch"] for name in ("scratch", "scratch_b")}
+    arms = dict.fromkeys(("scratch", "scratch_b"), study.arms["scratch"])
     study = study.model_copy(update={"fractions": [0.5, 1.0], "arms": arms})
     for replicate in study.replicates()[:2]:
         training.finetune(study, *replicate, out, drawn / "data")

@@ -45,10 +45,11 @@ NAMES = {
     "random_state": "random state at the start",
     "first_batch": "first batch (pixels and boxes)",
 }
-# An arm may declare that it differs: a second run with other seeds (A/A), or a longer training. Then these follow.
+# An arm may declare that it differs: a second run with other seeds (A/A), or a longer training. Then these follow, and
+# nothing else: films stay those of the study's seed, and a longer training starts with the same batches.
 FOLLOWS = {
-    "seed": {"seed", "random_init", "random_state", "first_batch", "film_order", "film_content", "films", "batches"},
-    "steps": {"steps", "epochs", "schedule", "batches"},
+    "seed": {"seed", "random_init", "random_state", "first_batch", "batches"},
+    "steps": {"steps", "epochs", "schedule", "films_seen", "length"},
 }
 PACKAGES = ("torch", "ultralytics-opencv-headless", "numpy", "opencv-python-headless")
 
@@ -98,12 +99,13 @@ def check_static(facts: Sequence[Mapping[str, Any]]) -> None:
     Raises
     ------
     PairingError
-        Naming every undeclared difference from the first arm.
+        Naming every undeclared difference from the first arm that declares none.
     """
     if not facts:
         return
-    first, faults = facts[0], []
-    for other in facts[1:]:
+    faults = []
+    first, others = _first_and_others(facts)
+    for other in others:
         declared = _declared(first) | _declared(other)
         for name, shown in NAMES.items():
             if name not in declared and first.get(name) != other.get(name):
@@ -131,7 +133,8 @@ def check_batches(records: Sequence[Mapping[str, Any]]) -> None:
             check_static([record["static"] for record in group])
         except PairingError as error:
             faults += error.differences
-        faults += [fault for other in group[1:] for fault in _differences(group[0], other)]
+        first, others = _first_and_others(group, lambda record: record["static"])
+        faults += [fault for other in others for fault in _differences(first, other)]
     if faults:
         raise PairingError(faults)
 
@@ -143,18 +146,25 @@ def _differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
     if "random_init" not in declared:
         start = first["initialisation"]["random_init"], other["initialisation"]["random_init"]
         faults += [f"random values before any transfer: {who} differ"] if start[0] != start[1] else []
-    if "batches" in declared:
-        return faults
-    mine, theirs = first["trained"]["batches"], other["trained"]["batches"]
-    epochs = [i for i, (a, b) in enumerate(zip(mine, theirs, strict=False), 1) if a != b]
-    if epochs:
-        faults.append(f"batches: {who} saw other films or boxes from epoch {epochs[0]} on")
-    elif len(mine) != len(theirs):
-        faults.append(f"batches: {who} trained for {len(mine)} and {len(theirs)} epochs")
+    if "batches" not in declared:
+        faults += _batch_differences(
+            first["trained"]["batches"], other["trained"]["batches"], who, "length" in declared
+        )
     for name, shown in {"films_seen": "films seen", "steps": "steps taken"}.items():
         one, two = first["trained"][name], other["trained"][name]
-        faults += [f"{shown}: {who} differ ({one} and {two})"] if one != two else []
+        faults += [f"{shown}: {who} differ ({one} and {two})"] if one != two and name not in declared else []
     return faults
+
+
+def _batch_differences(mine: Sequence[str], theirs: Sequence[str], who: str, other_length: bool) -> list[str]:
+    """Epochs whose films or boxes differ; of trainings of unlike length the shorter's last epoch may be cut off."""
+    shared = min(len(mine), len(theirs)) - int(other_length)
+    epochs = [i for i, (a, b) in enumerate(zip(mine[:shared], theirs[:shared], strict=True), 1) if a != b]
+    if epochs:
+        return [f"batches: {who} saw other films or boxes from epoch {epochs[0]} on"]
+    if len(mine) != len(theirs) and not other_length:
+        return [f"batches: {who} trained for {len(mine)} and {len(theirs)} epochs"]
+    return []
 
 
 def read_records(study: Study, read: Callable[[str], Path]) -> list[dict[str, Any]]:
@@ -210,6 +220,14 @@ def _groups(records: Sequence[Mapping[str, Any]]) -> dict[tuple[float, int], lis
         replicate = record["replicate"]
         groups.setdefault((replicate["fraction"], replicate["seed"]), []).append(record)
     return groups
+
+
+def _first_and_others(
+    group: Sequence[Mapping[str, Any]], facts: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda record: record
+) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """The arm to compare with, and the rest: were it one that declares a difference, all would pass for declared."""
+    first = next((k for k, record in enumerate(group) if not facts(record).get("declared")), 0)
+    return group[first], [record for k, record in enumerate(group) if k != first]
 
 
 def _who(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
