@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from osteotl.statistics.analysis.details import curve_details, risk_details
 from osteotl.statistics.analysis.inputs import Run
 from osteotl.statistics.analysis.points import Point
 from osteotl.statistics.analysis.prepare import RECALIBRATED_DRAWS, RESELECTED, Prepared
@@ -149,7 +150,9 @@ def run_results(prepared: Prepared, run: Run) -> Numbers:
         scale = scale_of(prepared.by_patients)
         block["auc_patient"] = auc_interval(there.label, there.score[run], None, confidence, scale).to_dict()
     block |= {name: boot[name].to_dict() for name in ("average_precision", "max_f1")}
-    block |= raw_calibration(prepared, run) | recalibrated(prepared, run)
+    block |= curve_details(films, run) | raw_calibration(prepared, run) | recalibrated(prepared, run)
+    if prepared.risk is not None:
+        block |= risk_details(films.label, prepared.risk[run])
     block["operating_points"] = {point.key: _point(prepared, run, point) for point in prepared.points}
     return block
 
@@ -218,9 +221,14 @@ def recalibrated(prepared: Prepared, run: Run) -> Numbers:
     return {names[name]: number.to_dict() for name, number in found.items()} | _smooth(films.label, prepared.risk[run])
 
 
+def smoother_for(films: int) -> str:
+    """R's loess, as published distances use it; lowess for very many films."""
+    return "loess" if films <= LOESS_UP_TO else "lowess"
+
+
 def _smooth(label: Any, risk: Any) -> Numbers:
     """ICI, E50 and E90 of the smooth calibration curve: point estimates."""
-    curve = smooth_calibration(label, risk, "loess" if label.size <= LOESS_UP_TO else "lowess")
+    curve = smooth_calibration(label, risk, smoother_for(label.size))
     method = f"distance of the {curve.method} calibration curve from the diagonal, point estimate"
     reason = curve.not_estimable or "too many films share one risk: a neighbourhood has no width"
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from osteotl.files import plain, write_csv, write_json
 from osteotl.statistics.analysis import curves, extras, points
-from osteotl.statistics.analysis.arms import arm_results
+from osteotl.statistics.analysis.arms import arm_results, smoother_for
 from osteotl.statistics.analysis.comparisons import compare, net_benefit_differences
 from osteotl.statistics.analysis.inputs import Inputs, Settings, read_study
 from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables, wrong_place_per_100
@@ -155,6 +155,8 @@ def _flags(prepared: Prepared) -> list[str]:
     for name, missing in prepared.inputs.unscored.items():
         if missing:
             said.append(f"{missing} {name} films could not be scored; they are counted in the flow, not in the rates.")
+    if len(prepared.others) > 1:
+        said.append("Each arm is compared with the reference by itself: adjusted p values hold within one comparison.")
     if prepared.fewer_replicates:
         said.append(prepared.fewer_replicates)
     malignant = prepared.external.summary()["malignant_patients"]
@@ -220,7 +222,7 @@ def _calibration(prepared: Prepared) -> pd.DataFrame:
             head = {"arm": run[0], "seed": run[1], "kind": kind}
             deciles = calibration_table(prepared.external.label, risk, 10, prepared.settings.confidence)
             parts.append(deciles.assign(**head, curve="decile"))
-            smooth = smooth_calibration(prepared.external.label, risk, "lowess")
+            smooth = smooth_calibration(prepared.external.label, risk, smoother_for(risk.size))
             kept = curves.thin(smooth.predicted.size)
             line = {"predicted": smooth.predicted[kept], "observed": smooth.observed[kept].clip(0, 1)}
             parts.append(pd.DataFrame(line).dropna().assign(**head, curve="smooth"))
@@ -229,8 +231,8 @@ def _calibration(prepared: Prepared) -> pd.DataFrame:
 
 
 def _decision_curve(prepared: Prepared) -> pd.DataFrame:
-    """arm (treat all and treat none among them), threshold, net_benefit, lower, upper: mean over seeds."""
-    columns = ["arm", "threshold", "net_benefit", "lower", "upper"]
+    """arm (treat all and treat none among them), threshold, net_benefit and its relatives: mean over seeds."""
+    columns = ["arm", "threshold", "net_benefit", "lower", "upper", "standardised", "interventions_avoided"]
     if prepared.risk is None:
         return pd.DataFrame(columns=columns)
     grid = threshold_grid(*prepared.settings.decision_range)
@@ -244,7 +246,11 @@ def _decision_curve(prepared: Prepared) -> pd.DataFrame:
     plain_rules = decision_curve(prepared.external.label, any_risk, grid)
     for threshold, benefit in zip(grid, plain_rules.treat_all, strict=True):
         rows += [["treat all", threshold, benefit, None, None], ["treat none", threshold, 0.0, None, None]]
-    return pd.DataFrame(rows, columns=columns).sort_values(["arm", "threshold"], kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows, columns=columns[:5]).sort_values(["arm", "threshold"], kind="stable", ignore_index=True)
+    gain = table["net_benefit"] - table["threshold"].map(dict(zip(grid, plain_rules.treat_all, strict=True)))
+    table["standardised"] = table["net_benefit"] / plain_rules.prevalence
+    table["interventions_avoided"] = gain * (1 - table["threshold"]) / table["threshold"]  # a film, against treat all
+    return table
 
 
 def _net_benefit(prepared: Prepared) -> pd.DataFrame:

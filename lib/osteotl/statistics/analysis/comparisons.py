@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from osteotl.statistics.analysis.arms import HEADLINE_RATES
+from osteotl.statistics.analysis.details import curve_shape, pair_details
 from osteotl.statistics.analysis.lesions import compare_localisation
 from osteotl.statistics.analysis.points import Point
 from osteotl.statistics.analysis.prepare import RESELECTED, Prepared
@@ -135,6 +136,7 @@ def per_seed(prepared: Prepared, arm: str) -> Numbers:
         block[str(seed)] = {
             "auc_difference": found.difference.to_dict(),
             "auc_correlation": found.correlation,
+            "curve_shape": curve_shape(films, (arm, seed), (asked.reference, seed), asked.bootstrap_seed),
             "average_precision_difference": boot["average_precision"].to_dict(),
             "max_f1_difference": boot["max_f1"].to_dict(),
         }
@@ -201,7 +203,7 @@ def _paired(prepared: Prepared, arm: str, point: Point, seed: int) -> Numbers:
         difference = predictive_difference(films.label, called[0], called[1], name, films.clusters, asked.confidence)
         block[f"{name}_difference"] = difference.to_dict()
         block[f"{name}_p"] = {m: compare_predictive_values(pairs, name, m).p for m in ("kosinski", "leisenring")}
-    return block | _anew(prepared, arm, point, seed)
+    return block | pair_details(pairs, asked.confidence) | _anew(prepared, arm, point, seed)
 
 
 def _anew(prepared: Prepared, arm: str, point: Point, seed: int) -> Numbers:
