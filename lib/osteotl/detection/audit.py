@@ -19,6 +19,7 @@ from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate
 from osteotl.detection.films import Films, read_cohort
 from osteotl.detection.masking import masked_films, mirrored_films, only_boxes, sham_boxes
+from osteotl.detection.occlusion import occlusion_maps, write_maps
 from osteotl.detection.probe import class_probe, film_features, site_probe
 from osteotl.detection.scoring import cohort_films, open_detector, processes, score_films, side_by_side
 from osteotl.files import write_csv, write_json
@@ -58,7 +59,7 @@ def audit_study(
     ----------
     study : Study
     out, data_dir : path
-        Writes OUT/audit.csv and OUT/audit.json.
+        Writes OUT/audit.csv, OUT/audit.json and OUT/occlusion/*.png.
     workers : int, optional
         Processes.
     quiet : bool
@@ -68,14 +69,15 @@ def audit_study(
     -------
     dict
         Content of audit.json: `auc` (arm, audit, estimate, limits), `alarms`, `site_probe`, `source_and_class`,
-        `baseline_covariates`, `replicates`, `films`.
+        `occlusion` (what `occlusion.write_maps` returns), `baseline_covariates`, `replicates`, `films`.
     """
     films = cohort_films(study, out, data_dir, "external")
     cohort_films(study, out, data_dir, "training")
     replicates = [Replicate(arm, max(study.fractions), study.seeds[0]) for arm in study.arms]
     jobs = [(study, replicate, str(out), str(data_dir)) for replicate in replicates]
     parts = side_by_side(_audit_job, jobs, processes(study, workers), "audit", quiet)
-    rows = pd.concat([scores for scores, _ in parts], ignore_index=True)
+    rows = pd.concat([scores for scores, _, _ in parts], ignore_index=True)
+    maps = {replicate.arm: found for replicate, (_, _, found) in zip(replicates, parts, strict=True)}
     curves = _aucs(rows, films, study)
     learnt_from = _training_table(out)
     coincidence = source_coincidence(pd.concat([learnt_from, films.table]))
@@ -83,8 +85,9 @@ def audit_study(
     content = {
         "auc": curves,
         "alarms": [asdict(alarm) for alarm in _alarms(curves, rows, coincidence)],
-        "site_probe": [probe for _, probe in parts],
+        "site_probe": [probe for _, probe, _ in parts],
         "source_and_class": coincidence,
+        "occlusion": write_maps(maps, films, Path(out) / "occlusion"),
         "baseline_covariates": list(baseline.covariates),
         "replicates": [asdict(replicate) for replicate in replicates],
         "films": {"external": len(films), "with_box": int(sum(len(boxes) > 0 for boxes in films.boxes))},
@@ -150,13 +153,15 @@ def auc_interval(
     return auc(label, score), float(lower), float(upper)
 
 
-def _audit_job(arguments: tuple[Study, Replicate, str, str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _audit_job(arguments: tuple[Study, Replicate, str, str]) -> tuple[pd.DataFrame, dict[str, Any], list[dict]]:
     study, replicate, out, data_dir = arguments
     films = cohort_films(study, out, data_dir, "external")
     training = cohort_films(study, out, data_dir, "training")
     device, model = hardware.choose_device(study.detector.device), study.detector.model
     weights = Path(out) / "finetune" / replicate.folder / "weights.safetensors"
     rows = audit_scores(weights, films, model, device)
+    as_is = rows.loc[rows["audit"] == "as_is", "score"].to_numpy()
+    maps = occlusion_maps(open_detector(weights, model, device), films, as_is, device)
     features = {"training": film_features(weights, training, model, device)}
     features["external"] = film_features(weights, films, model, device)
     masked = film_features(weights, masked_films(films, sham_boxes(films)), model, device)
@@ -164,7 +169,7 @@ def _audit_job(arguments: tuple[Study, Replicate, str, str]) -> tuple[pd.DataFra
     rows = pd.concat([rows, guess], ignore_index=True)
     named = rows[["image_id"]].assign(arm=replicate.arm, fraction=replicate.fraction, seed=replicate.seed)
     probe = site_probe([training.table, films.table], [features["training"], features["external"]])
-    return named.assign(audit=rows["audit"], score=rows["score"]), {"arm": replicate.arm, **probe}
+    return named.assign(audit=rows["audit"], score=rows["score"]), {"arm": replicate.arm, **probe}, maps
 
 
 def _aucs(rows: pd.DataFrame, films: Films, study: Study) -> list[dict[str, Any]]:
