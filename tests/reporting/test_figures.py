@@ -83,15 +83,29 @@ def texts_of(figure):
     return [(t.get_text(), t.get_window_extent(renderer)) for t in found if t.get_text() and t.get_visible()]
 
 
-@pytest.mark.parametrize("text", [None, HOSTILE], ids=["ordinary", "hostile"])
+def crowded(statistics, tables):
+    """The same study with four arms."""
+    more, tables = copy.deepcopy(statistics), dict(tables)
+    for arm in ("photographs", "control"):
+        more["settings"]["arms"][arm] = {"label": f"the arm of {arm} with a name of some length"}
+        for part in ("arms", "comparisons"):
+            more[part][arm] = copy.deepcopy(more[part]["transfer"])
+        more["subgroups"] += [g | {"arm": arm} for g in statistics["subgroups"] if g["arm"] == "transfer"]
+        for name, table in tables.items():
+            if "arm" in table:
+                tables[name] = pd.concat([table, table[table["arm"] == "transfer"].assign(arm=arm)])
+    return more, tables
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "hostile", "crowded"])
 @pytest.mark.parametrize("name", list(FIGURES))
-def test_no_text_overlaps_another_or_leaves_the_figure(study, name, text):
-    statistics, tables = study
+def test_no_text_overlaps_another_or_leaves_the_figure(study, name, kind):
+    statistics, tables = crowded(*study) if kind == "crowded" else study
     apply()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            figure = FIGURES[name](relabelled(statistics, text) if text else statistics, tables).figure
+            figure = FIGURES[name](relabelled(statistics, HOSTILE) if kind == "hostile" else statistics, tables).figure
         except NoData:
             return
         texts = texts_of(figure)

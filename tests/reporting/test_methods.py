@@ -48,7 +48,8 @@ def numbers_of(content):
 def test_every_number_stands_in_a_file_of_the_run(run):
     text = written(run).split("## References")[0].replace("(CC0)", "").replace("p < 0.001", "")
     text = re.sub(r"\[\d+\]", "", text)  # citations
-    text = text.replace(f"exceeded {prepared_side(run.study.detector.image_size)} pixels", "")  # a rule of the film cache, not a result
+    side = prepared_side(run.study.detector.image_size)  # a rule of the film cache, not a result
+    text = text.replace(f"exceeded {side} pixels", "")
     text = re.sub(r"\b(yolov5n|float32|SHA-256 \w+|mid-p|LROC|FROC)\b", "", text)
     study = run.study.model_dump(mode="json")
     known = pd.Series(

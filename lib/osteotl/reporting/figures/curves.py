@@ -28,7 +28,6 @@ from osteotl.reporting.figures.parts import (
     sample,
     square,
 )
-from osteotl.reporting.style import HEIGHT
 
 
 def roc(statistics: Statistics, tables: Tables) -> Drawn:
@@ -51,7 +50,6 @@ def roc(statistics: Statistics, tables: Tables) -> Drawn:
         entries.append(Line2D([], [], ls="", marker="o", mfc="white", color="0.35", ms=4.5, label=key))
     square(axes, "1 \N{MINUS SIGN} specificity", "Sensitivity")
     if len(entries) > 3:
-        figure.set_figheight(HEIGHT + 0.3 * len(entries))
         legend_below(figure, entries)
     else:
         white = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.85}  # curves near chance
@@ -74,7 +72,7 @@ def precision_recall(statistics: Statistics, tables: Tables) -> Drawn:
     """Precision against sensitivity, with the prevalence line."""
     table, first = need(tables, "precision_recall"), first_seed(statistics)
     prevalence = statistics["cohorts"]["external"]["prevalence"]
-    figure, axes = plt.subplots(figsize=(plt.rcParams["figure.figsize"][0], 3.45))
+    figure, axes = plt.subplots()
     axes.axhline(prevalence, color="0.6", lw=0.8)
     below = prevalence > 0.5
     axes.text(0.01, prevalence + (-0.015 if below else 0.015), f"prevalence in the study: {100 * prevalence:.0f} %",

@@ -39,7 +39,7 @@ def auc_difference(statistics: Statistics, tables: Tables) -> Drawn:
         ]
         lines.append(Line(heading, "all seeds", arm, comparison["auc_difference"], strong=True))
     against = label(statistics, statistics["settings"]["reference"])
-    figure = forest(statistics, lines, f"Difference in AUC to '{against}'", zero=0)
+    figure = forest(statistics, lines, f"Difference in AUC to '{against}'", zero=0, key=False)
     figure.axes[0].axvspan(-margin, margin, color="0.92", zorder=0)
     verdicts = " ".join(c["verdict"]["sentence"] for c in comparisons.values() if c.get("verdict"))
     return Drawn(
@@ -57,7 +57,7 @@ def operating_points(statistics: Statistics, tables: Tables) -> Drawn:
         name, _, source = key.partition("@")
         target = statistics["settings"].get("operating_points", {}).get(name)
         words = [POINT_NAMES.get(name, name), f"target {target:.2f}" if target else "",
-                 "locked on validation" if source == "validation" else f"found on the {source} films"]  # fmt: skip
+                 "locked on validation" if source == "validation" else f"found on {source} films"]  # fmt: skip
         heading = ", ".join(word for word in words if word)
         for measure in ("sensitivity", "specificity"):
             for arm, comparison in comparisons.items():
@@ -96,9 +96,7 @@ def seeds(statistics: Statistics, tables: Tables) -> Drawn:
         lines.append(Line(label(statistics, arm), "mean", arm, result["auc"], strong=True))
         known = [auc["estimate"] for auc in runs.values() if auc.get("estimate") is not None]
         spread[arm] = f"{max(known) - min(known):.3f}" if known else "not estimable"
-    figure = forest(statistics, lines, "AUC")
-    for legend in figure.legends:  # each arm's name already heads its block
-        legend.remove()
+    figure = forest(statistics, lines, "AUC", key=False)  # each arm's name already heads its block
     said = said_of(statistics, spread)
     return Drawn(
         figure,

@@ -160,9 +160,11 @@ def sample(look: Look, name: str, number: str = "", face: str | None = "own", wi
 
 
 def legend_below(figure: Figure, entries: Sequence[Line2D]) -> None:
-    """A legend under the axes, where it can hide no line; side by side only where the names are short."""
+    """A legend under the axes, which keep their height; side by side only where the names are short."""
     longest = max(len(line) for entry in entries for line in str(entry.get_label()).split("\n"))
     columns = min(len(entries), max(1, 52 // (longest + 7)))
+    deepest = max(str(entry.get_label()).count("\n") + 1 for entry in entries)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.155 * deepest * -(-len(entries) // columns))
     figure.legend(list(entries), [str(e.get_label()) for e in entries], loc="outside lower center", ncols=columns,
                   handlelength=2.6, columnspacing=1.2)  # fmt: skip
 
@@ -196,7 +198,14 @@ def table_of(lines: Iterable[Line]) -> pd.DataFrame:
     )
 
 
-def forest(statistics: Statistics, lines: Sequence[Line], x: str, zero: float | None = None, digits: int = 3) -> Figure:
+def forest(
+    statistics: Statistics,
+    lines: Sequence[Line],
+    x: str,
+    zero: float | None = None,
+    digits: int = 3,
+    key: bool = True,
+) -> Figure:
     """Intervals one below the other with their numbers beside them.
 
     Parameters
@@ -211,10 +220,12 @@ def forest(statistics: Statistics, lines: Sequence[Line], x: str, zero: float | 
         Where a line of 'no difference' stands; None draws none.
     digits : int
         Decimals of the numbers.
+    key : bool
+        Whether a legend tells the arms apart; not needed where headings name them.
     """
     heights, headings, depth = _heights(lines)
     arms = list(dict.fromkeys(line.arm for line in lines))
-    figure, axes = plt.subplots(figsize=(WIDTH, ROW * depth + 0.5 + 0.17 * len(arms) * (len(arms) > 1)))
+    figure, axes = plt.subplots(figsize=(WIDTH, ROW * depth + 0.5))
     if zero is not None:
         axes.axvline(zero, color="0.4", lw=0.6, zorder=1)
     look = looks_of(statistics)
@@ -223,12 +234,12 @@ def forest(statistics: Statistics, lines: Sequence[Line], x: str, zero: float | 
     white = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
     across = blended_transform_factory(figure.transFigure, axes.transData)
     for text, height in headings:
-        axes.text(0.015, height, short(text, 52), transform=across, va="center", fontsize=6.8, fontweight="bold",
+        axes.text(0.015, height, short(text, 56), transform=across, va="center", fontsize=6.8, fontweight="bold",
                   bbox=white, zorder=3, in_layout=False)  # fmt: skip
     _row_names(axes, lines, heights)
     axes.set(xlabel=wrapped(x, 44), ylim=(depth - 0.4, -0.6))
     axes.spines["left"].set_visible(False)
-    if len(arms) > 1:
+    if key and len(arms) > 1:
         legend_below(figure, [sample(look[arm], label(statistics, arm)) for arm in arms])
     return figure
 

@@ -70,7 +70,7 @@ def calibration(statistics: Statistics, tables: Tables) -> Drawn:
     if not kinds:
         raise NoData("no group of films has a predicted and an observed share")
     # one panel is as wide as a column, two share it
-    figure, panels = plt.subplots(1, len(kinds), sharey=True, squeeze=False, figsize=(WIDTH, HEIGHT / len(kinds) + 0.8))
+    figure, panels = plt.subplots(1, len(kinds), sharey=True, squeeze=False, figsize=(WIDTH, HEIGHT / len(kinds) + 0.5))
     for axes, kind in zip(panels[0], kinds, strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", lw=0.6)
         for _, look, rows in by_arm(statistics, table[table["kind"] == kind]):
@@ -88,7 +88,7 @@ def calibration(statistics: Statistics, tables: Tables) -> Drawn:
 def decision_curve(statistics: Statistics, tables: Tables) -> Drawn:
     """Net benefit over the declared range of threshold probabilities."""
     table = need(tables, "decision_curve")
-    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT + 0.25))
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 * HEIGHT))
     entries = []
     for arm, look, rows in by_arm(statistics, table):
         axes.plot(rows["threshold"], rows["net_benefit"], **look.line)
