@@ -216,6 +216,7 @@ SHARED = {
     "patients, patient": "array of shape (n,), the patient of every film; None: every film is its own patient",
     "films, boxes, lesions": "table with one row per film, predicted box, lesion box; columns as in outputs/cohorts/",
     "film_weights": "array of shape (n,), how often a film counts; None: once",
+    "risk, risks": "array of shape (n,), recalibrated probability of malignancy, one per film",
     "confidence": "level of an interval, such as 0.95",
     "alternative": "two-sided, greater or less",
     "seed, seeds, rng": "where random numbers come from; the same seed gives the same result",
