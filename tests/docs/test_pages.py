@@ -81,6 +81,11 @@ def test_the_clinicians_page_speaks_of_what_the_report_shows():
     assert not [part for part in parts if f'"{part}"' not in sources]
 
 
+def test_every_study_that_ships_is_told():
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    assert not [path.name for path in (ROOT / "studies").glob("*.yaml") if f"| `studies/{path.name}` |" not in page]
+
+
 def test_the_glossary_is_in_order():
     words = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), flags=re.M)[2:]
     assert words == sorted(words, key=str.casefold)
