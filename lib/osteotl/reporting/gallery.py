@@ -14,6 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from osteotl.reporting.html import paragraph, section, tag
+from osteotl.reporting.occlusion import occlusion
 from osteotl.reporting.results import Results, point_name
 
 LONGEST = 384
@@ -110,7 +111,7 @@ def gallery(results: Results) -> Markup | None:
             groups += [tag("h3", KINDS[kind]), tag("div", pictures, class_="films")]
     if not groups:
         return None
-    return section("gallery", "Gallery", rule, box_key(results), groups)
+    return section("gallery", "Gallery", rule, box_key(results), groups, occlusion(results))
 
 
 def box_key(results: Results) -> Markup:
