@@ -8,9 +8,10 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import pandas as pd
+if TYPE_CHECKING:  # importing pandas takes longer than most steps' whole overhead
+    import pandas as pd
 
 
 def write_bytes(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
