@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from osteotl.reporting.film_tables import any_table
 from osteotl.reporting.html import bullets, folded, join, paragraph, section, table, tag
+from osteotl.reporting.markdown import unescaped
 from osteotl.reporting.pictures import leftovers, place
 from osteotl.reporting.results import Results, read_json
 from osteotl.reporting.safety import without_paths
@@ -77,8 +78,7 @@ def further(results: Results, so_far: str) -> Markup:
     others = [name for name in leftovers(results, so_far) if name != "precision_recall"]
     parts.append(_folded("more-figures", "Other figures", place(results, *others)))
     parts += [
-        _written(results, "methods", "Methods, ready to paste"),
-        _written(results, "results", "Results, ready to paste"),
+        _written(results, "methods", "Methods and Results, ready to paste"),
     ]
     parts += list(_checklists(results))
     parts.append(_folded("cards", "Model cards", _cards(results)))
@@ -95,12 +95,12 @@ def _folded(identifier: str, title: str, content: Markup | None) -> Markup | Non
 
 
 def _written(results: Results, name: str, title: str) -> Markup | None:
-    """Paragraphs of OUT/text/NAME.md, shown as plain text to copy."""
-    for path in (results.out / "text" / f"{name}.md", results.out / f"{name}.md"):
-        if path.is_file():
-            blocks = [block for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")) if block.strip()]
-            return _folded(f"{name}-text", title, join([_block(without_paths(b)) for b in blocks]))
-    return None
+    """Paragraphs of OUT/NAME.md, shown as plain text to copy."""
+    path = results.out / f"{name}.md"
+    if not path.is_file():
+        return None
+    blocks = [block for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")) if block.strip()]
+    return _folded(f"{name}-text", title, join([_block(without_paths(unescaped(b))) for b in blocks]))
 
 
 def _block(text: str) -> Markup:
@@ -110,16 +110,13 @@ def _block(text: str) -> Markup:
 
 
 def _checklists(results: Results) -> Iterator[Markup | None]:
-    """One table per guideline: OUT/tables/checklist_NAME.csv."""
-    for path in sorted((results.out / "tables").glob("checklist*.csv")):
-        frame = results.csv(f"tables/{path.name}")
-        name = path.stem.removeprefix("checklist_").replace("_", " ").upper()
+    """One table per guideline: OUT/checklists/NAME.csv."""
+    for path in sorted((results.out / "checklists").glob("*.csv")):
+        frame = results.csv(f"checklists/{path.name}").fillna("")
         if not frame.empty:
-            yield folded(
-                f"Checklist {name}",
-                any_table(f"Checklist {name}", frame, f"tables/{path.name}"),
-                identifier=f"checklist-{path.stem}",
-            )
+            title = f"Checklist {frame['guideline'].iloc[0]}" if "guideline" in frame else f"Checklist {path.stem}"
+            listed = any_table(title, frame.drop(columns=["guideline"], errors="ignore"), f"checklists/{path.name}")
+            yield folded(title, listed, identifier=f"checklist-{path.stem}")
 
 
 def _cards(results: Results) -> Markup | None:

@@ -17,6 +17,7 @@ from osteotl.files import write_text
 from osteotl.reporting.appendix import PageExporter, joined_notebook
 from osteotl.reporting.closing import further, limitations
 from osteotl.reporting.explorer import template_text
+from osteotl.reporting.exports import write_exports
 from osteotl.reporting.html import tag
 from osteotl.reporting.results import Results, load_results
 from osteotl.reporting.safety import film_names
@@ -51,6 +52,7 @@ def build_report(study: Study, out: Path, data_dir: Path) -> Path:
         statistics.json is missing or of another schema, or the page is larger than 5 MiB (what to shrink is named).
     """
     results = load_results(study, Path(out), Path(data_dir))
+    write_exports(study, results.out)  # checklists, Methods and Table 1, which the page shows too
     page = compose(results)
     size = len(page.encode("utf-8"))
     if size > LARGEST:
