@@ -11,6 +11,7 @@ import yaml
 from cohorts import layouts
 from osteotl.cohorts import tables
 from osteotl.cohorts.faults import CohortError
+from osteotl.detection.audit import source_and_class
 from osteotl.study import load_study, parse_study
 
 ARMS = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
@@ -208,6 +209,12 @@ def test_the_real_study_is_what_its_folder_holds(radiographs, monkeypatch, repos
     assert "class_source_confounded" in {fault.code for fault in summary.faults}
     knees = summary.films[summary.films["cohort"] != "pretrain"]
     assert (knees.groupby(["cohort", "partition"])["label"].nunique() == 2).all()
+    # tumours from one collection, normal films from another: the audit must say so, before anything is trained
+    coincidence, alarm = source_and_class(tmp_path / "out")
+    assert alarm.raised
+    assert coincidence["worst"]["cramers_v"] == pytest.approx(1.0)
+    assert [entry["partition"] for entry in coincidence["partitions"]] == ["test", "training"]
+    assert "FracAtlas: 0 malignant" in alarm.finding
 
 
 def test_another_folder_of_the_same_layout_with_fewer_films(radiographs, monkeypatch, repository, tmp_path):

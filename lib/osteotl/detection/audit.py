@@ -17,7 +17,7 @@ from scipy.stats import rankdata, spearmanr
 from osteotl.cohorts.baseline import source_coincidence, trivial_baseline
 from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate
-from osteotl.detection.films import Films, read_cohort
+from osteotl.detection.films import Films, external_cohort, read_cohort
 from osteotl.detection.masking import masked_films, mirrored_films, only_boxes, sham_boxes
 from osteotl.detection.occlusion import occlusion_maps, write_maps
 from osteotl.detection.probe import class_probe, film_features, site_probe
@@ -79,12 +79,11 @@ def audit_study(
     rows = pd.concat([scores for scores, _, _ in parts], ignore_index=True)
     maps = {replicate.arm: found for replicate, (_, _, found) in zip(replicates, parts, strict=True)}
     curves = _aucs(rows, films, study)
-    learnt_from = _training_table(out)
-    coincidence = source_coincidence(pd.concat([learnt_from, films.table]))
-    baseline = trivial_baseline(learnt_from, films.table)
+    coincidence, coincidence_alarm = source_and_class(out)
+    baseline = trivial_baseline(_training_table(out), films.table)
     content = {
         "auc": curves,
-        "alarms": [asdict(alarm) for alarm in _alarms(curves, rows, coincidence)],
+        "alarms": [asdict(alarm) for alarm in [*_alarms(curves, rows), coincidence_alarm]],
         "site_probe": [probe for _, probe, _ in parts],
         "source_and_class": coincidence,
         "occlusion": write_maps(maps, films, Path(out) / "occlusion"),
@@ -120,6 +119,34 @@ def audit_scores(weights: str | Path, films: Films, model: str, device: str = "c
         scores = score_films(detector, variant, device=device, boxes=False).scores.astype(float)
         parts.append(pd.DataFrame({"image_id": films.ids, "audit": name, "score": scores}))
     return pd.concat(parts, ignore_index=True)
+
+
+def source_and_class(out: str | Path) -> tuple[dict[str, Any], Alarm]:
+    """Whether site and class go together among the films to train on and to test on; needs the cohort tables only.
+
+    Parameters
+    ----------
+    out : path
+        The outputs folder, with cohorts/.
+
+    Returns
+    -------
+    coincidence : dict
+        As `cohorts.baseline.source_coincidence` gives it.
+    alarm : Alarm
+    """
+    coincidence = source_coincidence(pd.concat([_training_table(out), external_cohort(out)]))
+    worst = coincidence["worst"]
+    finding = "each partition comes from one site" if worst is None else (
+        f"{worst['partition']}: Cramer's V {worst['cramers_v']:.2f} between site and class ({worst['table']})"
+    )  # fmt: skip
+    alarm = Alarm(
+        "source_and_class",
+        worst is not None and worst["cramers_v"] >= COINCIDENCE_LIMIT,
+        f"source and class coincide when Cramer's V between site and class reaches {COINCIDENCE_LIMIT} in a partition",
+        finding,
+    )
+    return coincidence, alarm
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:
@@ -183,7 +210,7 @@ def _aucs(rows: pd.DataFrame, films: Films, study: Study) -> list[dict[str, Any]
     return found
 
 
-def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame, coincidence: dict[str, Any]) -> list[Alarm]:
+def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame) -> list[Alarm]:
     by = {(row["arm"], row["audit"]): row for row in curves}
     arms = list(dict.fromkeys(row["arm"] for row in curves))
     alarms = []
@@ -208,7 +235,7 @@ def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame, coincidence: dict[
                 f"AUC {flipped['auc']:.3f} against {plain['auc']:.3f}; rank correlation of scores {agreement:.3f}",
             )
         )
-    return [*alarms, _coincidence_alarm(coincidence)]
+    return alarms
 
 
 def _class_alarm(arm: str, probe: dict[str, Any]) -> Alarm:
@@ -218,19 +245,6 @@ def _class_alarm(arm: str, probe: dict[str, Any]) -> Alarm:
         "with lesions painted over, a linear classifier on the detector's features may not tell the classes: "
         f"its AUC's lower 95 % limit may not exceed {MASKED_LIMIT}",
         f"AUC {probe['auc']:.3f} ({probe['lower']:.3f} to {probe['upper']:.3f}), cross-validated by patient",
-    )
-
-
-def _coincidence_alarm(coincidence: dict[str, Any]) -> Alarm:
-    worst = coincidence["worst"]
-    finding = "each partition comes from one site" if worst is None else (
-        f"{worst['partition']}: Cramer's V {worst['cramers_v']:.2f} between site and class ({worst['table']})"
-    )  # fmt: skip
-    return Alarm(
-        "source_and_class",
-        worst is not None and worst["cramers_v"] >= COINCIDENCE_LIMIT,
-        f"source and class coincide when Cramer's V between site and class reaches {COINCIDENCE_LIMIT} in a partition",
-        finding,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -123,13 +124,17 @@ def write_maps(maps: dict[str, list[dict]], films: Films, folder: str | Path) ->
             full = max(FULL, float(np.abs(drop).max()))
             name = f"{arm}_{each['kind']}.png"
             picture = cv2.imencode(".png", draw_map(films.images[place], films.boxes[place], drop / full))[1].tobytes()
-            write_bytes(folder / name, lambda file, picture=picture: file.write(picture))
+            write_bytes(folder / name, partial(_put, picture))
             described.append({
                 "arm": arm, "kind": each["kind"], "image_id": films.ids[place],
                 "label": int(films.table["label"].iloc[place]), "file": name, "full_colour": full,
                 "falls": max(0.0, float(drop.max())), "rises": max(0.0, float(-drop.min())),
             })  # fmt: skip
     return described
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def draw_map(film: np.ndarray, boxes: np.ndarray, drop: np.ndarray) -> np.ndarray:
