@@ -94,6 +94,8 @@ def joined_notebook(folder: Path, known: dict[str, str], shown: set[str]) -> Not
             for output in cell.get("outputs", []):
                 left = _tidy(output, known, shown, left)
             joined.cells.append(cell)
+    for number, cell in enumerate(joined.cells):  # 02 stands here once per arm: its cells' ids would repeat
+        cell["id"] = f"cell-{number}"
     return joined
 
 
