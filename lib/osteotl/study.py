@@ -2,6 +2,7 @@
 
 Everything that a study can be told is a field of a class below; nothing else is accepted. `load_study` reads the file,
 checks it whole and reports every fault at once, each with its place in the file, the offending value and the rule.
+One file on purpose, though a long one: whoever asks what a study can be told reads it from top to bottom.
 """
 
 from __future__ import annotations
