@@ -6,7 +6,6 @@ import copy
 import csv
 import json
 import re
-from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -106,7 +105,7 @@ def test_the_author_answers_by_topic_or_by_item_and_paths_do_not_leave(run):
     content = run.study.model_dump(mode="json", exclude_none=True)
     content["report"]["author"] = {
         "funding": "Grant 7 <b>",
-        "CLAIM 2024, 13": f"CR, 60 kV, see {Path.home()}/protocol.pdf",
+        "CLAIM 2024, 13": "CR, 60 kV, see " + "/".join(["", "home", "someone", "protocol.pdf"]),
     }
     rows = checklists.filled(changed(run, study=Study.model_validate(content)))
     for guideline, item in (("CLAIM 2024", "44"), ("TRIPOD+AI 2024", "18a"), ("STARD-AI 2025", "39")):
