@@ -65,8 +65,11 @@ def prepare(folder: str | Path | None = None) -> Path:
 
 
 def silence() -> None:
-    """Switch off ultralytics' log below errors and every integration with outside services."""
+    """Switch off ultralytics' log below errors, every integration with outside services, and its hold on Pillow."""
     utils = importlib.import_module("ultralytics.utils")
+    # its Image.open answers a damaged film, in all of the process, with an attempt to install a plugin
+    pillow: Any = importlib.import_module("PIL.Image")
+    pillow.open = importlib.import_module("ultralytics.utils.patches")._image_open
     utils.LOGGER.setLevel(logging.ERROR)
     off = {name: False for name, value in utils.SETTINGS.items() if isinstance(value, bool)}
     dict.update(utils.SETTINGS, off)  # in memory only: SETTINGS.update writes and announces its file
