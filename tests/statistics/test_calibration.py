@@ -269,3 +269,14 @@ def test_bad_input_is_refused(function):
         function([0, 1], [0.5, np.nan])
     with pytest.raises(ValueError, match="one class"):
         function([1, 1], [0.5, 0.2])
+
+
+def test_logits_that_hardly_differ_are_fitted_like_any_others():
+    # slope and intercept are equivariant: for x' = m + s x, slope' = slope / s and intercept' = intercept - m slope / s
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=200)
+    label = rng.random(200) < 1 / (1 + np.exp(-x))
+    plain, tiny = fit_logistic(label, x), fit_logistic(label, -4.8 + 1e-6 * x)
+    assert tiny.slope * 1e-6 == pytest.approx(plain.slope, rel=1e-6)
+    assert tiny.intercept + tiny.slope * -4.8 == pytest.approx(plain.intercept, abs=1e-5)
+    assert tiny.covariance[1, 1] * 1e-12 == pytest.approx(plain.covariance[1, 1], rel=1e-6)

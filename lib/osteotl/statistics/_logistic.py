@@ -60,7 +60,9 @@ def fit_logistic(
 ) -> LogisticFit:
     """Fit by Newton's method with halved steps; `x` None fits the intercept alone.
 
-    Numbers match R's glm(label ~ x + offset(offset), binomial, weights) fitted to convergence.
+    Numbers match R's glm(label ~ x + offset(offset), binomial, weights) fitted to convergence. Steps are taken on x
+    centred and scaled: logits of a detector that learnt little can differ in the seventh digit only, and the raw
+    information matrix is then numerically singular.
 
     Raises
     ------
@@ -68,7 +70,8 @@ def fit_logistic(
         The likelihood has no finite maximum (separated classes, constant x) or Newton's method does not reach it.
     """
     size = label.size
-    design = np.ones((size, 1)) if x is None else np.column_stack([np.ones(size), x])
+    middle, scale = (0.0, 1.0) if x is None else (float(x.mean()), float(x.std()) or 1.0)
+    design = np.ones((size, 1)) if x is None else np.column_stack([np.ones(size), (x - middle) / scale])
     base = np.zeros(size) if offset is None else offset
     weight = np.ones(size) if weights is None else weights
     if x is not None and separated(label[weight > 0], x[weight > 0]):
@@ -84,8 +87,9 @@ def fit_logistic(
         small = np.abs(step).max() < 1e-10 * (1 + np.abs(beta).max())
         value = new
         if small:
-            covariance = np.linalg.inv(information)
-            return LogisticFit(float(beta[0]), float(beta[1]) if x is not None else 1.0, covariance, value)
+            back = np.array([[1.0, -middle / scale], [0.0, 1 / scale]])[: beta.size, : beta.size]
+            found, covariance = back @ beta, back @ np.linalg.inv(information) @ back.T
+            return LogisticFit(float(found[0]), float(found[1]) if x is not None else 1.0, covariance, value)
     raise ValueError(f"the logistic fit did not converge in {MOST_STEPS} steps (last at {beta})")
 
 
