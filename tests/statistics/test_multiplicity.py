@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -46,6 +46,7 @@ def test_bad_input(p, message):
         ("bonferroni", "bonferroni"),
     ],
 )
+@settings(max_examples=10)  # statsmodels collects garbage at every call, which takes a second in a long session
 @given(p=family)
 def test_equal_to_statsmodels(method, theirs, p):
     expected = np.minimum(multipletests(p, method=theirs)[1], 1)
