@@ -26,7 +26,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         *(f"arms.ARM.{key}" for key in ("initialise", "seed_offset", "train_for", "allow_pickle")),
     ),
     "03_evaluate": tuple(f"detector.{key}" for key in ("model", "image_size", "batch", "device", "precision",
-                                                       "checkpoints", "test_time_flip")),
+                                                       "checkpoints", "fraction_training", "test_time_flip")),
     "04_statistics": _COMPARISON,
     "05_figures": (*_COMPARISON, "report.gallery_films", "report.gallery_seed"),
     "report": ("",),
