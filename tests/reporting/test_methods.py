@@ -187,7 +187,7 @@ def test_exports_are_the_same_bytes_twice(page, tmp_path):
     first, second = (write_exports(page.study, tmp_path / folder) for folder in ("one", "two"))
     assert [p.relative_to(tmp_path / "one") for p in first] == [p.relative_to(tmp_path / "two") for p in second]
     checked = {"claim2024.csv", "stard_ai2025.csv", "tripod_ai2024.csv"}
-    assert {p.name for p in first} == checked | {"methods.md", "scratch.md", "transfer.md", "cohort.csv"}
+    assert {p.name for p in first} == checked | {"methods.md", "scratch.md", "transfer.md", "table_one.csv"}
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes(), a.name
 

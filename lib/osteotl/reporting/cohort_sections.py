@@ -54,13 +54,13 @@ def flow(results: Results) -> Markup | None:
 
 
 def table_one(results: Results) -> Markup | None:
-    """Table 1, as tables/cohort.csv holds it."""
-    frame = results.table("cohort")
+    """Table 1, as table_one.csv holds it."""
+    frame = results.csv("table_one.csv")
     if frame.empty:
         return None
     return folded(
         "Table 1: characteristics of the films",
-        any_table("Characteristics by cohort and class", frame, "tables/cohort.csv"),
+        any_table("Characteristics by cohort and class", frame, "table_one.csv"),
     )
 
 

@@ -62,7 +62,7 @@ def write_exports(study: Study, out: Path) -> list[Path]:
     -------
     list of Path
         OUT/checklists/NAME.csv, OUT/methods.md, OUT/model_cards/ARM.md and, where there are cohort tables,
-        OUT/tables/cohort.csv. The same inputs give the same bytes.
+        OUT/table_one.csv. The same inputs give the same bytes.
 
     Raises
     ------
@@ -77,5 +77,5 @@ def write_exports(study: Study, out: Path) -> list[Path]:
     paths += [write_text(out / "model_cards" / f"{arm}.md", model_card.card(run, arm)) for arm in run.arms]
     table = methods.table_one(out)
     if not table.empty:
-        paths.append(write_csv(out / "tables" / "cohort.csv", checklists.spreadsheet_safe(table)))
+        paths.append(write_csv(out / "table_one.csv", checklists.spreadsheet_safe(table)))
     return paths
