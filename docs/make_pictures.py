@@ -17,7 +17,7 @@ from osteotl.reporting.page import find_browser
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = {"report.png": "light", "report-dark.png": "dark"}
-WIDTH, HEIGHT, SCALE = 1100, 1250, 1.5
+WIDTH, HEIGHT, SCALE = 1280, 1180, 1.25
 
 
 def take(report: Path, folder: Path) -> list[Path]:
@@ -50,7 +50,6 @@ def take(report: Path, folder: Path) -> list[Path]:
             )
             page = context.new_page()
             page.goto(report.resolve().as_uri(), wait_until="load")
-            page.evaluate("document.querySelector('#summary')?.scrollIntoView()")
             page.screenshot(path=folder / name)
             context.close()
             with Image.open(folder / name) as picture:  # 256 colours: a quarter of the bytes
