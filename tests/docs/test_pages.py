@@ -13,7 +13,7 @@ from osteotl.reporting.summary import BOTH, VERDICTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
-# written by commands of their own (benchmarks/make_results.py, the oracle test, docs/make_pictures.py)
+
 
 def text_of(page: Path) -> str:
     """A page without its code."""
