@@ -166,6 +166,21 @@ def _flags(prepared: Prepared) -> list[str]:
             f"The external set holds {malignant} malignant and {normal} other patients: under 100 of either, intervals "
             "may cover less than they say."
         )
+    return _audit_flags(prepared.inputs.audit or {}) + said
+
+
+def _audit_flags(audit: dict[str, Any]) -> list[str]:
+    """Raised alarms first: where source and class coincide, no difference between arms speaks of tumours."""
+    raised = [alarm for alarm in audit.get("alarms", []) if alarm["raised"]]
+    said = [
+        "Malignant and normal films come from different sources: a detector can tell them apart without seeing a tumour "
+        f"({alarm['finding']})."
+        for alarm in raised
+        if alarm["alarm"].startswith("source_and_class")
+    ]
+    others = [alarm["alarm"].replace("_", " ") for alarm in raised if not alarm["alarm"].startswith("source_and_class")]
+    if others:
+        said.append(f"The shortcut audit raised an alarm ({', '.join(others)}): read it before believing a difference.")
     return said
 
 
