@@ -173,8 +173,8 @@ def _audit_flags(audit: dict[str, Any]) -> list[str]:
     """Raised alarms first: where source and class coincide, no difference between arms speaks of tumours."""
     raised = [alarm for alarm in audit.get("alarms", []) if alarm["raised"]]
     said = [
-        "Malignant and normal films come from different sources: a detector can tell them apart without seeing a tumour "
-        f"({alarm['finding']})."
+        "Malignant and normal films come from different sources: a detector can tell them apart without seeing a "
+        f"tumour ({alarm['finding']})."
         for alarm in raised
         if alarm["alarm"].startswith("source_and_class")
     ]
