@@ -83,7 +83,7 @@ def test_numbers_are_there_or_say_why_not(out):
 def test_the_plan_was_locked_on_validation_films_alone(out):
     plan = json.loads((out / "analysis_plan.json").read_text())
     statistics = json.loads((out / "statistics.json").read_text())
-    assert plan["films"]["films"] == 30
+    assert plan["films"]["validation_films"] == 30
     for row in plan["thresholds"]:
         run = statistics["arms"][row["arm"]]["per_seed"][str(row["seed"])]
         assert run["operating_points"][f"{row['point']}@validation"]["threshold"] == row["threshold"]
