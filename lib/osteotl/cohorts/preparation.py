@@ -240,11 +240,10 @@ def _read_index(cache: Path, longest_side: int) -> dict[str, list[Any]]:
     """Films of earlier calls by path; empty where settings differ or the index cannot be read."""
     try:
         content = json.loads((cache / _INDEX).read_text(encoding="utf-8"))
-        if content["longest_side"] == longest_side and content["version"] == VERSION:
-            return dict(content["films"])
+        same = content["longest_side"] == longest_side and content["version"] == VERSION
+        return dict(content["films"]) if same else {}
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # only a short cut is lost
-    return {}
+        return {}  # only a short cut is lost: every film is then read again
 
 
 def _indexed(index: Mapping[str, list[Any]], path: str, stamp: list[int] | None, cache: Path) -> Prepared | None:
