@@ -135,23 +135,11 @@ def test_exploring_with_other_settings_goes_to_scratch(out, tmp_path):
 
 
 @pytest.mark.browser
-def test_the_page_asks_for_nothing(out):
-    from playwright.sync_api import sync_playwright
-
-    asked, complaints = [], []
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto((out / "report.html").as_uri())
-        page.wait_for_timeout(300)
-        browser.close()
-    assert [url for url in asked if not url.startswith("data:")] == [(out / "report.html").as_uri()]
-    assert not complaints
+def test_the_page_asks_for_nothing(out, open_page):
+    opened = open_page(out / "report.html")
+    opened.page.wait_for_timeout(300)
+    assert [url for url in opened.requests if not url.startswith("data:")] == [(out / "report.html").as_uri()]
+    assert opened.complaints == []
 
 
 def test_no_machine_leaves_the_house(out):

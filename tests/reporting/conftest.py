@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,50 +59,3 @@ UNUSUAL: dict[str, dict[str, Any]] = {
 def unusual(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Studies that lack something, or have more of it."""
     return _page(tmp_path_factory.mktemp(request.param), films=60, malignant=24, **UNUSUAL[request.param])
-
-
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-
-
-@dataclass
-class Opened:
-    """A page in the browser with everything it asked for and complained about."""
-
-    page: Any
-    requests: list[str]
-    complaints: list[str]
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """One Chromium for all tests that need a browser."""
-    from playwright.sync_api import sync_playwright
-
-    from osteotl.reporting.page import find_browser
-
-    path = find_browser()
-    assert path, "no Chromium found: browser tests need one (leave them out with -m 'not browser')"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Any) -> Iterator[Callable[..., Opened]]:
-    """`open_page(path, width=1280, ...)` loads a file and listens."""
-    contexts = []
-
-    def opener(report: Path, width: int = 1280, height: int = 900, **options: Any) -> Opened:
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        opened = Opened(context.new_page(), [], [])
-        opened.page.on("request", lambda request: opened.requests.append(request.url))
-        opened.page.on("console", lambda message: opened.complaints.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.page.goto(report.as_uri(), wait_until="load")
-        return opened
-
-    yield opener
-    for context in contexts:
-        context.close()

@@ -83,7 +83,8 @@ def documents(predictions_of, analysed):
     first = (out["fraction"] == 1.0) & (out["seed"] == 0)
     masked = out.loc[first, ["image_id", "arm", "fraction", "seed", "score"]].assign(audit="lesion_masked")
     alone = films[["image_id"]].assign(audit="baseline", score=np.linspace(0.1, 0.9, len(films)))
-    audit = {"alarms": ["an alarm"], "site_probe": {"auc": 0.5}, "baseline_covariates": ["age"]}
+    alarm = {"alarm": "source_and_class", "raised": True, "rule": "", "finding": "one source holds all"}
+    audit = {"alarms": [alarm], "site_probe": {"auc": 0.5}, "baseline_covariates": ["age"]}
     whole = analysed(every, detections=marks, boxes=boxes, films=facts, audit=audit,
                      audit_scores=pd.concat([masked, alone]), unscored={"external": 1})  # fmt: skip
     alone_seed = predictions_of(seeds=(0,))
