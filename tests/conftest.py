@@ -43,8 +43,8 @@ def oracle_folder() -> Path:
     return Path(folder)
 
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+             "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 
 
 @dataclass
