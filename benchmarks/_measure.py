@@ -18,6 +18,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,38 @@ def machine() -> dict[str, Any]:
     }
 
 
-def median_seconds(function: Callable[[], Any], repeats: int = 5, warmup: int = 1) -> float:
-    """Median wall time of a call, after `warmup` calls that do not count (compilation, caches)."""
+@dataclass(frozen=True)
+class Times:
+    """Seconds of several calls of one thing."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> str:
+        """For a row's note."""
+        low, high = (f"{value:.3g}" for value in (min(self.seconds), max(self.seconds)))
+        return f"{low} to {high} s in {len(self.seconds)} runs"
+
+
+def timed(
+    function: Callable[[], Any], repeats: int = 5, warmup: int = 1, clock: Callable[[], float] = time.perf_counter
+) -> Times:
+    """Seconds of calls, after `warmup` calls that do not count (compilation, caches).
+
+    With `clock=time.process_time`, what the call costs when nothing else wants the core.
+    """
     for _ in range(warmup):
         function()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        times.append(clock() - start)
+    return Times(tuple(times))
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

@@ -1,19 +1,20 @@
 """How fast the statistics are: the joint bootstrap and DeLong, beside what other packages need for the same.
 
 The timed set of the joint bootstrap is two arms with AUC, average precision, Brier score, calibration intercept and
-slope, all rates at three fixed and three re-selected points, and net benefit at 99 thresholds, with percentile
+slope, all rates at three fixed and three re-selected points, and net benefit at 100 thresholds, with percentile
 intervals and p values of every difference; B = 10,000 unless a row says otherwise.
 
 Peers run in an environment of their own (benchmarks/peers/.venv, made here from the [bench] extra of pyproject.toml
-with uv), each at B <= 200, scaled to B = 10,000 and labelled so. A peer that cannot be installed is a row that says so.
+with uv), pROC and rms in R where that is installed, each at B <= 200, scaled to B = 10,000 and labelled so. A peer that
+cannot be had is a row that says so.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,14 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from _measure import Row, in_own_process, median_seconds, row, save
+from _measure import RESULTS, Row, Times, in_own_process, row, save, timed
 from osteotl.statistics.bootstrap import joint_bootstrap
 from osteotl.statistics.delong import compare_auc
+from osteotl.statistics.replicate_values import auc_replicates
+from osteotl.statistics.replicates import compare_replicates
 
 HERE = Path(__file__).parent
 REPLICATES = 10_000
-GRID = np.arange(1, 100) / 100
+GRID = (np.arange(100) + 0.5) / 100
 
 
 def cohort(malignant: int, normal: int, seed: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -80,21 +84,11 @@ def large(replicates: int, threads: int) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - used
 
 
-def processor_seconds(function: Callable[[], Any], repeats: int = 5) -> float:
-    """Median processor time: what the call costs when nothing else wants the core."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
-
-
-def delong_of_a_million() -> tuple[float, float]:
-    """Median wall and processor seconds of the paired DeLong test at n = 1,000,000."""
+def delong_of_a_million() -> tuple[Times, Times]:
+    """Wall and processor seconds of the paired DeLong test at n = 1,000,000."""
     label, arms = cohort(300_000, 700_000)
     call = partial(compare_auc, label, arms["transfer"], arms["scratch"])
-    return median_seconds(call, repeats=5), processor_seconds(call, repeats=3)
+    return timed(call), timed(call, repeats=3, clock=time.process_time)
 
 
 def ours() -> list[Row]:
@@ -109,9 +103,9 @@ def ours() -> list[Row]:
             del os.environ["NUMBA_CACHE_DIR"]
         else:
             os.environ["NUMBA_CACHE_DIR"] = kept
-    one = median_seconds(lambda: timed_set(label, arms, threads=1), repeats=7)
-    used = processor_seconds(partial(timed_set, label, arms, threads=1))
-    every = median_seconds(lambda: timed_set(label, arms), repeats=5)
+    one = timed(partial(timed_set, label, arms, threads=1), repeats=7)
+    used = timed(partial(timed_set, label, arms, threads=1), clock=time.process_time)
+    every = timed(partial(timed_set, label, arms))
     (big, big_used), peak = in_own_process(large, REPLICATES, 1)
     (million, million_used), million_peak = in_own_process(delong_of_a_million)
     return [
@@ -121,59 +115,139 @@ def ours() -> list[Row]:
             n=743,
             note=f"one core, nothing cached: compilation included; processor time {compiled_used:.1f} s",
         ),
-        row("joint_bootstrap_743", one, n=743, note=f"one core, after compilation; processor time {used:.3f} s"),
-        row("joint_bootstrap_743_threads", every, n=743, note=f"{cores} threads, the same numbers bit for bit"),
+        row(
+            "joint_bootstrap_743",
+            one.median,
+            n=743,
+            note=f"one core, after compilation; {one.spread}; processor time {used.median:.3f} s",
+        ),
+        row(
+            "joint_bootstrap_743_threads",
+            every.median,
+            n=743,
+            note=f"{cores} threads, the same numbers bit for bit; {every.spread}",
+        ),
         row("joint_bootstrap_100k", big, n=100_000, peak_mb=peak, note=f"one core; processor time {big_used:.2f} s"),
         row(
             "delong_1m",
-            million,
+            million.median,
             n=1_000_000,
             peak_mb=million_peak,
-            note=f"paired test with interval; processor time {million_used:.3f} s",
+            note=f"paired test with interval; {million.spread}; processor time {million_used.median:.3f} s",
         ),
     ]
 
 
 def growth() -> list[Row]:
-    """Cost against the number of films and of replicates, each per film and replicate."""
+    """Cost against the number of films, of replicates and of seeds; also drawn, as results/growth.png."""
     rows: list[Row] = []
-    for title, sizes in (
-        ("films", [(5_000, 1_000), (10_000, 1_000), (20_000, 1_000), (40_000, 1_000)]),
-        ("replicates", [(743, 2_500), (743, 5_000), (743, 10_000), (743, 20_000)]),
-    ):
+    for title, calls in GROWTH.items():
         first = None
-        for n, replicates in sizes:
-            label, arms = cohort(int(0.36 * n), n - int(0.36 * n))
-            call = partial(timed_set, label, arms, replicates=replicates, threads=1)
-            seconds = median_seconds(call, repeats=3)
-            each = processor_seconds(call, repeats=3) / (n * replicates)  # a busy machine bends wall times
+        for size in calls:
+            n, call = calls[size]()
+            taken = timed(call, repeats=3)
+            used = timed(call, repeats=3, clock=time.process_time)  # a busy machine bends wall times
+            each = used.median / size
             first = first or each
-            note = f"B = {replicates:,}: processor {each * 1e9:.1f} ns a film-replicate, {each / first:.2f} x first row"
-            rows.append(row(f"growth_with_{title}_{n if title == 'films' else replicates}", seconds, n=n, note=note))
-    return rows
+            note = f"processor time for each of the {title} {each / first:.2f} x that of the first row; {taken.spread}"
+            rows.append(row(f"growth_with_{title}_{size}", taken.median, n=n, note=note) | {"processor": used.median})
+    plot_growth(rows)
+    return [{key: value for key, value in one.items() if key != "processor"} for one in rows]
+
+
+def _bootstrap_call(films: int, replicates: int) -> tuple[int, Callable[[], Any]]:
+    malignant = int(0.36 * films)
+    return films, partial(timed_set, *cohort(malignant, films - malignant), replicates=replicates, threads=1)
+
+
+def _seeds_call(seeds: int) -> tuple[int, Callable[[], Any]]:
+    label, rng = cohort(268, 475)[0], np.random.default_rng(seeds)
+    runs = {
+        arm: {str(k): rng.normal(size=label.size) + 2 * label for k in range(seeds)} for arm in ("arm", "reference")
+    }
+    return label.size, lambda: compare_replicates(auc_replicates(label, runs), "arm", "reference")
+
+
+GROWTH: dict[str, dict[int, Callable[[], tuple[int, Callable[[], Any]]]]] = {
+    "films": {n: partial(_bootstrap_call, n, 1_000) for n in (5_000, 10_000, 20_000, 40_000)},
+    "replicates": {b: partial(_bootstrap_call, 743, b) for b in (2_500, 5_000, 10_000, 20_000)},
+    "seeds": {k: partial(_seeds_call, k) for k in (2, 4, 8, 16, 32)},
+}
+
+
+def plot_growth(rows: list[Row]) -> None:
+    """Processor time against size on log-log axes with a line of slope 1, as results/growth.png."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    labels = {
+        "films": "films (joint bootstrap, B = 1,000)",
+        "replicates": "replicates (joint bootstrap, 743 films)",
+        "seeds": "seeds (Obuchowski-Rockette, 743 films)",
+    }
+    figure, every = plt.subplots(1, len(GROWTH), figsize=(9, 3), layout="constrained")
+    for axes, title in zip(every, GROWTH, strict=True):
+        shown = [one for one in rows if one["name"].startswith(f"growth_with_{title}_")]
+        sizes = np.array([float(one["name"].rsplit("_", 1)[1]) for one in shown])
+        used = np.array([one["processor"] for one in shown])
+        axes.loglog(sizes, used, "o-", color="#1f5a94", label="measured")
+        axes.loglog(sizes, used[0] * sizes / sizes[0], "--", color="0.5", label="linear")
+        axes.set_xlabel(labels[title])
+    every[0].set_ylabel("processor time, s")
+    every[0].legend(frameon=False)
+    figure.savefig(RESULTS / "growth.png", dpi=150, metadata={"Software": None})
 
 
 def peers(own: dict[str, float]) -> list[Row]:
     """Rows of the peers, or rows that say why there are none."""
-    python, reason = peer_environment()
-    if python is None:
-        return [row("peers", None, note=f"no peer measured: {reason}")]
     label, arms = cohort(268, 475)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "cohort.npz"
         np.savez(data, allow_pickle=False, label=label, **arms)
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [python, HERE / "peer_statistics.py", data], capture_output=True, text=True, env=environment, timeout=300
-        )
-    if done.returncode != 0:
-        return [row("peers", None, note=f"the peers' process failed: {done.stderr.strip().splitlines()[-1]}")]
-    rows = []
-    for one in json.loads(done.stdout.splitlines()[-1]):
+        found, missing = python_peers(data)
+        more, unmeasured = r_peers(Path(folder))
+    rows = [row(name, None, note=why) for name, why in (("peers", missing), ("r_peers", unmeasured)) if why]
+    for one in found + more:
         base = own.get(one["against"])
         ratio = None if one["seconds"] is None or base is None else one["seconds"] / base
         rows.append(row(one["name"], one["seconds"], n=one["n"], peer=one["peer"], ratio=ratio, note=one["note"]))
     return rows
+
+
+def python_peers(data: Path) -> tuple[list[dict[str, Any]], str]:
+    """What peer_statistics.py measured, and why nothing, where it could not run."""
+    python, reason = peer_environment()
+    if python is None:
+        return [], f"no peer measured: {reason}"
+    done = subprocess.run(
+        [python, HERE / "peer_statistics.py", data],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    if done.returncode != 0:
+        return [], f"the peers' process failed: {done.stderr.strip().splitlines()[-1]}"
+    return json.loads(done.stdout.splitlines()[-1]), ""
+
+
+def r_peers(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """What peer_statistics.R measured (pROC and rms), and why nothing, where it could not run."""
+    program = shutil.which("Rscript")
+    if program is None:
+        return [], "pROC and rms not measured: R is not installed (Debian: r-base-core r-cran-proc r-cran-rms)"
+    sizes = {"cohort": (268, 475), "large": (300_000, 700_000)}
+    for name, size in sizes.items():
+        label, arms = cohort(*size)
+        pd.DataFrame({"label": label, **arms}).to_csv(folder / f"{name}.csv", index=False)
+    command = [program, HERE / "peer_statistics.R", *(folder / f"{name}.csv" for name in sizes)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        return [], f"R failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}"
+    frame = pd.read_csv(io.StringIO(done.stdout))
+    return frame.astype(object).where(frame.notna(), None).to_dict("records"), ""
 
 
 def peer_environment() -> tuple[Path | None, str]:

@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 
 TARGET = 10_000
-GRID = np.arange(1, 100) / 100
+GRID = (np.arange(100) + 0.5) / 100
 
 
 def timed(function, replicates=None):
