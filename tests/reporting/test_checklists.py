@@ -139,7 +139,7 @@ def test_what_was_not_estimated_is_said(run):
 def test_unknown_guideline_and_unknown_phrase_are_refused():
     with pytest.raises(ValueError, match="claim2024"):
         checklists.guideline("claim2020")
-    from osteotl.reporting.account import fill_in
+    from osteotl.reporting.phrases import fill_in
 
     with pytest.raises(ValueError, match="films_extrenal"):
         fill_in(["{films_extrenal}"], {"external_films": "3"})

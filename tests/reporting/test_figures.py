@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from osteotl.reporting.figures import FIGURES, NoData, draw_all, read_tables
-from osteotl.reporting.figures.parts import interval, one_in
+from osteotl.reporting.figures.parts import one_in
 from osteotl.reporting.style import apply, looks
+from osteotl.reporting.wording import interval
 
 HOSTILE = "_under $x$ \\frac{ <b>&amp;</b> {0} %s of sixty characters, or so"
 COLUMN = round(84 / 25.4 * 300)

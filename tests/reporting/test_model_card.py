@@ -10,8 +10,8 @@ import pytest
 from marked import ACTIVE, kinds, tokens
 from records import training_records
 
-from osteotl.reporting.account import said
 from osteotl.reporting.model_card import model_card
+from osteotl.reporting.wording import interval
 from osteotl.study import parse_study
 
 HEADINGS = ["Intended use", "Not for", "Model", "Training data", "Evaluation data", "Performance", "Limits", "Licence",
@@ -39,10 +39,10 @@ def test_performance_is_the_arms_own_with_intervals(files):
     statistics = files[1]
     for arm in ("scratch", "transfer"):
         text = card(files, arm)
-        assert f"| AUC, mean over runs | {said(statistics['arms'][arm]['auc'])} |" in text
+        assert f"| AUC, mean over runs | {interval(statistics['arms'][arm]['auc'])} |" in text
         for key, point in statistics["arms"][arm]["operating_points"].items():
             if key.startswith("high_sensitivity"):
-                assert said(point["specificity"]) in text
+                assert interval(point["specificity"]) in text
     assert card(files, "scratch") != card(files, "transfer")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from osteotl.reporting.account import POINTS, Run, fixed, line, p_value, point_words, said
+from osteotl.reporting.account import Run
+from osteotl.reporting.wording import POINTS, fixed, interval, line, p_sentence, point_words
 
 FALSE_ALARMS = "false alarms per 1,000 normal films"
 
@@ -13,21 +14,21 @@ FALSE_ALARMS = "false alarms per 1,000 normal films"
 def phrases(run: Run) -> dict[str, str | None]:
     """Phrases that need statistics.json."""
     return {
-        "auc": _each(run, lambda arm: said(arm.get("auc"))),
-        "average_precision": _each(run, lambda arm: said(arm.get("average_precision"))),
+        "auc": _each(run, lambda arm: interval(arm.get("auc"))),
+        "average_precision": _each(run, lambda arm: interval(arm.get("average_precision"))),
         "verdicts": _verdicts(run),
         "auc_differences": _differences(run),
         "auc_method": _method(run),
         "main_point": point_words(run.main_point),
         "rates": _rates(run),
-        "missed": _each(run, lambda arm: f"{said(arm.get('missed_per_100'), 1)} missed of 100 malignant films"),
-        "false_alarms": _each(run, lambda arm: f"{said(arm.get('false_alarms_per_1000'), 0)} {FALSE_ALARMS}"),
+        "missed": _each(run, lambda arm: f"{interval(arm.get('missed_per_100'), 1)} missed of 100 malignant films"),
+        "false_alarms": _each(run, lambda arm: f"{interval(arm.get('false_alarms_per_1000'), 0)} {FALSE_ALARMS}"),
         "crosstab": _crosstab(run),
         "rate_differences": _rate_differences(run),
         "family_results": _family(run),
         "calibration": None if run.flags["no_validation"] else _calibration(run),
         "localisation": None if run.flags["no_boxes"] else _localisation(run),
-        "patient_level": _each(run, lambda arm: said((arm.get("patient_level") or {}).get("auc"))),
+        "patient_level": _each(run, lambda arm: interval((arm.get("patient_level") or {}).get("auc"))),
         "subgroups": _subgroups(run),
         "audit": _audit(run),
         "baseline": _baseline(run),
@@ -60,9 +61,9 @@ def _differences(run: Run) -> str | None:
     parts = []
     for arm, comparison in run.get("comparisons", {}).items():
         whole = comparison.get("auc_difference", {})
-        runs = [f"seed {s}: {said(r.get('auc_difference'))}, {p_value(r.get('auc_difference', {}).get('p'))}"
+        runs = [f"seed {s}: {interval(r.get('auc_difference'))}, {p_sentence(r.get('auc_difference', {}).get('p'))}"
                 for s, r in comparison.get("per_seed", {}).items()]  # fmt: skip
-        parts.append(f"'{run.label(arm)}' {said(whole)}, {p_value(whole.get('p'))}; by run {', '.join(runs)}")
+        parts.append(f"'{run.label(arm)}' {interval(whole)}, {p_sentence(whole.get('p'))}; by run {', '.join(runs)}")
     return "; ".join(parts) or None
 
 
@@ -72,7 +73,7 @@ def _rates(run: Run) -> str | None:
     for arm in run.arms:
         point = (run.get("arms", {})[arm].get("operating_points") or {}).get(run.main_point)
         if point:
-            told = ", ".join(f"{n.upper() if len(n) == 3 else n} {said(point.get(n))}" for n in names)
+            told = ", ".join(f"{n.upper() if len(n) == 3 else n} {interval(point.get(n))}" for n in names)
             parts.append(f"'{run.label(arm)}' {told}")
     return "; ".join(parts) or None
 
@@ -93,8 +94,9 @@ def _rate_differences(run: Run) -> str | None:
     parts = []
     for arm, comparison in run.get("comparisons", {}).items():
         point = comparison.get("operating_points", {}).get(run.main_point) or {}
-        told = [f"{name.upper() if len(name) == 3 else name} {said(point[name])}, {p_value(point[name].get('p'))}"
-                for name in ("sensitivity", "specificity", "ppv", "npv") if name in point]  # fmt: skip
+        found = {name: point[name] for name in ("sensitivity", "specificity", "ppv", "npv") if name in point}
+        told = [f"{name.upper() if len(name) == 3 else name} {interval(n)}, {p_sentence(n.get('p'))}"
+                for name, n in found.items()]  # fmt: skip
         if told:
             parts.append(f"'{run.label(arm)}' {'; '.join(told)}")
     return "; ".join(parts) or None
@@ -107,7 +109,7 @@ def _family(run: Run) -> str | None:
         for entry in comparison.get("family", []):
             measure, _, point = line(entry["name"]).partition("@")
             parts.append(f"'{run.label(arm)}' {measure} at the {POINTS.get(point, point)} point "
-                         f"{said(entry.get('difference'))}, Holm {p_value(entry.get('holm'))}")  # fmt: skip
+                         f"{interval(entry.get('difference'))}, Holm {p_sentence(entry.get('holm'))}")  # fmt: skip
     return "; ".join(parts) or None
 
 
@@ -117,9 +119,9 @@ def _calibration(run: Run) -> str | None:
     for arm in run.arms:
         found = run.get("arms", {})[arm].get("per_seed", {}).get(seed, {})
         if found:
-            parts.append(f"'{run.label(arm)}' slope {said(found.get('calibration_slope'), 2)}, in the large "
-                         f"{said(found.get('calibration_in_the_large'), 2)}")  # fmt: skip
-    brier = _each(run, lambda arm: said(arm.get("brier_recalibrated")))
+            parts.append(f"'{run.label(arm)}' slope {interval(found.get('calibration_slope'), 2)}, in the large "
+                         f"{interval(found.get('calibration_in_the_large'), 2)}")  # fmt: skip
+    brier = _each(run, lambda arm: interval(arm.get("brier_recalibrated")))
     return f"seed {seed}: {'; '.join(parts)}. Brier score, mean over runs: {brier}" if parts else None
 
 
@@ -127,8 +129,8 @@ def _localisation(run: Run) -> str | None:
     parts = []
     for arm in run.arms:
         found = run.get("arms", {})[arm].get("localisation") or {}
-        parts.append(f"'{run.label(arm)}' lesions hit {said(found.get('lesion_sensitivity'))}, area under the "
-                     f"localisation ROC curve {said(found.get('lroc_area'))}")  # fmt: skip
+        parts.append(f"'{run.label(arm)}' lesions hit {interval(found.get('lesion_sensitivity'))}, area under the "
+                     f"localisation ROC curve {interval(found.get('lroc_area'))}")  # fmt: skip
     return "; ".join(parts) or None
 
 
@@ -141,7 +143,7 @@ def _subgroups(run: Run) -> str | None:
         return f"by {', '.join(groups)}; no group holds enough films of both classes"
     low = min(known, key=lambda entry: entry["auc"]["estimate"])
     return (
-        f"by {', '.join(groups)}; lowest AUC {said(low['auc'])} in {line(low['group'])} {line(low['level'])}, "
+        f"by {', '.join(groups)}; lowest AUC {interval(low['auc'])} in {line(low['group'])} {line(low['level'])}, "
         f"'{run.label(low['arm'])}'"
     )
 
@@ -152,7 +154,7 @@ def _audit(run: Run) -> str | None:
     masked = audit.get("lesion_masked")
     if not masked:
         return None
-    told = "; ".join(f"'{run.label(arm)}' {said(masked[arm])}" for arm in run.arms if arm in masked)
+    told = "; ".join(f"'{run.label(arm)}' {interval(masked[arm])}" for arm in run.arms if arm in masked)
     raised = [line(a.get("alarm", "")).replace("_", " ") for a in audit.get("alarms", []) if a.get("raised")]
     return f"AUC with every lesion painted over: {told}; alarms raised: {', '.join(raised) or 'none'}"
 
@@ -162,14 +164,14 @@ def _baseline(run: Run) -> str | None:
     if not found.get("auc"):
         return None
     features = ", ".join(line(name).replace("_", " ") for name in found.get("features", []))
-    return f"{said(found['auc'])} from {features or 'covariates'} alone, without the film"
+    return f"{interval(found['auc'])} from {features or 'covariates'} alone, without the film"
 
 
 def _predictive(run: Run) -> str | None:
     parts = []
     for arm in run.arms:
         values = [v for v in run.get("arms", {})[arm].get("predictive_values", []) if v["point"] == run.main_point]
-        told = ", ".join(f"{said(v['ppv'])} at {100 * v['prevalence']:g} %" for v in values)
+        told = ", ".join(f"{interval(v['ppv'])} at {100 * v['prevalence']:g} %" for v in values)
         if told:
             parts.append(f"'{run.label(arm)}' {told}")
     return "; ".join(parts) or None

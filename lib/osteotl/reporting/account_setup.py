@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from osteotl.reporting.account import POINTS, PREPARED_SIDE, RULES, STARTS, Run, joined, line
+from osteotl.reporting.account import PREPARED_SIDE, STARTS, Run
+from osteotl.reporting.wording import HIT_RULES, POINTS, joined, line
 
 
 def phrases(run: Run) -> dict[str, str | None]:
@@ -270,7 +271,7 @@ def _analysis(run: Run) -> dict[str, str | None]:
         "bootstrap": f"{settings['bootstrap']:,}" if "bootstrap" in settings else None,
         "bootstrap_seed": f"{settings['bootstrap_seed']}" if "bootstrap_seed" in settings else None,
         "sampling": "within class" if settings.get("sampling") == "by_class" else "over all films",
-        "hit_rule": None if run.flags["no_boxes"] else RULES.get(settings.get("hit_rule", "")),
+        "hit_rule": None if run.flags["no_boxes"] else HIT_RULES.get(settings.get("hit_rule", "")),
         "decision_range": None if low is None else f"{100 * low:g} % to {100 * high:g} %",
         "prevalences": joined([f"{100 * value:g} %" for value in settings.get("prevalences", [])]) or None,
         "recalibration": None if run.flags["no_validation"] else "logistic recalibration on the validation films",

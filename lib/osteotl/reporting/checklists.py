@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from osteotl.reporting.account import Run, fill_in, line, phrases
+from osteotl.reporting.account import Run
+from osteotl.reporting.phrases import fill_in, phrases
+from osteotl.reporting.wording import line
 from osteotl.study import Study
 
 FOLDER = Path(__file__).parent / "checklists"

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from osteotl.reporting.film_tables import HEADINGS, any_table, first_seed_rows
 from osteotl.reporting.html import folded, paragraph, section, table, tag
 from osteotl.reporting.pictures import place
-from osteotl.reporting.results import Results, point_name
+from osteotl.reporting.results import Results
+from osteotl.reporting.wording import HIT_RULES, point_name
 
 
 def errors(results: Results) -> Markup | None:
@@ -99,12 +100,6 @@ def _mcnemar(results: Results, arm: str) -> list[list[Any]]:
     return rows
 
 
-HIT_RULES = {
-    "iou50": "the boxes overlap by at least half (IoU 0.50)",
-    "iou30": "the boxes overlap by at least 0.30 (IoU)",
-    "iou10": "the boxes overlap by at least 0.10 (IoU)",
-    "centre": "the predicted box's centre lies in the reference box",
-}
 LOCALISATION = {
     "lesion_sensitivity": "Lesions hit",
     "right_place": "Tumours called in the right place",
@@ -137,7 +132,7 @@ def localisation(results: Results) -> Markup | None:
     ]
     rule = HIT_RULES.get(facts.get("settings.hit_rule"), facts.get("settings.hit_rule"))
     lead = paragraph(
-        f"A predicted box counts as a hit where {rule}. A film can be called rightly for the wrong place; the first "
+        f"A predicted box is a hit by this rule: {rule}. A film can be called rightly for the wrong place; the first "
         "page counts these."
     )
     heads = ["Measure", *[f"#{results.label(arm)}" for arm in results.arms]]

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from osteotl.reporting.facts import Facts
 from osteotl.reporting.html import paragraph, table, tag
-from osteotl.reporting.results import POINTS, point_name
+from osteotl.reporting.wording import POINTS, point_name
 
 STEPS = 1000
 MARKS = "●■▲◆▼✚"

@@ -10,8 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from osteotl.reporting.html import tag
-
-MINUS = "\N{MINUS SIGN}"
+from osteotl.reporting.wording import fixed, p_value
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,10 @@ def write_number(value: float, style: str) -> str:
     str
         With a true minus sign, and thousands set apart by a comma.
     """
-    if style == "p" and value < 0.001:
-        return "<\N{NO-BREAK SPACE}0.001"
+    if style == "p":
+        return p_value(value).replace(" ", "\N{NO-BREAK SPACE}")
     chosen = STYLES[style]
-    text = f"{abs(value) * chosen.scale:,.{chosen.digits}f}"
-    nothing = not float(text.replace(",", ""))
-    sign = "" if nothing else (MINUS if value < 0 else ("+" if chosen.signed else ""))
-    return f"{sign}{text}{chosen.unit}"
+    return fixed(value, chosen.digits, chosen.scale, chosen.signed) + chosen.unit
 
 
 class Facts:

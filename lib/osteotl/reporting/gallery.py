@@ -15,7 +15,8 @@ from PIL import Image
 
 from osteotl.reporting.html import paragraph, section, tag
 from osteotl.reporting.occlusion import occlusion
-from osteotl.reporting.results import Results, point_name
+from osteotl.reporting.results import Results
+from osteotl.reporting.wording import point_name
 
 LONGEST = 384
 KINDS = {

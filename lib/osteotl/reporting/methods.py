@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from osteotl.reporting.account import Run, fill_in, phrases
+from osteotl.reporting.account import Run
 from osteotl.reporting.markdown import capital, md
+from osteotl.reporting.phrases import fill_in, phrases
 from osteotl.study import Study
 
 WORDS = Path(__file__).parent / "methods.yaml"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from osteotl.reporting.account import Run, line, phrases, point_words, said
+from osteotl.reporting.account import Run
 from osteotl.reporting.account_setup import start
 from osteotl.reporting.markdown import bullets, md
+from osteotl.reporting.phrases import phrases
+from osteotl.reporting.wording import interval, line, point_words
 from osteotl.study import Study
 
 INTENDED = (
@@ -141,7 +143,7 @@ def _performance(run: Run, arm: str, known: Mapping[str, str | None]) -> str:
     place = result.get("localisation") or {}
     rows += [("Lesions hit", place.get("lesion_sensitivity")), ("Area under the LROC curve", place.get("lroc_area"))]
     rows = [row for row in rows if row[1] is not None or not row[0].startswith(("Lesions", "Area"))]
-    body = "\n".join(f"| {md(name)} | {md(said(number))} |" for name, number in rows)
+    body = "\n".join(f"| {md(name)} | {md(interval(number))} |" for name, number in rows)
     return f"{known['confidence']} intervals in brackets.\n\n| Measure | Estimate (interval) |\n| --- | --- |\n{body}"
 
 

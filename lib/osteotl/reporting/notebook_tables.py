@@ -7,27 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from osteotl.reporting.wording import interval, p_sentence, p_value
+
 Statistics = Mapping[str, Any]
-
-
-def written(number: Mapping[str, Any] | None, digits: int = 3, sign: bool = False) -> str:
-    """`0.954 (0.937 to 0.970)`; the reason where a number is not estimable; a dash where there is none at all."""
-    if not number:
-        return "-"
-    if number.get("estimate") is None:
-        return f"not estimable: {number.get('not_estimable')}"
-    plus = "+" if sign else ""
-    text = f"{number['estimate']:{plus}.{digits}f}"
-    if number.get("lower") is None or number.get("upper") is None:
-        return text
-    return f"{text} ({number['lower']:{plus}.{digits}f} to {number['upper']:{plus}.{digits}f})"
-
-
-def p_value(p: float | None) -> str:
-    """Two significant digits, never 0."""
-    if p is None:
-        return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
 def _label(statistics: Statistics, arm: str) -> str:
@@ -39,11 +21,11 @@ def primary(statistics: Statistics) -> pd.DataFrame:
     rows = []
     for arm, result in statistics["arms"].items():
         compared = statistics["comparisons"].get(arm)
-        row = {"arm": _label(statistics, arm), "AUC": written(result["auc"])}
+        row = {"arm": _label(statistics, arm), "AUC": interval(result["auc"])}
         if compared:
             difference = compared["auc_difference"]
             row |= {
-                "difference": written(difference, sign=True),
+                "difference": interval(difference, plus=True),
                 "p": p_value(difference.get("p")),
                 "verdict": compared["verdict"]["word"],
                 "in words": compared["verdict"]["sentence"],
@@ -58,9 +40,9 @@ def seeds(statistics: Statistics) -> pd.DataFrame:
         {
             "arm": _label(statistics, arm),
             "seed": seed,
-            "AUC": written(run.get("auc")),
-            "average precision": written(run.get("average_precision")),
-            "Brier (recalibrated)": written(run.get("brier_recalibrated")),
+            "AUC": interval(run.get("auc")),
+            "average precision": interval(run.get("average_precision")),
+            "Brier (recalibrated)": interval(run.get("brier_recalibrated")),
         }
         for arm, result in statistics["arms"].items()
         for seed, run in result["per_seed"].items()
@@ -72,7 +54,7 @@ def operating_points(statistics: Statistics) -> pd.DataFrame:
     measures = ("sensitivity", "specificity", "ppv", "npv")
     return pd.DataFrame(
         {"point": point, "threshold from": source, "arm": _label(statistics, arm)}
-        | {measure: written(rates.get(measure)) for measure in measures}
+        | {measure: interval(rates.get(measure)) for measure in measures}
         for arm, result in statistics["arms"].items()
         for (point, source), rates in _points(result["operating_points"])
     ).set_index(["threshold from", "point", "arm"])
@@ -88,9 +70,9 @@ def differences(statistics: Statistics) -> pd.DataFrame:
     """Differences to the reference at every operating point, and their sum."""
     rows = [
         {"threshold from": source, "point": point, "arm": _label(statistics, arm)}
-        | {m: f"{written(found.get(m), sign=True)}, p {p_value((found.get(m) or {}).get('p'))}"
+        | {m: f"{interval(found.get(m), plus=True)}, {p_sentence((found.get(m) or {}).get('p'))}"
            for m in ("sensitivity", "specificity", "ppv", "npv")}
-        | {"sum": written(found.get("sum"), sign=True)}
+        | {"sum": interval(found.get("sum"), plus=True)}
         for arm, comparison in statistics["comparisons"].items()
         for (point, source), found in _points(comparison["operating_points"])
     ]  # fmt: skip
@@ -103,7 +85,7 @@ def family(statistics: Statistics) -> pd.DataFrame:
         {
             "arm": _label(statistics, arm),
             "test": test["name"],
-            "difference": written(test["difference"], sign=True),
+            "difference": interval(test["difference"], plus=True),
             **{name: p_value(test.get(key)) for name, key in (("p", "p"), ("Holm", "holm"), ("BH", "bh"))},
         }
         for arm, comparison in statistics["comparisons"].items()
@@ -132,7 +114,7 @@ def mcnemar(statistics: Statistics) -> pd.DataFrame:
 def localisation(statistics: Statistics) -> pd.DataFrame:
     """Lesion-level results of every arm; empty where the study has no boxes."""
     rows = {
-        _label(statistics, arm): {key: written(n) for key, n in result["localisation"].items() if _is_number(n)}
+        _label(statistics, arm): {key: interval(n) for key, n in result["localisation"].items() if _is_number(n)}
         for arm, result in statistics["arms"].items()
         if result.get("localisation")
     }
@@ -156,7 +138,7 @@ def calibration(statistics: Statistics) -> pd.DataFrame:
             values = {name: found.get(key) for name, key in named.items()}
             if any(values.values()):
                 rows.append(
-                    {"arm": _label(statistics, arm), "scores": kind} | {k: written(v) for k, v in values.items()}
+                    {"arm": _label(statistics, arm), "scores": kind} | {k: interval(v) for k, v in values.items()}
                 )
     return pd.DataFrame(rows)
 
@@ -164,8 +146,8 @@ def calibration(statistics: Statistics) -> pd.DataFrame:
 def baseline(statistics: Statistics) -> pd.DataFrame:
     """AUC of the detectors beside the AUC of what is known without looking at the film."""
     found = statistics.get("baseline") or {}
-    rows = [{"scored by": ", ".join(found.get("features", [])) or "no baseline", "AUC": written(found.get("auc"))}]
-    rows += [{"scored by": _label(statistics, arm), "AUC": written(r["auc"])} for arm, r in statistics["arms"].items()]
+    rows = [{"scored by": ", ".join(found.get("features", [])) or "no baseline", "AUC": interval(found.get("auc"))}]
+    rows += [{"scored by": _label(statistics, arm), "AUC": interval(r["auc"])} for arm, r in statistics["arms"].items()]
     return pd.DataFrame(rows)
 
 

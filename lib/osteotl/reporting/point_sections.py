@@ -9,7 +9,8 @@ from markupsafe import Markup
 from osteotl.reporting.charts import Scale, interval_mark
 from osteotl.reporting.html import folded, join, paragraph, section, table, tag
 from osteotl.reporting.pictures import place
-from osteotl.reporting.results import POINTS, SOURCES, Results, point_name
+from osteotl.reporting.results import Results
+from osteotl.reporting.wording import POINTS, SOURCES, point_name
 
 RATES = (
     ("sensitivity", "Sensitivity", "percent"),

@@ -13,14 +13,9 @@ from markupsafe import Markup
 
 from osteotl.reporting.facts import Facts
 from osteotl.reporting.html import tag
+from osteotl.reporting.wording import POINTS
 from osteotl.study import Study
 
-POINTS = {
-    "high_sensitivity": "high sensitivity",
-    "high_specificity": "high specificity",
-    "youden": "Youden",
-}
-SOURCES = {"validation": "locked on the validation set", "external": "found on the external set"}
 MARKS = "●■▲◆▼✚"
 """One sign per arm, in the order of the figures' markers: colour is never the only difference."""
 
@@ -134,12 +129,6 @@ class Results:
         if cohorts is None:
             return False
         return any(r.startswith("phantom") for r in _readers(cohorts.external or cohorts.development))
-
-
-def point_name(key: str) -> str:
-    """`high_sensitivity@validation` in words."""
-    point, _, source = key.partition("@")
-    return f"{POINTS.get(point, point.replace('_', ' '))}, {SOURCES.get(source, source)}"
 
 
 def _place(order: list[str], name: str) -> int:

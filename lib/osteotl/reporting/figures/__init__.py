@@ -17,9 +17,10 @@ import yaml
 from osteotl.files import write_json
 from osteotl.reporting.figures.curves import learning_curve, localisation, precision_recall, roc
 from osteotl.reporting.figures.forests import auc_difference, operating_points, seeds, subgroups
-from osteotl.reporting.figures.parts import HIT_RULES, Drawn, NoData, Statistics, Tables
+from osteotl.reporting.figures.parts import Drawn, NoData, Statistics, Tables
 from osteotl.reporting.figures.probability import calibration, decision_curve, predictive_values, scores
 from osteotl.reporting.style import apply, save
+from osteotl.reporting.wording import HIT_RULES
 
 __all__ = ["FIGURES", "Drawn", "NoData", "draw_all", "read_tables"]
 

@@ -11,14 +11,12 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from osteotl.reporting.figures.parts import (
-    HIT_RULES,
     Drawn,
     NoData,
     Statistics,
     Tables,
     by_arm,
     first_seed,
-    interval,
     label,
     legend_below,
     looks_of,
@@ -28,6 +26,7 @@ from osteotl.reporting.figures.parts import (
     sample,
     square,
 )
+from osteotl.reporting.wording import HIT_RULES, interval
 
 
 def roc(statistics: Statistics, tables: Tables) -> Drawn:

@@ -8,19 +8,18 @@ from typing import Any
 import pandas as pd
 
 from osteotl.reporting.figures.parts import (
-    POINT_NAMES,
     Drawn,
     Line,
     NoData,
     Statistics,
     Tables,
     forest,
-    interval,
     label,
     looks_of,
     said_of,
     table_of,
 )
+from osteotl.reporting.wording import POINTS, interval
 
 NO_NUMBER = {"estimate": None}
 
@@ -56,7 +55,7 @@ def operating_points(statistics: Statistics, tables: Tables) -> Drawn:
     for key in dict.fromkeys(k for comparison in comparisons.values() for k in comparison["operating_points"]):
         name, _, source = key.partition("@")
         target = statistics["settings"].get("operating_points", {}).get(name)
-        words = [POINT_NAMES.get(name, name), f"target {target:.2f}" if target else "",
+        words = [POINTS.get(name, name), f"target {target:.2f}" if target else "",
                  "locked on validation" if source == "validation" else f"found on {source} films"]  # fmt: skip
         heading = ", ".join(word for word in words if word)
         for measure in ("sensitivity", "specificity"):
@@ -74,7 +73,7 @@ def operating_points(statistics: Statistics, tables: Tables) -> Drawn:
         for line, key in zip(lines, keys, strict=True)
         if key == main
     ]
-    where = POINT_NAMES.get(main.partition("@")[0], main)
+    where = POINTS.get(main.partition("@")[0], main)
     data = table_of(lines).assign(point=keys)
     return Drawn(
         figure,

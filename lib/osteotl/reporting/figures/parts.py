@@ -15,19 +15,12 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
 from osteotl.reporting.style import WIDTH, Look, looks
+from osteotl.reporting.wording import interval
 
 Statistics = Mapping[str, Any]
 Tables = Mapping[str, pd.DataFrame]
 Number = Mapping[str, Any]
 
-MINUS = "\N{MINUS SIGN}"
-POINT_NAMES = {"high_sensitivity": "high sensitivity", "high_specificity": "high specificity", "youden": "Youden"}
-HIT_RULES = {
-    "iou50": "intersection over union of 0.50 or more",
-    "iou30": "intersection over union of 0.30 or more",
-    "iou10": "intersection over union of 0.10 or more",
-    "centre": "centre of the mark inside the reference box",
-}
 ROW = 0.142
 """Height of one line of a forest plot, in inches: 7-point type with air."""
 
@@ -46,23 +39,6 @@ class Drawn:
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
-
-
-def interval(number: Number | None, digits: int = 3) -> str:
-    """`0.954 (0.937 to 0.970)`, or what is missing and why."""
-    if not number or number.get("estimate") is None or pd.isna(number["estimate"]):
-        reason = (number or {}).get("not_estimable")
-        return f"not estimable ({reason})" if isinstance(reason, str) else "not estimable"
-    text = signed(number["estimate"], digits)
-    if pd.isna(number.get("lower")) or pd.isna(number.get("upper")):
-        return f"{text} (no interval)"
-    return f"{text} ({signed(number['lower'], digits)} to {signed(number['upper'], digits)})"
-
-
-def signed(value: float, digits: int) -> str:
-    """A number with a true minus sign; a rounded zero has none."""
-    text = f"{abs(value):.{digits}f}"
-    return f"{MINUS}{text}" if value < 0 and float(text) else text
 
 
 def one_in(prevalence: float) -> str:

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from osteotl.reporting.figures.parts import (
-    POINT_NAMES,
     Drawn,
     NoData,
     Statistics,
@@ -16,7 +15,6 @@ from osteotl.reporting.figures.parts import (
     by_arm,
     ends,
     first_seed,
-    interval,
     label,
     legend_below,
     looks_of,
@@ -29,6 +27,7 @@ from osteotl.reporting.figures.parts import (
     square,
 )
 from osteotl.reporting.style import HEIGHT, WIDTH
+from osteotl.reporting.wording import POINTS, interval
 
 
 def scores(statistics: Statistics, tables: Tables) -> Drawn:
@@ -156,5 +155,5 @@ def _ppv_said(statistics: Statistics, table: pd.DataFrame) -> str:
         f"at {one_in(p)} " + said_of(statistics, {r.arm: interval(r._asdict()) for r in part.itertuples()})
         for p, part in table[table["prevalence"].isin([lowest, highest])].groupby("prevalence")
     ]
-    where = f"{POINT_NAMES.get(point, point)} point, threshold from {source}"
+    where = f"{POINTS.get(point, point)} point, threshold from {source}"
     return f"Positive predictive value falls with prevalence ({where}): {'; '.join(said)}."
