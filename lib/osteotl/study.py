@@ -311,6 +311,12 @@ class Study(_Strict):
         """Every (arm, fraction, seed) to train, in the order of the file."""
         return [(arm, fraction, seed) for arm in self.arms for fraction in self.fractions for seed in self.seeds]
 
+    @property
+    def scores_extras(self) -> bool:
+        """Whether more than the last weights is scored: checkpoints, or equal epochs beside equal steps."""
+        both = self.detector.fraction_training == "both" and min(self.fractions) < 1
+        return bool(self.detector.checkpoints) or both
+
 
 # --- rules between sections -------------------------------------------------------------------------------------------
 

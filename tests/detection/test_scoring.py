@@ -141,7 +141,10 @@ def test_checkpoints_and_equal_epochs_are_scored_where_asked_for(extra, tmp_path
     # 16 films in batches of 4, 2 epochs: 8 steps; half of the films in 2 epochs: half of the steps
     kinds = rows.groupby(["fraction", "training", "step"]).size().to_dict()
     assert kinds == {(0.5, "equal_steps", 3): 14, (0.5, "equal_epochs", 4): 14, (1.0, "equal_steps", 3): 14}
-    assert list(rows)[-4:] == ["score", "logit", "training", "step"]
+    assert list(rows)[-5:] == ["score", "logit", "training", "step", "last_step"]
+    assert rows.groupby(["fraction", "training"])["last_step"].unique().map(list).to_dict() == {
+        (0.5, "equal_steps"): [8], (0.5, "equal_epochs"): [4], (1.0, "equal_steps"): [8],
+    }  # fmt: skip
     films = scoring.cohort_films(extra.study, extra.out, extra.data, "external")
     path = extra.out / "finetune" / "scratch" / "1" / "0" / "checkpoints" / "000003.safetensors"
     np.testing.assert_array_equal(rows.loc[rows["fraction"] == 1, "score"], scoring.score_films(path, films).scores)
@@ -151,7 +154,7 @@ def test_without_being_asked_for_extras_leave_no_file(extra, trained, tmp_path):
     (tmp_path / "predictions_extra.csv").write_text("of an earlier run\n")
     scoring.write_extras(trained.study, extra.out, extra.data, lambda name: tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-    assert not scoring.asks_for_extras(make_study(fraction_training="both"))  # no fraction below 1
+    assert not make_study(fraction_training="both").scores_extras  # no fraction below 1
 
 
 def test_checkpoints_that_nobody_reached_are_named(trained):

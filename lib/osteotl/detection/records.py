@@ -70,6 +70,8 @@ def write_run(
     with whole_folder(folder) as aside:
         described = facts if model is None else model
         weights = save_weights(aside / "weights.safetensors", trainer.ema.ema.state_dict(), _rebuild_facts(described))
+        if trainer.plan.checkpoints:  # the folder stands where the study asks for it, though no step was reached
+            (aside / "checkpoints").mkdir()
         for step, state in sorted(trainer.snapshots.items()):
             save_weights(aside / "checkpoints" / f"{step:06d}.safetensors", state, _rebuild_facts(described))
         facts = {**facts, "weights_sha256": sha256(weights)}

@@ -219,12 +219,6 @@ def write_predictions(validation: ScoredCohort, external: ScoredCohort, write: C
     write_csv(write("detections.csv"), pd.concat([part.detections for part in parts], ignore_index=True))
 
 
-def asks_for_extras(study: Study) -> bool:
-    """Whether anything but the last weights is to be scored: checkpoints, or equal epochs beside equal steps."""
-    detector = study.detector
-    return bool(detector.checkpoints) or (detector.fraction_training == "both" and min(study.fractions) < 1)
-
-
 def write_extras(
     study: Study, out: str | Path, data_dir: str | Path, write: Callable[[str], Path], workers: int | None = None
 ) -> None:
@@ -240,7 +234,7 @@ def write_extras(
         Processes.
     """
     path = write("predictions_extra.csv")
-    if asks_for_extras(study):
+    if study.scores_extras:
         write_csv(path, score_extras(study, out, data_dir, workers))
     else:
         path.unlink(missing_ok=True)
@@ -254,9 +248,9 @@ def score_extras(
     Returns
     -------
     DataFrame
-        Columns of predictions.csv, then `training` (equal_steps or equal_epochs: the run that the weights are of) and
-        `step` (optimiser steps taken: the checkpoint's, or the last of the run). Steps of `detector.checkpoints` that
-        a run did not reach have no rows.
+        Columns of predictions.csv, then `training` (equal_steps or equal_epochs: the run that the weights are of),
+        `step` (optimiser steps taken: the checkpoint's, or the last of the run) and `last_step` (of the whole run).
+        Steps of `detector.checkpoints` that a run did not reach have no rows.
 
     Raises
     ------
@@ -265,9 +259,9 @@ def score_extras(
     """
     cohort_films(study, out, data_dir, "external")  # read once, shared by all that follow
     jobs = [
-        (study, replicate, path, training, step, str(out), str(data_dir))
+        (study, replicate, path, facts, str(out), str(data_dir))
         for replicate in (Replicate(*each) for each in study.replicates())
-        for path, training, step in _extra_weights(study, Path(out) / "finetune" / replicate.folder)
+        for path, facts in _extra_weights(study, Path(out) / "finetune" / replicate.folder)
     ]
     if not jobs:
         raise TrainingError(
@@ -386,24 +380,30 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
 
 
-def _extra_weights(study: Study, folder: Path) -> list[tuple[Path, str, int]]:
-    """Weights beside a replicate's own, the training they are of, and the steps they took."""
+def _extra_weights(study: Study, folder: Path) -> list[tuple[Path, dict[str, str | int]]]:
+    """Weights beside a replicate's own: the training they are of, the steps they took, and the run's last step."""
     main = "equal_epochs" if study.detector.fraction_training == "equal_epochs" else "equal_steps"
     wanted = [(folder / "checkpoints" / f"{step:06d}.safetensors", step) for step in study.detector.checkpoints]
-    found = [(path, main, step) for path, step in sorted(wanted) if path.exists()]
+    reached = [(path, step) for path, step in sorted(wanted) if path.exists()]
+    last = _steps(folder) if reached else 0
+    found = [(path, {"training": main, "step": step, "last_step": last}) for path, step in reached]
     other = folder / "equal_epochs"
     if study.detector.fraction_training == "both" and (other / "weights.safetensors").exists():
-        steps = json.loads((other / "pairing.json").read_text(encoding="utf-8"))["steps"]
-        found.append((other / "weights.safetensors", "equal_epochs", steps))
+        facts = {"training": "equal_epochs", "step": _steps(other), "last_step": _steps(other)}
+        found.append((other / "weights.safetensors", facts))
     return found
 
 
+def _steps(folder: Path) -> int:
+    return int(json.loads((folder / "pairing.json").read_text(encoding="utf-8"))["steps"])
+
+
 def _extra_job(arguments: tuple) -> pd.DataFrame:
-    study, replicate, path, mode, step, out, data_dir = arguments
+    study, replicate, path, facts, out, data_dir = arguments
     films = cohort_films(study, out, data_dir, "external")
     device, flip = hardware.choose_device(study.detector.device), study.detector.test_time_flip
     scores = score_films(path, films, study.detector.model, device=device, flip=flip, boxes=False)
-    return prediction_rows(films, scores, replicate, "external").assign(training=mode, step=step)
+    return prediction_rows(films, scores, replicate, "external").assign(**facts)
 
 
 def _score_job(arguments: tuple) -> tuple[pd.DataFrame, pd.DataFrame]:

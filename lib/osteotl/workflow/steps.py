@@ -15,6 +15,7 @@ ENGINE = ".engine"  # below the outputs folder: records, locks, the engine's own
 
 _TRAINING = ("model", "image_size", "batch", "optimizer", "learning_rate", "augmentation", "device", "precision")
 _COMPARISON = ("title", "reference", "seeds", "fractions", "predictions", "arms", "statistics")
+_TRAINED = ("weights.safetensors", "training.csv", "pairing.json", "model.json")
 
 # The settings that a notebook heeds. 03 heeds none of `statistics`: the analysis plan is locked when films are first
 # scored, and a later change of a threshold or margin must be told by 04 as a change, not undone by planning again.
@@ -27,7 +28,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     ),
     "03_evaluate": tuple(f"detector.{key}" for key in ("model", "image_size", "batch", "device", "precision",
                                                        "checkpoints", "fraction_training", "test_time_flip")),
-    "04_statistics": _COMPARISON,
+    "04_statistics": (*_COMPARISON, "detector.fraction_training", "detector.checkpoints"),
     "05_figures": (*_COMPARISON, "report.gallery_films", "report.gallery_seed"),
     "report": ("",),
 }  # fmt: skip
@@ -120,7 +121,8 @@ def _with_films(study: Study) -> list[Step]:
     tested = [table for table in ("cohorts/development.csv", "cohorts/external.csv") if table in tables]
     last = Step("03_evaluate", "03_evaluate", ("00_cohorts", *(step.name for step in tuned)),
                 (*tested, "cohorts/boxes.csv", *scored),
-                ("predictions.csv", "detections.csv", "audit.csv", "audit.json", "analysis_plan.json"),
+                ("predictions.csv", *(["predictions_extra.csv"] if study.scores_extras else []), "detections.csv",
+                 "audit.csv", "audit.json", "occlusion/", "analysis_plan.json"),
                 SETTINGS["03_evaluate"])  # fmt: skip
     return [first, *before, *tuned, last]
 
@@ -136,6 +138,7 @@ def _pretrain(study: Study, cohort: str, first: Step) -> Step:
 
 def _finetune(study: Study, arm: str, fraction: float, seed: int) -> Step:
     start, longer = study.arms[arm].initialise, study.arms[arm].train_for == "pretrain_and_finetune"
+    settings = [key.replace("ARM", arm) for key in SETTINGS["02_finetune"]]
     needs, reads, data = ["00_cohorts"], ["cohorts/development.csv", "cohorts/boxes.csv?cohort=development"], []
     if start in ("pretrain", "other_modality"):
         needs.append(step_name("01_pretrain", start))
@@ -145,10 +148,18 @@ def _finetune(study: Study, arm: str, fraction: float, seed: int) -> Step:
     if longer and start != "pretrain":  # it trains for as many steps as pretraining and fine-tuning together took
         needs.append("01_pretrain")
         reads.append("pretrain/model.json")
+    if longer:
+        settings.append("detector.pretrain_epochs")
+    if any(other.train_for == "pretrain_and_finetune" for other in study.arms.values()):
+        reads.append("cohorts/pretrain.csv")  # every arm is proved against every other, so each counts that one's steps
     folder = f"finetune/{arm}/{fraction:g}/{seed}"
+    writes = [f"{folder}/{file}" for file in _TRAINED]
+    if study.detector.checkpoints:
+        writes.append(f"{folder}/checkpoints/")
+    if study.detector.fraction_training == "both" and fraction < 1:
+        writes.append(f"{folder}/equal_epochs/")
     return Step(step_name("02_finetune", arm=arm, fraction=fraction, seed=seed), "02_finetune", tuple(needs),
-                tuple(reads), tuple(f"{folder}/{f}" for f in ("weights.safetensors", "training.csv", "pairing.json")),
-                tuple(key.replace("ARM", arm) for key in SETTINGS["02_finetune"]), tuple(data),
+                tuple(reads), tuple(writes), tuple(settings), tuple(data),
                 {"arm": arm, "fraction": fraction, "seed": seed})  # fmt: skip
 
 

@@ -21,3 +21,6 @@ def score(step):
     write_text(step.write("detections.csv"), "image_id,arm\n")
     write_text(step.write("audit.csv"), "image_id,arm\n")
     write_json(step.write("audit.json"), {})
+    write_text(step.write("occlusion/0.png"), "a map\n")
+    if step.study.scores_extras:
+        write_text(step.write("predictions_extra.csv"), "image_id,step\n")

@@ -36,3 +36,6 @@ def finetune(step, arm, fraction, seed):
     films = step.read("cohorts/development.csv").read_text()
     weights = _train(step, folder, first, films, _boxes(step, "development"), fraction, seed)
     write_json(step.write(f"{folder}/pairing.json"), {"weights": weights})
+    write_json(step.write(f"{folder}/model.json"), {"model": step.study.detector.model})
+    for taken in step.study.detector.checkpoints:
+        write_text(step.write(f"{folder}/checkpoints/{taken:06d}.safetensors"), weights)
