@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import nbformat
@@ -47,6 +48,23 @@ def test_packages_import_only_those_before_them(path):
     assert imports_of(path) - {package} <= MAY_IMPORT[package], (
         f"{package} may import {sorted(MAY_IMPORT[package])} only"
     )
+
+
+@pytest.mark.parametrize("package", ["cohorts", "detection", "reporting"])
+def test_the_modules_of_a_package_have_an_order(package):
+    """Each uses only those before it; an import inside a function counts too."""
+    paths = {".".join(p.relative_to(LIB.parent).with_suffix("").parts).removesuffix(".__init__"): p
+             for p in (LIB / package).rglob("*.py")}  # fmt: skip
+    uses = {}
+    for module, path in paths.items():
+        nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if hasattr(node, "names")]
+        froms = [
+            (node.module, alias.name) for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+        ]
+        named = {f"{parent}.{name}" if f"{parent}.{name}" in paths else parent for parent, name in froms}
+        uses[module] = (named & set(paths)) - {module}
+    assert sum(map(len, uses.values())) > len(paths) / 2
+    TopologicalSorter(uses).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("package", ["statistics", "reporting", "workflow", "cohorts"])

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from osteotl.cohorts import parallel, preparation
+from osteotl.cohorts.film import FilmError
 from osteotl.cohorts.preparation import Prepared, prepare_film, prepare_films, prepared_path, prepared_side
-from osteotl.cohorts.radiograph import FilmError
 
 RNG = np.random.default_rng(0)
 

@@ -24,7 +24,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from osteotl.cohorts.radiograph import FilmError, Limits, decode, read_radiograph
+from osteotl.cohorts.film import FilmError, Limits
+from osteotl.cohorts.radiograph import decode, read_radiograph
 
 RAMP = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)  # 0 .. 3071: 12 bits
 FILM = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)

@@ -8,9 +8,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from conftest import PLANTED
-from osteotl.reporting.facts import MINUS
 from osteotl.reporting.page import LARGEST, build_report
 from osteotl.reporting.results import load_results
+from osteotl.reporting.wording import MINUS
 
 
 def soup_of(page):

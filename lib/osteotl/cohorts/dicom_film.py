@@ -21,7 +21,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from osteotl.cohorts.radiograph import FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
+from osteotl.cohorts.film import FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
 
 FRONTAL = frozenset({"AP", "PA", "FRONTAL"})
 LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLD", "RLD", "ML", "LM"})

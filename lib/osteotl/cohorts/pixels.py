@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from osteotl.cohorts.film import FilmError
 from osteotl.cohorts.preparation import Prepared, prepare_films, prepared_path
-from osteotl.cohorts.radiograph import FilmError
 
 COLUMNS = (
     "film",

@@ -16,8 +16,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from osteotl import files
+from osteotl.cohorts.film import LIMITS, FilmError, Limits, Radiograph
 from osteotl.cohorts.parallel import mapped
-from osteotl.cohorts.radiograph import LIMITS, FilmError, Limits, Radiograph, decode, load_bytes
+from osteotl.cohorts.radiograph import decode, load_bytes
 
 VERSION = 1  # of reading and scaling: raise it whenever the same file would give other pixels
 SMALLEST_SIDE = 640

@@ -6,8 +6,6 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
-Grey = NDArray[np.uint8]
+from osteotl.cohorts.dicom_film import decode_dicom, is_bare_dicom
+from osteotl.cohorts.film import LIMITS, FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\x00", b"MM\x00*")
-
-
-class FilmError(ValueError):
-    """A film that cannot be used: which file, what is wrong, what would mend it."""
-
-    def __init__(self, file: str, what: str, remedy: str):
-        super().__init__(file, what, remedy)  # all three, so that the error survives the way between processes
-        self.file, self.what, self.remedy = file, what, remedy
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.what}; {self.remedy}"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Largest film that is opened; beyond these a file is taken for damage or an attack.
-
-    Attributes
-    ----------
-    file_bytes : int
-        Of the file, and of a compressed DICOM data set once inflated.
-    pixels : int
-        Width times height.
-    side : int
-        Longest side in pixels.
-    """
-
-    file_bytes: int = 512 * 2**20
-    pixels: int = 100_000_000
-    side: int = 30_000
-
-
-LIMITS = Limits()
-
-
-@dataclass(frozen=True)
-class Radiograph:
-    """A film as the detector and the reader see it.
-
-    Attributes
-    ----------
-    pixels : uint8 array, height x width
-        Grey; bone is bright (MONOCHROME1 is inverted).
-    width, height : int
-        Native size in pixels, after the EXIF orientation.
-    spacing_mm : float or None
-        Distance of rows, where the file states it.
-    attributes : mapping
-        age (years), sex, view, body_part, manufacturer, as far as the file states them. Nothing else is kept.
-    notes : tuple of str
-        Every choice that was made in reading.
-    """
-
-    pixels: Grey
-    width: int
-    height: int
-    spacing_mm: float | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def read_radiograph(path: str | Path, limits: Limits = LIMITS) -> Radiograph:
@@ -125,31 +65,17 @@ def load_bytes(path: str | Path, limits: Limits = LIMITS) -> bytes:
 
 def decode(content: bytes, name: str, limits: Limits = LIMITS) -> Radiograph:
     """The film in a file's bytes; `name` stands in the fault. See `read_radiograph`."""
-    from osteotl.cohorts import dicom_film  # its own import of this module's types
-
     if not content:
         raise FilmError(name, "empty file", "copy it again from its source")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what decoders only warn of is either refused below or harmless
         # DICOM first: its preamble may hold a TIFF header, so that one file can be opened as either
-        if content[128:132] == b"DICM" or dicom_film.is_bare_dicom(content):
-            return dicom_film.decode_dicom(content, name, limits)
+        if content[128:132] == b"DICM" or is_bare_dicom(content):
+            return decode_dicom(content, name, limits)
         if content.startswith((PNG, b"\xff\xd8", *TIFF)):
             return _decode_picture(content, name, limits)
     what = "an archive or a compressed file" if content.startswith((b"PK", b"\x1f\x8b", b"BZh")) else "not a film"
     raise FilmError(name, f"{what}: neither PNG, JPEG, TIFF nor DICOM", "unpack or export it as one of these")
-
-
-def check_size(width: int, height: int, name: str, limits: Limits = LIMITS) -> None:
-    """Refuse dimensions that are zero or beyond the limits, before memory is asked for."""
-    if width < 1 or height < 1:
-        raise FilmError(name, f"{width} x {height} pixels", "export the film again")
-    if width * height > limits.pixels or max(width, height) > limits.side:
-        raise FilmError(
-            name,
-            f"{width} x {height} pixels, over the limit of {limits.pixels:,} pixels and {limits.side:,} a side",
-            "export the film at its own size",
-        )
 
 
 # --- PNG, JPEG, TIFF --------------------------------------------------------------------------------------------------
@@ -173,11 +99,6 @@ def _decode_picture(content: bytes, name: str, limits: Limits) -> Radiograph:
         raise FilmError(name, f"cannot be decoded ({reason(error)})", "copy or export it again") from error
     grey = np.ascontiguousarray(grey)
     return Radiograph(grey, grey.shape[1], grey.shape[0], None, {}, tuple(notes))
-
-
-def reason(error: BaseException) -> str:
-    """A decoder's message on one line, or its type where it says nothing."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _check_whole(content: bytes, kind: str | None, name: str) -> None:
@@ -262,17 +183,6 @@ def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
         8: lambda a: a.T[::-1],
     }
     return turns[orientation](array) if orientation in turns else array
-
-
-def one_channel(array: NDArray[Any], notes: list[str]) -> NDArray[Any]:
-    """Grey of a colour film: the common value where channels agree, else luminance (ITU-R BT.601)."""
-    if array.ndim == 2:
-        return array
-    red, green, blue = (array[..., k] for k in range(3))
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return red
-    notes.append("colour: taken as luminance")
-    return np.rint(0.299 * red + 0.587 * green + 0.114 * blue).astype(array.dtype)
 
 
 def _bits(array: NDArray[Any], notes: list[str]) -> int:
