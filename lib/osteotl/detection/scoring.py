@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -380,7 +381,7 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
 
 
-def _extra_weights(study: Study, folder: Path) -> list[tuple[Path, dict[str, str | int]]]:
+def _extra_weights(study: Study, folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Weights beside a replicate's own: the training they are of, the steps they took, and the run's last step."""
     main = "equal_epochs" if study.detector.fraction_training == "equal_epochs" else "equal_steps"
     wanted = [(folder / "checkpoints" / f"{step:06d}.safetensors", step) for step in study.detector.checkpoints]

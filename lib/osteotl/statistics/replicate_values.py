@@ -6,7 +6,7 @@ Sensitivity, specificity, PPV, NPV and accuracy: the jackknife.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 from numba import njit
@@ -230,13 +230,9 @@ def crossed_bootstrap(
     positive = check_labels(labels)
     codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
     units, boundaries = units_by_class(positive, codes)
-    size, seed_boundaries = int(boundaries[-1]), np.array([0, len(seeds)])
-    parts = []
-    for first, last in blocks(draws, size):
-        weights = draw_block(boundaries, first, last, seed)
-        picked = draw_block(seed_boundaries, first, last, seed, stream=1)
-        values = _weighted_values(positive, arrays, measure, weights, units).reshape(last - first, 2, len(seeds))
-        parts.append(((values[:, 0] - values[:, 1]) * picked).sum(axis=1))
+    size = int(boundaries[-1])
+    drawn = _crossed_blocks(positive, arrays, len(seeds), measure, units, boundaries, draws, seed)
+    parts = [((values[:, 0] - values[:, 1]) * picked).sum(axis=1) for values, picked in drawn]
     replicates = np.concatenate(parts) / len(seeds)
     whole = np.ones((1, size), np.uint16)
     observed = _weighted_values(positive, arrays, measure, whole, units).reshape(2, len(seeds)).mean(axis=1)
@@ -251,6 +247,60 @@ def crossed_bootstrap(
     low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
     fewer = min(int((replicates <= 0).sum()), int((replicates >= 0).sum()))
     return Estimate(difference, low, high, method, size, min(1.0, 2 * (1 + fewer) / (draws + 1)))
+
+
+def crossed_means(
+    positive: NDArray[np.bool_],
+    codes: NDArray[np.int64],
+    arrays: list[ArrayLike],
+    groups: int,
+    seeds: int,
+    draws: int,
+    seed: int,
+) -> tuple[Vector, Vector]:
+    """Mean AUC over seeds of groups of runs, as it is and with seeds and patients both resampled.
+
+    Parameters
+    ----------
+    positive : boolean array of shape (n,)
+    codes : array of shape (n,)
+        Patient of each film, as numbers from 0.
+    arrays : list of arrays of shape (n,)
+        Scores, group by group, within a group seed by seed (`stack_runs`).
+    groups, seeds, draws : int
+    seed : int
+        Draw b depends on (seed, b) alone, and is that of `crossed_bootstrap`.
+
+    Returns
+    -------
+    observed : array of shape (groups,)
+    means : array of shape (draws, groups)
+    """
+    units, boundaries = units_by_class(positive, codes)
+    whole = np.ones((1, int(boundaries[-1])), np.uint16)
+    observed = _weighted_values(positive, arrays, "auc", whole, units).reshape(groups, seeds).mean(axis=1)
+    drawn = _crossed_blocks(positive, arrays, seeds, "auc", units, boundaries, draws, seed)
+    means = [(values * picked[:, None, :]).sum(axis=2) / seeds for values, picked in drawn]
+    return observed, np.concatenate(means)
+
+
+def _crossed_blocks(
+    positive: NDArray[np.bool_],
+    arrays: list[ArrayLike],
+    seeds: int,
+    measure: str,
+    units: NDArray[np.int64],
+    boundaries: NDArray[np.int64],
+    draws: int,
+    seed: int,
+) -> Iterator[tuple[Vector, NDArray[np.uint16]]]:
+    """Block by block: the measure of every run (draws, groups, seeds), and how often each seed was drawn."""
+    seed_boundaries = np.array([0, seeds])
+    for first, last in blocks(draws, int(boundaries[-1])):
+        weights = draw_block(boundaries, first, last, seed)
+        picked = draw_block(seed_boundaries, first, last, seed, stream=1)
+        values = _weighted_values(positive, arrays, measure, weights, units)
+        yield values.reshape(last - first, -1, seeds), picked
 
 
 def _weighted_values(

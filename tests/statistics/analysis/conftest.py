@@ -68,6 +68,22 @@ def make_predictions(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
+def make_extra(
+    predictions: pd.DataFrame,
+    gains: dict[str, float],
+    step: int,
+    last_step: int = 100,
+    training: str = "equal_steps",
+    fraction: float = 1.0,
+) -> pd.DataFrame:
+    """Rows of predictions_extra.csv: the external films scored with the separation (gain) given for each arm."""
+    rows = predictions[(predictions["cohort"] == "external") & (predictions["fraction"] == fraction)]
+    noise = np.random.default_rng(step).normal(size=len(rows))
+    logit = rows["label"] * rows["arm"].map(gains) - 1 + noise
+    named = {"training": training, "step": step, "last_step": last_step}
+    return rows.assign(logit=logit, score=1 / (1 + np.exp(-logit)), **named)
+
+
 def make_analysis(predictions: pd.DataFrame, settings: Settings | None = None, **more: Any) -> dict[str, Any]:
     """statistics.json of some predictions."""
     arms = tuple(dict.fromkeys(predictions["arm"]))
@@ -90,6 +106,11 @@ def numbers_of(content: Any, place: str = "") -> Iterator[tuple[str, dict[str, A
 @pytest.fixture(scope="session")
 def predictions_of() -> Callable[..., pd.DataFrame]:
     return make_predictions
+
+
+@pytest.fixture(scope="session")
+def extra_of() -> Callable[..., pd.DataFrame]:
+    return make_extra
 
 
 @pytest.fixture(scope="session")

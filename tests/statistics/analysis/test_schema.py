@@ -69,7 +69,7 @@ def begins(pattern, place):
 
 
 @pytest.fixture(scope="module")
-def documents(predictions_of, analysed):
+def documents(predictions_of, extra_of, settings_of, analysed):
     """One document with everything, and some that lack this or that."""
     every = predictions_of(fractions=(0.5, 1.0), films_per_patient=2)
     out = every[every["cohort"] == "external"]
@@ -85,7 +85,10 @@ def documents(predictions_of, analysed):
     alone = films[["image_id"]].assign(audit="baseline", score=np.linspace(0.1, 0.9, len(films)))
     alarm = {"alarm": "source_and_class", "raised": True, "rule": "", "finding": "one source holds all"}
     audit = {"alarms": [alarm], "site_probe": {"auc": 0.5}, "baseline_covariates": ["age"]}
-    whole = analysed(every, detections=marks, boxes=boxes, films=facts, audit=audit,
+    extra = [extra_of(every, {"scratch": 1.0, "transfer": 2.0}, 10),
+             extra_of(every, {"scratch": 1.0, "transfer": 2.0}, 40, 40, "equal_epochs", 0.5)]  # fmt: skip
+    whole = analysed(every, settings_of(fraction_training="both"), extra=pd.concat(extra),
+                     detections=marks, boxes=boxes, films=facts, audit=audit,
                      audit_scores=pd.concat([masked, alone]), unscored={"external": 1})  # fmt: skip
     alone_seed = predictions_of(seeds=(0,))
     return [whole, analysed(alone_seed), analysed(alone_seed[alone_seed["cohort"] == "external"])]
@@ -113,10 +116,12 @@ def test_the_page_names_the_version_of_the_documents(documents):
     assert f"`{documents[0]['schema']}`" in PAGE.read_text(encoding="utf-8")
 
 
-def test_tables_have_the_columns_of_the_page(predictions, settings_of):
+def test_tables_have_the_columns_of_the_page(predictions, settings_of, extra_of):
     from osteotl.statistics.analysis import Inputs, analyse
 
-    tables = analyse(Inputs(settings_of(), predictions)).tables
+    extra = extra_of(predictions, {"scratch": 1.0, "transfer": 2.0}, 10)
+    tables = analyse(Inputs(settings_of(), predictions, extra=extra)).tables
+    assert {"learning_curve", "steps_curve", "steps_difference"} <= set(tables)
     page = PAGE.read_text(encoding="utf-8")
     for name, table in tables.items():
         if name in ("missed", "false_alarms"):

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from osteotl.files import plain, write_csv, write_json
-from osteotl.statistics.analysis import curves, extras, points
+from osteotl.statistics.analysis import curves, extras, learning, points
 from osteotl.statistics.analysis.arms import arm_results, smoother_for
 from osteotl.statistics.analysis.comparisons import compare, net_benefit_differences
 from osteotl.statistics.analysis.inputs import Inputs, Settings, read_study
+from osteotl.statistics.analysis.learning import learning_tables
 from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables, wrong_place_per_100
 from osteotl.statistics.analysis.prepare import Prepared, prepare
 from osteotl.statistics.calibration_curves import calibration_table, smooth_calibration
@@ -89,33 +90,41 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         There is no external film, or runs scored different films.
     """
     prepared = prepare(inputs)
-    curve = extras.learning_curve(prepared)
+    curve = {
+        "learning_curve": learning.learning_curve(prepared),
+        "learning_curve_equal_epochs": learning.equal_epochs_curve(prepared),
+        "steps_curve": learning.steps_curve(prepared),
+    }
     statistics: dict[str, Any] = {
         "schema": SCHEMA,
         "settings": _settings(prepared),
         "cohorts": _cohorts(prepared),
         "arms": {},
-        "comparisons": {arm: compare(prepared, arm) for arm in prepared.others},
+        "comparisons": {
+            arm: compare(prepared, arm) | {"convergence": learning.convergence(prepared, arm)}
+            for arm in prepared.others
+        },
         "variance": _variance(prepared),
         "subgroups": extras.subgroups(prepared),
         "audit": extras.audit(prepared),
         "baseline": extras.baseline(prepared),
-        "learning": extras.label_savings(inputs),
+        "learning": learning.label_savings(inputs),
         "flags": [*(flags or []), *_thresholds_off_plan(prepared), *_flags(prepared), *inputs.remarks],
     }
     for arm in prepared.arms:
-        place = {"localisation": arm_localisation(prepared, arm), "learning_curve": curve[arm]}
+        place = {"localisation": arm_localisation(prepared, arm)} | {name: rows[arm] for name, rows in curve.items()}
         wrong = {"right_film_wrong_place_per_100": wrong_place_per_100(prepared, arm)}
         statistics["arms"][arm] = arm_results(prepared, arm) | wrong | place
     statistics = plain(statistics)
     statistics["published"] = plain(extras.published(statistics, prepared.others, prepared.settings.reference))
-    return Analysis(statistics, _tables(prepared, curve))
+    return Analysis(statistics, _tables(prepared, statistics))
 
 
 def _settings(prepared: Prepared) -> dict[str, Any]:
     asked = prepared.settings
     same = ("title", "reference", "confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin",
-            "auc_margin_reason", "family", "prevalences", "hit_rule", "decision_range", "arms")  # fmt: skip
+            "auc_margin_reason", "family", "prevalences", "hit_rule", "decision_range", "arms",
+            "fraction_training")  # fmt: skip
     return {
         **{name: getattr(asked, name) for name in same},
         "operating_points": {name: target for name, (_, target) in asked.rules.items()},
@@ -205,7 +214,7 @@ def _thresholds_off_plan(prepared: Prepared) -> list[str]:
     return said
 
 
-def _tables(prepared: Prepared, curve: dict[str, list[dict[str, Any]]]) -> dict[str, pd.DataFrame]:
+def _tables(prepared: Prepared, statistics: dict[str, Any]) -> dict[str, pd.DataFrame]:
     films = prepared.external
     tables = {
         "roc": curves.roc_table(films),
@@ -215,7 +224,7 @@ def _tables(prepared: Prepared, curve: dict[str, list[dict[str, Any]]]) -> dict[
         "calibration": _calibration(prepared),
         "decision_curve": _decision_curve(prepared),
         "net_benefit_difference": _net_benefit(prepared),
-        "learning_curve": _learning_curve(curve),
+        **learning_tables(statistics),
         **lesion_tables(prepared),
     }
     if prepared.main is not None:
@@ -273,13 +282,3 @@ def _net_benefit(prepared: Prepared) -> pd.DataFrame:
         return pd.DataFrame()
     parts = [pd.DataFrame(net_benefit_differences(prepared, arm)).assign(arm=arm) for arm in prepared.others]
     return pd.concat(parts, ignore_index=True)
-
-
-def _learning_curve(curve: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
-    """arm, fraction, seed (empty: mean over seeds), auc, lower, upper."""
-    rows = [
-        [arm, row["fraction"], row["seed"], row["auc"]["estimate"], row["auc"]["lower"], row["auc"]["upper"]]
-        for arm, steps in curve.items()
-        for row in steps
-    ]
-    return pd.DataFrame(rows, columns=["arm", "fraction", "seed", "auc", "lower", "upper"]).astype({"seed": "Int64"})

@@ -1,4 +1,4 @@
-"""Beside the headline: subgroups, learning curves, the shortcut audit, the trivial baseline, the published figures."""
+"""Beside the headline: subgroups, the shortcut audit, the trivial baseline, the published figures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 
 from osteotl.statistics.analysis.curves import groups
-from osteotl.statistics.analysis.inputs import Cohort, Inputs
+from osteotl.statistics.analysis.inputs import Cohort
 from osteotl.statistics.analysis.prepare import Prepared
 from osteotl.statistics.delong import auc_interval
 from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.published import Published, load_published, published_names
 from osteotl.statistics.published_layout import Line, in_published_layout, rederivation_lines
 from osteotl.statistics.rederivation import rederive
-from osteotl.statistics.replicate_values import Runs, auc_replicates
-from osteotl.statistics.replicates import arm_mean, compare_replicates
+from osteotl.statistics.replicates import arm_mean
 from osteotl.statistics.twins import conditional_twins, twin_map
 
 Numbers = dict[str, Any]
@@ -63,64 +62,6 @@ def _too_small(n: int) -> Numbers:
     return {
         name: Estimate.missing(reason, "mean over seeds", n).to_dict() for name in ("auc", "sensitivity", "specificity")
     }
-
-
-def learning_curve(prepared: Prepared) -> dict[str, list[Numbers]]:
-    """AUC of every arm at every label fraction: each seed, and the mean (seed null) with its interval."""
-    inputs = prepared.inputs
-    curves: dict[str, list[Numbers]] = {arm: [] for arm in inputs.settings.arms}
-    for fraction in inputs.fractions:
-        cohort = inputs.cohort("external", fraction)
-        if cohort is None:
-            continue
-        runs: Runs = {arm: {seed: cohort.score[arm, seed] for seed in inputs.seeds} for arm in curves}
-        headline = cohort is prepared.external
-        values = prepared.auc if headline else auc_replicates(cohort.label, runs, cohort.clusters)
-        for arm, rows in curves.items():
-            mean = arm_mean(values, arm, inputs.settings.confidence)
-            rows.append({"fraction": fraction, "seed": None, "auc": mean.to_dict()})
-            for seed in inputs.seeds:
-                one = auc_interval(cohort.label, cohort.score[arm, seed], cohort.clusters, inputs.settings.confidence)
-                rows.append({"fraction": fraction, "seed": seed, "auc": one.to_dict()})
-    return curves
-
-
-def label_savings(inputs: Inputs) -> Numbers:
-    """Smallest fraction at which an arm is not worse, beyond the margin, than the reference on all labels."""
-    asked = inputs.settings
-    block: Numbers = {}
-    if len(inputs.fractions) < 2:
-        return block
-    whole = inputs.cohort("external")
-    if whole is None:
-        return block
-    for arm in asked.arms:
-        if arm == asked.reference:
-            continue
-        steps: list[Numbers] = []
-        for fraction in inputs.fractions:
-            part = inputs.cohort("external", fraction)
-            if part is None:
-                continue
-            if not np.array_equal(part.films, whole.films):
-                raise ValueError(
-                    f"fraction {fraction:g} scored other external films than fraction 1; score the same films"
-                )
-            runs: Runs = {arm: {seed: part.score[arm, seed] for seed in inputs.seeds},
-                    asked.reference: {seed: whole.score[asked.reference, seed] for seed in inputs.seeds}}  # fmt: skip
-            values = auc_replicates(whole.label, runs, whole.clusters)
-            found = compare_replicates(values, arm, asked.reference, asked.confidence).difference
-            steps.append({"fraction": fraction, "difference": found.to_dict(),
-                          "noninferior": found.lower is not None and found.lower > -asked.auc_margin})  # fmt: skip
-        enough = [step["fraction"] for step in steps if step["noninferior"]]
-        said = (
-            f"With {100 * enough[0]:g} % of the labels the arm was not worse than the reference on all labels by "
-            f"{asked.auc_margin:g} or more."
-            if enough
-            else "At no fraction was the arm shown to be as good as the reference on all labels, within the margin."
-        )
-        block[arm] = {"steps": steps, "smallest_fraction": enough[0] if enough else None, "sentence": said}
-    return block
 
 
 def audit(prepared: Prepared) -> Numbers:

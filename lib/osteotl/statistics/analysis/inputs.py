@@ -47,6 +47,7 @@ class Settings:
     decision_range: tuple[float, float] = (0.01, 0.20)
     family: tuple[str, ...] = ()
     hit_rule: Rule = "iou30"
+    fraction_training: str = "equal_steps"
 
     @classmethod
     def of(cls, study: Any, arms: list[str] | None = None) -> Settings:
@@ -77,6 +78,7 @@ class Settings:
             prevalences=tuple(given.prevalences),
             decision_range=tuple(given.decision_range),
             family=tuple(given.declared_family),
+            fraction_training="not stated" if arms else study.detector.fraction_training,
             **same,
         )  # fmt: skip
 
@@ -236,6 +238,9 @@ class Inputs:
     unscored : dict of cohort to count
     remarks : list of str
         What the reader of the scores must be told.
+    extra : DataFrame, optional
+        predictions_extra.csv: external films scored by checkpoints and by runs at equal epochs. The columns of
+        predictions, training (equal_steps or equal_epochs), step and last_step.
     """
 
     settings: Settings
@@ -248,6 +253,7 @@ class Inputs:
     plan: dict[str, Any] | None = None
     unscored: Mapping[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    extra: pd.DataFrame | None = None
     _aligned: dict[tuple[str, float], Cohort | None] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -286,6 +292,7 @@ def read_study(study: Any, read: Callable[[str], Path]) -> Inputs:
               for name in ("development", "external")]  # fmt: skip
     films = pd.concat(tables, ignore_index=True)
     predictions = pd.read_csv(read("predictions.csv"), dtype={"image_id": str, "patient_id": str})
+    extra = read("predictions_extra.csv") if study.scores_extras else None
     scored = set(predictions["image_id"])
     evaluated = films[films["partition"].isin(["validation", "test"])]
     missing = evaluated[~evaluated["image_id"].isin(scored)]["partition"].value_counts()
@@ -299,4 +306,5 @@ def read_study(study: Any, read: Callable[[str], Path]) -> Inputs:
         json.loads(read("audit.json").read_text(encoding="utf-8")),
         json.loads(read("analysis_plan.json").read_text(encoding="utf-8")),
         {"external": int(missing.get("test", 0)), "validation": int(missing.get("validation", 0))},
+        extra=None if extra is None else pd.read_csv(extra, dtype={"image_id": str, "patient_id": str}),
     )
