@@ -33,14 +33,13 @@ from osteotl.statistics._bootstrap_draws import (
 )
 from osteotl.statistics._bootstrap_plan import Plan, Rule, make_plan
 from osteotl.statistics._intervals import bca_limits, p_values, percentile_limits
+from osteotl.statistics._optimism import REASON, corrected_limits, excess_of_halves, method_of
 from osteotl.statistics.checks import Estimate, check_confidence, check_weights
 
 __all__ = ["RATES", "SCALARS", "Draws", "JointBootstrap", "joint_bootstrap", "weighted_statistics"]
 
 # More undefined replicates than this share, and an interval would describe the replicates that happened to be defined.
 MOST_UNDEFINED = 0.05
-# benchmarks/results/coverage.json: percentile intervals of the largest F1 covered .86 at 268/475 films, .76 at 30/60.
-OPTIMISTIC = "largest over thresholds on the same films, optimistic (its interval covers less than stated)"
 BCA_MOST_FILMS = 5_000
 # Where BCa is sound: smooth in the weights. Re-selected points, max F1 and calibration keep percentiles.
 BCA_SCALARS = ("auc", "average_precision")
@@ -62,6 +61,9 @@ class JointBootstrap:
     sampling : str
         by_class or consecutive.
     confidence : float
+    max_f1_excess : mapping of arm to float
+        Mean of the largest F1 over halves of the cohort less that of the whole: the optimism that its limits allow for;
+        NaN where halves lack a class.
     """
 
     estimates: Mapping[str, Mapping[str, Estimate]]
@@ -73,6 +75,7 @@ class JointBootstrap:
     units: int
     sampling: str
     confidence: float
+    max_f1_excess: Mapping[str, float] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
         """Long table: arm, reference (empty for the arm's own value), statistic, estimate, lower, upper, p, reason."""
@@ -147,7 +150,8 @@ def joint_bootstrap(
 
     Notes
     -----
-    Percentile limits are type-7 quantiles of the draws, as R's `quantile` and pROC. With injected weights
+    Percentile limits are type-7 quantiles of the draws, as R's `quantile` and pROC; limits of the largest F1 (not of
+    its difference) allow for its optimism, which percentiles double (`_optimism`). With injected weights
     (`weighted_statistics`) the values equal pROC, scikit-learn and R's glm on physically repeated rows.
 
     Examples
@@ -182,7 +186,9 @@ def joint_bootstrap(
     observed = statistics_of(plan, run(plan, 1, 0, np.ones((1, plan.units), np.uint16), 1))
     drawn = statistics_of(plan, run(plan, replicates, seed, np.zeros((0, plan.units), np.uint16), threads))
     leave_out = statistics_of(plan, leave_one_out(plan, threads)) if bca else None
-    return _summarise(plan, observed, drawn, leave_out, chosen, sampling, confidence)
+    largest = np.array([observed.of(arm, "max_f1")[0] for arm in plan.arms])
+    excess = dict(zip(plan.arms, excess_of_halves(plan, largest, seed, threads).tolist(), strict=True))
+    return _summarise(plan, observed, drawn, leave_out, chosen, sampling, confidence, excess)
 
 
 def weighted_statistics(
@@ -243,6 +249,7 @@ class _Report:
     reference: str
     how: str
     confidence: float
+    excess: Mapping[str, float]
 
     def results(self, arm: str, paired: bool, observed: Any, draws: Any, left_out: Any) -> dict[str, Estimate]:
         """Every statistic of one arm (or of its difference from the reference)."""
@@ -251,15 +258,18 @@ class _Report:
         ps = p_values(draws, defined) if paired else np.full(len(names), np.nan)
         made = {}
         for row, name in enumerate(names):
-            limits, kind = (float(lower[row]), float(upper[row])), "percentile"
+            limits, kind = (float(lower[row]), float(upper[row])), "percentile interval"
             if left_out is not None and self._bca_applies(name):
                 plan = self.plan
                 adjusted = bca_limits(observed[row], draws[row], left_out[row], plan.strata, self.confidence)
-                limits, kind = (limits, kind) if adjusted is None else (adjusted, "BCa")
+                limits, kind = (limits, kind) if adjusted is None else (adjusted, "BCa interval")
             share = defined[row] / draws.shape[1]
             reason = self._reason(name, arm, paired, observed[row], share, draws.shape[1])
-            if name == "max_f1" and not paired:
-                kind = f"{OPTIMISTIC}; {kind}"
+            if name == "max_f1" and not paired and reason is None:
+                kind = method_of(self.plan.positives, self.plan.films.size)
+                reason = None if np.isfinite(self.excess[arm]) else REASON
+                if reason is None:
+                    limits = corrected_limits(observed[row], self.excess[arm], draws[row], self.confidence)
             made[name] = self._estimate(observed[row], limits, kind, ps[row], share, reason)
         return made
 
@@ -285,7 +295,7 @@ class _Report:
     def _estimate(
         self, observed: float, limits: tuple[float, float], kind: str, p: float, share: float, reason: str | None
     ) -> Estimate:
-        method = f"{kind} interval, {self.how}" + ("" if share == 1 else f", {share:.1%} of replicates defined")
+        method = f"{kind}, {self.how}" + ("" if share == 1 else f", {share:.1%} of replicates defined")
         value = float(observed) if np.isfinite(observed) else None
         if reason is not None:
             return Estimate(value, None, None, method, self.plan.films.size, not_estimable=reason)
@@ -293,13 +303,19 @@ class _Report:
 
 
 def _summarise(
-    plan: Plan, observed: Draws, drawn: Draws, left_out: Draws | None, reference: str, sampling: str, confidence: float
+    plan: Plan,
+    observed: Draws,
+    drawn: Draws,
+    left_out: Draws | None,
+    reference: str,
+    sampling: str,
+    confidence: float,
+    excess: Mapping[str, float],
 ) -> JointBootstrap:
     replicates = drawn.tables[reference].shape[1]
     unit = "patients" if plan.units < plan.films.size else "films"
-    report = _Report(
-        plan, reference, f"bootstrap of {unit} ({sampling.replace('_', ' ')}, B = {replicates:,})", confidence
-    )
+    how = f"bootstrap of {unit} ({sampling.replace('_', ' ')}, B = {replicates:,})"
+    report = _Report(plan, reference, how, confidence, excess)
     now, table = observed.tables, drawn.tables
     left = None if left_out is None else left_out.tables
     estimates = {
@@ -318,5 +334,14 @@ def _summarise(
         if arm != reference
     }
     return JointBootstrap(
-        estimates, differences, drawn, reference, replicates, plan.films.size, plan.units, sampling, confidence
+        estimates,
+        differences,
+        drawn,
+        reference,
+        replicates,
+        plan.films.size,
+        plan.units,
+        sampling,
+        confidence,
+        excess,
     )

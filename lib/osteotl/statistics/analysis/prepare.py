@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from osteotl.statistics._optimism import REASON, corrected_limits, method_of
 from osteotl.statistics.analysis.inputs import Cohort, Inputs, Run, Settings
 from osteotl.statistics.analysis.points import Point, find_points, main_point
 from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap
@@ -206,9 +207,26 @@ class Prepared:
         return float(np.mean(values)), np.mean(draws, axis=0)
 
     def bootstrapped(self, arm: str, name: str, minus: str | None = None) -> Estimate:
-        """Mean over seeds with a percentile interval over patients; conditional on these training runs."""
+        """Mean over seeds with a percentile interval over patients; conditional on these training runs.
+
+        The largest F1 of an arm gets limits that allow for its optimism instead.
+        """
         value, draws = self.mean_draws(arm, name, minus)
+        if name == "max_f1" and minus is None:
+            return self._largest_f1(arm, value, draws)
         return self.percentiles(value, draws, test=minus is not None)
+
+    def _largest_f1(self, arm: str, value: float, draws: NDArray[np.float64]) -> Estimate:
+        plain, excess = self.percentiles(value, draws), [boot.max_f1_excess[arm] for boot in self.bootstrap.values()]
+        if plain.lower is None:
+            return plain
+        label = self.external.label
+        how = plain.method.replace("percentile bootstrap", f"{method_of(int(label.sum()), label.size)}, bootstrap")
+        if not np.isfinite(excess).all():
+            return Estimate(value, None, None, how, label.size, not_estimable=REASON)
+        defined = draws[np.isfinite(draws)]
+        low, high = corrected_limits(value, float(np.mean(excess)), defined, self.settings.confidence)
+        return Estimate(value, low, high, how, label.size)
 
     def percentiles(self, value: float, draws: NDArray[np.float64], test: bool = False) -> Estimate:
         """A bootstrapped mean over seeds as an estimate."""
