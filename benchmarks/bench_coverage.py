@@ -4,15 +4,23 @@ Designs: 268 malignant and 475 normal films (the study's), 30 and 60, and patien
 and McNemar's tests are enumerated exactly, not simulated. Each row says how many cohorts it rests on (fewer where one
 cohort is expensive) and the Monte Carlo error; anything under 93 % is flagged.
 
+Cohort c is drawn from a generator of its own, a function of the row's seed and c alone: coverage does not depend on the
+number of processes (one for each processor that this one may use).
+
 The plot results/coverage.png is made from the rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -38,6 +46,19 @@ def coverage_row(name: str, covered: float, cohorts: int | None, seconds: float,
     text = f"{shown}; {note}" + ("; UNDER 93 %" if covered < FLAG_UNDER else "")
     extra = {"coverage": round(covered, 5), "cohorts": cohorts, "monte_carlo_error": error, "nominal": NOMINAL}
     return row(name, seconds, n=n, note=text) | extra
+
+
+Hits = Counter[str]
+BLOCK = 100  # cohorts handed to a process at once
+
+
+def pooled(pool: Executor, count: Callable[[range], Hits], cohorts: int) -> Hits:
+    """Hits summed over all cohorts, blocks of them side by side."""
+    edges = [*range(0, cohorts, BLOCK), cohorts]
+    total: Hits = Counter()
+    for hits in pool.map(count, [range(*block) for block in pairwise(edges)]):
+        total.update(hits)
+    return total
 
 
 # --- AUC --------------------------------------------------------------------------------------------------------------
@@ -66,11 +87,16 @@ def designs(rng: np.random.Generator, design: str) -> tuple[np.ndarray, np.ndarr
     return (patient < 130).astype(int), patient
 
 
-def auc_coverage(design: str, cohorts: int, seed: int = 1) -> list[Row]:
-    """DeLong (or Obuchowski's clustered) intervals of one AUC, Wald and logit, and of a paired difference."""
-    rng, start = np.random.default_rng(seed), time.perf_counter()
-    hits: dict[str, int] = defaultdict(int)
-    for _ in range(cohorts):
+def films_of(design: str) -> int:
+    """Films of a cohort (the first one's, where their number varies)."""
+    return designs(np.random.default_rng(0), design)[0].size
+
+
+def auc_hits(design: str, seed: int, cohorts: range) -> Hits:
+    """How many intervals of one AUC, Wald and logit, and of a paired difference hold the truth."""
+    hits: Hits = Counter(dict.fromkeys(("auc_wald", "auc_logit", "auc_difference"), 0))
+    for cohort in cohorts:
+        rng = np.random.default_rng([seed, cohort])
         label, patient = designs(rng, design)
         fit = auc_covariance(label, scores_of(label, rng, patient), patient)
         area, variance = float(fit.auc[0]), float(fit.covariance[0, 0])
@@ -80,10 +106,17 @@ def auc_coverage(design: str, cohorts: int, seed: int = 1) -> list[Row]:
             hits[f"auc_{kind}"] += low <= AUC["scratch"] <= high
         low, high = wald_interval(float(fit.auc[1] - fit.auc[0]), np.sqrt(fit.variance_of([-1.0, 1.0])))
         hits["auc_difference"] += low <= AUC["transfer"] - AUC["scratch"] <= high
-    seconds = (time.perf_counter() - start) / 3
+    return hits
+
+
+def auc_coverage(pool: Executor, design: str, cohorts: int, seed: int = 1) -> list[Row]:
+    """DeLong (or Obuchowski's clustered) intervals."""
+    start = time.perf_counter()
+    hits = pooled(pool, partial(auc_hits, design, seed), cohorts)
+    seconds = (time.perf_counter() - start) / len(hits)
     note = ("Obuchowski 1997" if design == "clustered" else "DeLong") + ", true AUC 0.95 and 0.96"
     return [
-        coverage_row(f"{name}_{design}", count / cohorts, cohorts, seconds, label.size, note)
+        coverage_row(f"{name}_{design}", count / cohorts, cohorts, seconds, films_of(design), note)
         for name, count in hits.items()
     ]
 
@@ -112,12 +145,11 @@ def risks_of(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {arm: 1 / (1 + np.exp(-(1.4 * s - 2.2))) for arm, s in scores.items()}
 
 
-def bootstrap_coverage(design: str, cohorts: int, replicates: int = 1_000, seed: int = 2) -> list[Row]:
-    """Percentile intervals of the joint bootstrap, for one arm and for the difference."""
-    rng, start = np.random.default_rng(seed), time.perf_counter()
-    truth = true_values(design)
-    hits: dict[str, int] = defaultdict(int)
-    for cohort in range(cohorts):
+def bootstrap_hits(design: str, truth: dict[str, float], replicates: int, seed: int, cohorts: range) -> Hits:
+    """How many intervals of the joint bootstrap hold the truth, for one arm and for the difference."""
+    hits: Hits = Counter(dict.fromkeys(truth, 0))
+    for cohort in cohorts:
+        rng = np.random.default_rng([seed, cohort])
         label, patient = designs(rng, design)
         scores = scores_of(label, rng, patient)
         result = joint_bootstrap(
@@ -130,15 +162,24 @@ def bootstrap_coverage(design: str, cohorts: int, replicates: int = 1_000, seed:
             net_benefit_at=[0.1],
             replicates=replicates,
             seed=cohort,
+            threads=1,
         )
         for name in WATCHED:
             for kind, estimates in (("", result.estimates["scratch"]), ("_difference", result.differences["transfer"])):
                 low, high = estimates[name].interval
                 hits[name + kind] += low is not None and high is not None and low <= truth[name + kind] <= high
+    return hits
+
+
+def bootstrap_coverage(pool: Executor, design: str, cohorts: int, replicates: int = 2_000, seed: int = 2) -> list[Row]:
+    """Intervals of the joint bootstrap, for one arm and for the difference."""
+    start = time.perf_counter()
+    hits = pooled(pool, partial(bootstrap_hits, design, true_values(design), replicates, seed), cohorts)
     seconds = (time.perf_counter() - start) / len(hits)
-    note = f"percentile bootstrap, B = {replicates:,}"
+    notes = dict.fromkeys(hits, f"percentile bootstrap, B = {replicates:,}")
+    notes["max_f1"] = f"bootstrap that allows for the optimism of a maximum, B = {replicates:,}"
     return [
-        coverage_row(f"bootstrap_{name}_{design}", count / cohorts, cohorts, seconds, label.size, note)
+        coverage_row(f"bootstrap_{name}_{design}", count / cohorts, cohorts, seconds, films_of(design), notes[name])
         for name, count in hits.items()
     ]
 
@@ -219,50 +260,68 @@ def runs_of(seeds: int, rng: np.random.Generator, malignant: int, normal: int) -
     return label, runs
 
 
-def seeds_coverage(seeds: int, cohorts: int, crossed: int, draws: int = 500, seed: int = 3) -> list[Row]:
-    """Coverage of no difference between two arms that are equal in expectation."""
-    rng = np.random.default_rng(seed)
-    methods = ("obuchowski_rockette", "crossed_bootstrap")
-    hits, spent, n = dict.fromkeys(methods, 0), dict.fromkeys(methods, 0.0), 0
-    for cohort in range(cohorts):
-        label, runs = runs_of(seeds, rng, 60, 100)
-        n, start = label.size, time.perf_counter()
+def reader_hits(seeds: int, seed: int, cohorts: range) -> Hits:
+    """Obuchowski and Rockette's intervals that hold 0."""
+    hits: Hits = Counter(hits=0)
+    for cohort in cohorts:
+        label, runs = runs_of(seeds, np.random.default_rng([seed, seeds, cohort]), 60, 100)
         low, high = compare_replicates(auc_replicates(label, runs), "arm", "reference").difference.interval
-        hits["obuchowski_rockette"] += low is not None and high is not None and low <= 0 <= high
-        spent["obuchowski_rockette"] += time.perf_counter() - start
-        if cohort < crossed:
-            start = time.perf_counter()
-            low, high = crossed_bootstrap(label, runs, "arm", "reference", draws=draws, seed=cohort).interval
-            hits["crossed_bootstrap"] += low is not None and high is not None and low <= 0 <= high
-            spent["crossed_bootstrap"] += time.perf_counter() - start
-    done = {"obuchowski_rockette": cohorts, "crossed_bootstrap": crossed}
-    notes = {
-        "obuchowski_rockette": f"{seeds} seeds, 60 malignant and 100 normal films: the headline",
-        "crossed_bootstrap": f"{seeds} seeds, {draws} draws: the sensitivity analysis",
-    }
-    return [
-        coverage_row(f"{name}_{seeds}_seeds", hits[name] / done[name], done[name], spent[name], n, notes[name])
-        for name in hits
-    ]
+        hits["hits"] += low is not None and high is not None and low <= 0 <= high
+    return hits
+
+
+def crossed_hits(seeds: int, seed: int, draws: int, cohorts: range) -> Hits:
+    """Intervals of the seeds x patients bootstrap that hold 0."""
+    hits: Hits = Counter(hits=0)
+    for cohort in cohorts:
+        label, runs = runs_of(seeds, np.random.default_rng([seed, seeds, cohort]), 60, 100)
+        low, high = crossed_bootstrap(label, runs, "arm", "reference", draws=draws, seed=cohort).interval
+        hits["hits"] += low is not None and high is not None and low <= 0 <= high
+    return hits
+
+
+def seeds_coverage(
+    pool: Executor, seeds: int, cohorts: int, crossed: int, draws: int = 500, seed: int = 3
+) -> list[Row]:
+    """Coverage of no difference between two arms that are equal in expectation."""
+    plans = (
+        ("obuchowski_rockette", partial(reader_hits, seeds, seed), cohorts, "the headline"),
+        ("crossed_bootstrap", partial(crossed_hits, seeds, seed, draws), crossed, f"{draws} draws, not the headline"),
+    )
+    rows = []
+    for name, count, number, note in plans:
+        start = time.perf_counter()
+        covered = pooled(pool, count, number)["hits"] / number
+        seconds = time.perf_counter() - start
+        rows.append(
+            coverage_row(
+                f"{name}_{seeds}_seeds",
+                covered,
+                number,
+                seconds,
+                160,
+                f"{seeds} seeds, 60 malignant and 100 normal films: {note}",
+            )
+        )
+    return rows
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------
 
 
-def rows_of(scale: float) -> Iterator[Row]:
+def rows_of(scale: float, pool: Executor) -> Iterator[Row]:
     """Every row, with `scale` times the full number of cohorts."""
-    many, some, few = (max(20, int(count * scale)) for count in (10_000, 500, 200))
+    many, some, few = (max(20, int(count * scale)) for count in (10_000, 4_000, 2_000))
     for design in ("268/475", "30/60", "clustered"):
-        yield from auc_coverage(design, many)
+        yield from auc_coverage(pool, design, many)
     for n in (30, 60, 268, 475):
         yield from proportion_coverage(n)
     for pairs in (30, 60, 268):
         yield from mcnemar_size(pairs)
-    yield from bootstrap_coverage("268/475", some)
-    yield from bootstrap_coverage("30/60", some)
-    yield from bootstrap_coverage("clustered", few)
+    for design, cohorts in (("268/475", many), ("30/60", many), ("clustered", some)):
+        yield from bootstrap_coverage(pool, design, cohorts)
     for seeds in (2, 3, 5, 10):
-        yield from seeds_coverage(seeds, 4 * some, few)
+        yield from seeds_coverage(pool, seeds, many, few)
 
 
 def plot(rows: list[Row]) -> None:
@@ -291,7 +350,10 @@ def plot(rows: list[Row]) -> None:
 
 def main(scale: float = 1.0) -> list[Row]:
     """Run everything, save rows and plot."""
-    rows = save("coverage", list(rows_of(scale)))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes inherit it: one thread each
+    processes = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        rows = save("coverage", list(rows_of(scale, pool)))
     plot(rows)
     return rows
 

@@ -42,13 +42,14 @@ def method_of(malignant: int, films: int) -> str:
 def half_samples(strata: NDArray[np.int64], seed: int) -> NDArray[np.uint16]:
     """Counts (0 or 1) of units in random halves and in their complements, each stratum halved by itself.
 
-    Split s depends on (seed, s) alone. Shape (2 x splits, units).
+    A function of the seed and the strata alone. Shape (2 x splits, units).
     """
     units = int(strata[-1])
     splits = int(np.clip(MOST_WEIGHTS // units, 10, SPLITS))
     given = np.zeros((2 * splits, units), np.uint16)
+    numbers = np.random.Generator(np.random.Philox(key=seed % 2**64))
     for split in range(splits):
-        place = np.random.Generator(np.random.Philox(key=seed % 2**64, counter=[0, 0, 0, split])).random(units)
+        place = numbers.random(units)
         for first, last in pairwise(strata.tolist()):
             if last - first > 1:
                 half = (last - first) // 2
