@@ -375,7 +375,8 @@ def _write_figures(out: Path, text: str) -> None:
             "good": "A curve that hugs the upper left corner.",
             "bad": "A curve near the diagonal.",
         }
-    write_json(out / "figures" / "index.json", {"figures": index, "left_out": {}})
+    left_out = {"learning_curve": f"one label fraction{text}", "subgroups": "no subgroup columns"}
+    write_json(out / "figures" / "index.json", {"figures": index, "left_out": left_out})
 
 
 def _write_notebooks(out: Path, study: Study, text: str) -> None:

@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 from conftest import PLANTED
 from osteotl.reporting.page import LARGEST, build_report
+from osteotl.reporting.printing import write_pdf
 from osteotl.reporting.results import load_results
 from osteotl.reporting.wording import MINUS
 
@@ -71,6 +73,45 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
     assert len(ids) == len(set(ids))
     for link in soup.select("a[href]"):
         assert link["href"].removeprefix("#") in ids, link
+
+
+def test_a_figure_left_out_says_why_in_its_place(page):
+    soup = soup_of(page)
+    assert soup.select_one("#seeds #figure-learning_curve").get_text() == (
+        "Figure “learning curve” left out: one label fraction."
+    )
+    # no section places this one: it is told of among the other figures
+    assert soup.select_one("#more-figures #figure-subgroups").get_text().endswith("left out: no subgroup columns.")
+
+
+def test_every_missed_tumour_of_every_seed_is_listed(page):
+    """The first seed by arm, the others folded; each row of the CSV once."""
+    missed = pd.read_csv(page.out / "tables" / "missed.csv", dtype=str)
+    errors = soup_of(page).select_one("#errors")
+    tables = errors.select('table[data-source="tables/missed.csv"]')
+    listed = [row.get_text(" ") for table in tables if "Every missed" in table.caption.text
+              for row in table.select("tbody tr")]  # fmt: skip
+    assert len(listed) == len(missed) > 10
+    for film, count in missed["image_id"].value_counts().items():
+        assert sum(film in row for row in listed) == count
+    assert "tables/missed.csv" in [code.text for code in errors.select("code")]
+
+
+def test_a_failing_browser_leaves_no_pdf_and_fails_nothing(page, tmp_path, monkeypatch, capsys):
+    """An earlier PDF must not lie beside a newer page."""
+    report = tmp_path / "report.html"
+    report.write_bytes(page.report.read_bytes())
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\necho broken display >&2\nexit 3\n")
+    browser.chmod(0o755)
+    monkeypatch.setattr("osteotl.reporting.printing.find_browser", lambda: str(browser))
+    report.with_suffix(".pdf").write_bytes(b"of the last run")
+    assert write_pdf(report) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chromium", "report.html"]
+    assert "broken display" in capsys.readouterr().err
+    monkeypatch.setattr("osteotl.reporting.printing.find_browser", lambda: None)
+    assert write_pdf(report) is None
+    assert not capsys.readouterr().err
 
 
 def test_the_first_page_answers_what_a_radiologist_asks(page):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from markupsafe import Markup
 
 from osteotl.reporting.charts import Scale, interval_mark
-from osteotl.reporting.film_tables import written
 from osteotl.reporting.html import folded, paragraph, section, table
+from osteotl.reporting.learning_sections import learning
 from osteotl.reporting.pictures import place
 from osteotl.reporting.results import Results
 
@@ -89,6 +87,8 @@ def decision(results: Results) -> Markup | None:
     pictures = place(results, "decision_curve")
     if not pictures:
         return None
+    if "decision_curve" not in results.figures:
+        return section("decision", "Decision curves", pictures)
     low, high = (results.facts.value(f"settings.decision_range.{i}", "percent0") for i in (0, 1))
     return section(
         "decision",
@@ -118,28 +118,8 @@ def seeds(results: Results) -> Markup | None:
         for arm in results.arms
         for seed in results.seeds
     ]
-    parts: list[Any] = [
-        place(results, "seeds", "learning_curve"),
-        table("Every training run", ["Run", "#AUC, films", "#AUC, patients", "#Average precision"], rows),
-    ]
-    curve = [
-        [
-            results.mark(arm),
-            written(entry.get("fraction")),
-            entry.get("seed") if entry.get("seed") is not None else "mean",
-            facts.number(f"arms.{arm}.learning_curve.{i}.auc", "auc"),
-        ]
-        for arm in results.arms
-        for i, entry in enumerate(facts.get(f"arms.{arm}.learning_curve", []))
-    ]
-    if len({row[1] for row in curve}) > 1:
-        parts.append(
-            folded(
-                "AUC by share of labelled films",
-                table("Learning curve", ["Arm", "#Share of films", "Seed", "#AUC"], curve),
-                class_="print",
-            )
-        )
+    runs = table("Every training run", ["Run", "#AUC, films", "#AUC, patients", "#Average precision"], rows)
+    parts = [place(results, "seeds"), runs, *learning(results)]
     return section("seeds", "Training runs and scarce labels", *parts, _variance(results))
 
 

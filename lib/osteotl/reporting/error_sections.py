@@ -7,37 +7,63 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.reporting.film_tables import HEADINGS, any_table, first_seed_rows
+from osteotl.reporting.film_tables import HEADINGS, any_table, seed_rows
 from osteotl.reporting.html import folded, paragraph, section, table, tag
 from osteotl.reporting.pictures import place
 from osteotl.reporting.results import Results
 from osteotl.reporting.wording import HIT_RULES, point_name
 
+MOST_ROWS = 2000
+"""Films that the other seeds missed are listed up to this many rows, about 1 MB of the page's 5."""
+
 
 def errors(results: Results) -> Markup | None:
-    """Every missed tumour and the false alarms of the first seed."""
+    """Every missed tumour and the false alarms: the first seed open, missed tumours of the others folded."""
     parts: list[Any] = []
     for name, title in (("missed", "Every missed tumour"), ("false_alarms", "False alarms")):
         frame = results.table(name)
         if frame.empty:
             continue
-        shown = first_seed_rows(results, frame)
-        parts.append(tag("h3", title))
-        parts.append(
-            paragraph(
-                f"{title} at the operating point “{point_name(results.main_point)}”, training seed "
-                f"{results.first_seed}. All seeds: tables/{name}.csv."
-            )
-        )
-        parts += [_by_kind(results, shown, name)]
-        for arm in results.arms:
-            part = shown[shown["arm"].eq(arm)] if "arm" in shown else shown
-            columns = [c for c in part.columns if c not in ("arm", "seed", "point", "patient_id")]
-            body = any_table(f"{title}, {results.label(arm)}", part[columns], f"tables/{name}.csv")
-            parts.append(
-                folded([results.mark(arm), f": {len(part)} films"], body, class_="print" if name == "missed" else None)
-            )
+        shown = seed_rows(results, frame, results.first_seed)
+        lead = f"{title} at the operating point “{point_name(results.main_point)}”, training seed {results.first_seed}."
+        others = [
+            _other_seed(results, part, seed)
+            for seed in results.seeds
+            if name == "missed" and len(frame) <= MOST_ROWS and seed != results.first_seed
+            if not (part := seed_rows(results, frame, seed)).empty
+        ]
+        where = "The other seeds are folded below. " if others else ""
+        parts += [
+            tag("h3", title),
+            paragraph(lead, f" {where}All seeds: ", tag("code", f"tables/{name}.csv"), " in the study's outputs."),
+            _by_kind(results, shown, name),
+            *(_of_arm(results, shown, arm, name, title) for arm in results.arms),
+            *others,
+        ]
     return section("errors", "Missed tumours and false alarms", *parts) if parts else None
+
+
+def _of_arm(results: Results, frame: pd.DataFrame, arm: str, name: str, title: str) -> Markup:
+    part = frame[frame["arm"].eq(arm)] if "arm" in frame else frame
+    body = any_table(f"{title}, {results.label(arm)}", _columns(part).drop(columns="arm", errors="ignore"),
+                     f"tables/{name}.csv")  # fmt: skip
+    kind = "print" if name == "missed" else None
+    return folded([results.mark(arm), f": {len(part)} films"], body, class_=kind)
+
+
+def _other_seed(results: Results, frame: pd.DataFrame, seed: str) -> Markup:
+    """What all arms missed with another seed; rows of the reference arm first."""
+    named = _columns(frame)
+    if "arm" in named:
+        rows = pd.concat([named[named["arm"].eq(arm)] for arm in results.arms])
+        named = rows.assign(arm=rows["arm"].map(results.label))
+    return folded(f"Seed {seed}, all arms: {len(named)} films",
+                  any_table(f"Every missed tumour, seed {seed}", named, "tables/missed.csv"))  # fmt: skip
+
+
+def _columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without what the heading says already, and without patients' identifiers."""
+    return frame.drop(columns=["seed", "point", "patient_id"], errors="ignore")
 
 
 def _by_kind(results: Results, frame: pd.DataFrame, name: str) -> Markup | None:
@@ -73,10 +99,9 @@ def discordant(results: Results) -> Markup | None:
         caption = f"{results.label(arm)} against {results.label(results.reference)}, {point_name(results.main_point)}"
         if rows := _mcnemar(results, arm):
             parts.append(table(caption, MCNEMAR, rows))
-    frame = first_seed_rows(results, results.table("discordant"))
+    frame = seed_rows(results, results.table("discordant"), results.first_seed)
     if not frame.empty:
-        kept = frame.drop(columns=["seed", "point", "patient_id"], errors="ignore")
-        films = any_table("Discordant films", kept, "tables/discordant.csv")
+        films = any_table("Discordant films", _columns(frame), "tables/discordant.csv")
         parts.append(folded(f"The discordant films of seed {results.first_seed}", films))
     lead = paragraph(
         "2 \N{MULTIPLICATION SIGN} 2 tables and McNemar's test exist only within one training run, so every run is "

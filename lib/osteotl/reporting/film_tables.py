@@ -58,9 +58,10 @@ def written(value: Any) -> str:
     )
 
 
-def first_seed_rows(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
+def seed_rows(results: Results, frame: pd.DataFrame, seed: str) -> pd.DataFrame:
+    """The rows of one seed at the main operating point, as far as the table tells seeds and points apart."""
     if "seed" in frame:
-        frame = frame[frame["seed"].astype(str).eq(results.first_seed)]
+        frame = frame[frame["seed"].astype(str).eq(seed)]
     if "point" in frame and results.main_point in set(frame["point"]):
         frame = frame[frame["point"].eq(results.main_point)]
     return frame

@@ -1,13 +1,10 @@
-"""outputs/report.html: one file that opens offline, and its PDF."""
+"""outputs/report.html: one file that opens offline."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -26,7 +23,6 @@ from osteotl.reporting.summary import summary
 from osteotl.study import Study
 
 LARGEST = 5 * 1024 * 1024
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def build_report(study: Study, out: Path, data_dir: Path) -> Path:
@@ -139,48 +135,3 @@ def _names(results: Results) -> dict[str, str]:
 
 def _figure_hashes(results: Results) -> set[str]:
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in (results.out / "figures").glob("*.png")}
-
-
-def find_browser() -> str | None:
-    """Path of an installed Chromium, or None."""
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
-
-
-def print_pdf(report: Path, pdf: Path) -> Path | None:
-    """Print the page as a tagged PDF with headless Chromium.
-
-    Returns
-    -------
-    Path or None
-        The PDF; None where no Chromium is installed.
-
-    Raises
-    ------
-    RuntimeError
-        Chromium ran and did not write the PDF; its last words are in the message.
-    """
-    browser = find_browser()
-    if browser is None:
-        return None
-    with tempfile.TemporaryDirectory() as profile:
-        command = [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-sync",
-            "--no-first-run",
-            "--export-tagged-pdf",
-            "--generate-pdf-document-outline",
-            "--no-pdf-header-footer",
-            f"--user-data-dir={profile}",
-            f"--print-to-pdf={Path(pdf).resolve()}",
-            Path(report).resolve().as_uri(),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    if done.returncode or not Path(pdf).is_file():
-        raise RuntimeError(
-            f"Chromium did not print {Path(report).name} (exit {done.returncode}): {done.stderr.strip()[-500:]}"
-        )
-    return Path(pdf)

@@ -17,10 +17,11 @@ HEAVY = 90_000
 
 
 def place(results: Results, *names: str) -> Markup | None:
-    """The named figures side by side, those that exist; None if none does."""
-    drawn = [figure(results, name) for name in names]
-    kept = [picture for picture in drawn if picture is not None]
-    return tag("div", kept, class_="figures") if kept else None
+    """The named figures side by side, and why others were left out; None where the study knows of none."""
+    drawn = [picture for name in names if (picture := figure(results, name)) is not None]
+    why = [tag("p", f"Figure “{name.replace('_', ' ')}” left out: {results.left_out[name]}.", id=f"figure-{name}",
+               class_="fine") for name in names if name in results.left_out]  # fmt: skip
+    return Markup("").join([tag("div", drawn, class_="figures") if drawn else "", *why]) or None
 
 
 def figure(results: Results, name: str) -> Markup | None:
@@ -60,5 +61,5 @@ def _base64(content: bytes) -> str:
 
 
 def leftovers(results: Results, used: str) -> list[str]:
-    """Figures of the index that the page does not show yet."""
-    return [name for name in results.figures if f'id="figure-{name}"' not in used]
+    """Figures of the index, drawn or left out, that the page does not speak of yet."""
+    return [name for name in (*results.figures, *results.left_out) if f'id="figure-{name}"' not in used]

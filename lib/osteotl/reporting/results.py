@@ -34,6 +34,8 @@ class Results:
         statistics.json.
     integrity, provenance, figures : dict
         The files of these names; empty where a study has none.
+    left_out : dict
+        Why a figure was not drawn, by its name.
     """
 
     study: Study
@@ -43,6 +45,7 @@ class Results:
     integrity: dict[str, Any]
     provenance: dict[str, Any]
     figures: dict[str, dict[str, Any]]
+    left_out: dict[str, str]
     _read: dict[str, pd.DataFrame | None] = field(default_factory=dict, repr=False)
 
     def table(self, name: str) -> pd.DataFrame:
@@ -160,6 +163,7 @@ def load_results(study: Study, out: Path, data: Path) -> Results:
             f"{path.name} has schema {statistics.get('schema')!r}, must be osteotl.statistics/1: run 04_statistics "
             "again"
         )
+    index = read_json(out / "figures" / "index.json")
     return Results(
         study,
         out,
@@ -167,16 +171,11 @@ def load_results(study: Study, out: Path, data: Path) -> Results:
         Facts(statistics),
         read_json(out / "cohorts" / "integrity.json"),
         read_json(out / "provenance.json"),
-        _figures(read_json(out / "figures" / "index.json")),
+        index.get("figures", {}),
+        index.get("left_out", {}),
     )
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON file, or nothing where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _figures(index: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The figures that were drawn; index.json also says which were left out and why."""
-    drawn = index.get("figures", index)
-    return drawn if isinstance(drawn, dict) else {}

@@ -33,7 +33,8 @@ exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 another run
 
 OURS = {"cohorts", "pretrain", "other_modality", "finetune", "predictions.csv", "detections.csv", "audit.csv",
         "audit.json", "analysis_plan.json", "statistics.json", "tables", "figures", "notebooks", "logs", "scratch",
-        "report.html", "provenance.json", "study.yaml", ENGINE}  # fmt: skip
+        "report.html", "report.pdf", "checklists", "model_cards", "methods.md", "table_one.csv", "provenance.json",
+        "study.yaml", ENGINE}  # fmt: skip
 
 
 class Refused(Exception):

@@ -193,13 +193,14 @@ def run_step(name: str, whole: Whole, descriptor: int) -> None:
 
 
 def _report(whole: Whole) -> None:
-    """The page, once all parts belong together, with where they come from beside it."""
+    """The page once all parts belong together; beside it where they come from, and a PDF where it can be printed."""
     from osteotl.workflow.provenance import provenance
 
     check_whole(whole.config, whole.outputs)
     write_json(whole.outputs / "provenance.json", provenance(whole))
     # by name, as a notebook is: the workflow starts steps and imports none of what they compute
-    importlib.import_module("osteotl.reporting.page").build_report(whole.study, whole.outputs, ROOT / "data")
+    report = importlib.import_module("osteotl.reporting.page").build_report(whole.study, whole.outputs, ROOT / "data")
+    importlib.import_module("osteotl.reporting.printing").write_pdf(report)
 
 
 def main(name: str, config: str, outputs: str) -> int:

@@ -15,8 +15,9 @@ import pandas as pd
 import yaml
 
 from osteotl.files import write_json
-from osteotl.reporting.figures.curves import learning_curve, localisation, precision_recall, roc
+from osteotl.reporting.figures.curves import localisation, precision_recall, roc
 from osteotl.reporting.figures.forests import auc_difference, operating_points, seeds, subgroups
+from osteotl.reporting.figures.learning import learning_curve, steps_curve
 from osteotl.reporting.figures.parts import Drawn, NoData, Statistics, Tables
 from osteotl.reporting.figures.probability import calibration, decision_curve, predictive_values, scores
 from osteotl.reporting.style import apply, save
@@ -34,6 +35,7 @@ FIGURES: dict[str, Callable[[Statistics, Tables], Drawn]] = {
     "decision_curve": decision_curve,
     "seeds": seeds,
     "learning_curve": learning_curve,
+    "steps_curve": steps_curve,
     "scores": scores,
     "precision_recall": precision_recall,
     "predictive_values": predictive_values,

@@ -1,4 +1,4 @@
-"""Curves over every threshold, and over the share of labels."""
+"""Curves over every threshold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 
 from osteotl.reporting.figures.parts import (
     Drawn,
-    NoData,
     Statistics,
     Tables,
     by_arm,
@@ -112,31 +111,3 @@ def _flat_from(froc: pd.DataFrame) -> float:
     for _, run in froc.groupby(["arm", "seed"]):
         last = max(last, float(run.loc[run["sensitivity"] >= run["sensitivity"].max() - 1e-12, "fp_per_film"].min()))
     return max(1.0, math.ceil(2.1 * last) / 2)
-
-
-def learning_curve(statistics: Statistics, tables: Tables) -> Drawn:
-    """AUC against the share of labels."""
-    table = need(tables, "learning_curve")
-    fractions = sorted(table["fraction"].unique())
-    if len(fractions) < 2:
-        raise NoData("one label fraction: no learning curve")
-    figure, axes = plt.subplots()
-    for number, (_, look, rows) in enumerate(by_arm(statistics, table)):
-        aside = 1 + 0.03 * (number - (len(statistics["arms"]) - 1) / 2)  # side by side: intervals must not hide others
-        mean, runs = rows[rows["seed"].isna()].sort_values("fraction"), rows[rows["seed"].notna()]
-        axes.plot(runs["fraction"] * aside, runs["auc"], look.marker, color=look.colour, ms=2.5, alpha=0.5)
-        axes.vlines(mean["fraction"] * aside, mean["lower"], mean["upper"], color=look.colour, lw=0.9)
-        axes.plot(mean["fraction"] * aside, mean["auc"], marker=look.marker, ms=4, **look.line)
-    axes.set_xscale("log")
-    axes.set_xticks(fractions, [f"{100 * f:g} %" for f in fractions])
-    axes.minorticks_off()
-    axes.set(xlabel="Share of training labels (logarithmic)", ylabel="AUC")
-    legend_below(figure, [sample(look, label(statistics, arm)) for arm, look in looks_of(statistics).items()])
-    means = table[table["seed"].isna()]
-    said = [
-        f"with {100 * f:g} % of labels "
-        + said_of(statistics, {r.arm: interval({"estimate": r.auc, "lower": r.lower, "upper": r.upper})
-                               for r in means[means["fraction"] == f].itertuples()})
-        for f in (fractions[0], fractions[-1])
-    ]  # fmt: skip
-    return Drawn(figure, table, f"AUC against the share of labels: {'; '.join(said)}.")
