@@ -174,6 +174,14 @@ def test_smooth_curve_of_labels_on_a_parabola():
     assert loess(risk, shape, risk, direct=True) == pytest.approx(shape, abs=1e-10)
 
 
+@pytest.mark.parametrize("smoother", ["lowess", "loess"])
+def test_smooth_curve_does_not_depend_on_the_size_of_the_risks(smoother):
+    # local regression is equivariant: risks a billion times smaller have the same smoothed labels
+    label, risk = films(n=120)
+    large, small = (smooth_calibration(label, values, smoother) for values in (risk, risk * 1e-9))
+    assert small.observed == pytest.approx(large.observed, rel=1e-6)
+
+
 def test_smooth_curve_says_when_there_is_none():
     assert "all risks are equal" in smooth_calibration([1, 0], [0.5, 0.5]).not_estimable
     risk = np.r_[np.zeros(95), np.linspace(0.1, 0.9, 5)]

@@ -119,7 +119,8 @@ def smooth_calibration(labels: ArrayLike, risk: ArrayLike, smoother: str = "loes
         return _no_curve(smoother, "all risks are equal: there is no curve")
     values = label.astype(float)
     if smoother == "lowess":
-        smooth = lowess(values, risks, frac=2 / 3, it=0, delta=0.01 * np.ptp(risks), return_sorted=False)
+        unit = risks / (np.ptp(risks) or 1.0)  # statsmodels has an absolute tolerance, R's lowess has not
+        smooth = lowess(values, unit, frac=2 / 3, it=0, delta=0.01 * np.ptp(unit), return_sorted=False)
     else:
         try:
             smooth = loess(risks, values, risks, direct=smoother == "loess_direct")
