@@ -1,17 +1,27 @@
-"""results/*.json -> RESULTS.md: every measured row with the machine it was measured on; nothing is typed by hand.
+"""results/*.json -> RESULTS.md and the README's measured rows; nothing is typed by hand.
 
-python benchmarks/make_results.py          write RESULTS.md
-python benchmarks/make_results.py --check  fail where RESULTS.md is not what the rows say
+python benchmarks/make_results.py          write both
+python benchmarks/make_results.py --check  fail where one of them is not what the rows say
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+README = FOLDER.parent / "README.md"
+FRONT = (
+    ("statistics", "joint_bootstrap_743", "seconds", "10,000 joint bootstrap replicates of all measures, two arms"),
+    ("statistics", "scikit_learn_loop", "ratio", "the same as a loop over scikit-learn"),
+    ("statistics", "confidenceinterval_bootstrap", "ratio", "AUC of one arm alone by confidenceinterval"),
+    ("statistics", "delong_1m", "seconds", "paired DeLong test with its interval"),
+    ("own_scores", "own_scores_743", "seconds", "from a file of your own scores to the report"),
+)
+"""Rows that the README shows, each linked to its place in RESULTS.md: (table, row, column, in words)."""
 HEAD = """# What was measured
 
 Written by `python benchmarks/make_results.py` from `benchmarks/results/*.json`; each table is
@@ -29,7 +39,7 @@ def render() -> str:
         if path.stem == "machines":
             continue
         rows = json.loads(path.read_text(encoding="utf-8"))
-        parts.append(f"## {path.stem}\n\n{_place(machines.get(path.stem))}\n\n{_table(rows)}\n")
+        parts.append(f"## {path.stem}\n\n{_place(machines.get(path.stem))}\n\n{_table(path.stem, rows)}\n")
     return "\n".join(parts)
 
 
@@ -40,10 +50,34 @@ def _place(machine: dict[str, Any] | None) -> str:
     return f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}{load}."
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def front(text: str) -> str:
+    """README.md with the rows of `FRONT` between its markers.
+
+    Raises
+    ------
+    ValueError
+        A row of `FRONT` was not measured.
+    """
+    lines = ["| what | films | measured |", "|---|---:|---:|"]
+    for table, name, column, words in FRONT:
+        rows = json.loads((FOLDER / "results" / f"{table}.json").read_text(encoding="utf-8"))
+        row = next((row for row in rows if row["name"] == name), None)
+        if row is None:
+            raise ValueError(f"results/{table}.json has no row {name!r}, which FRONT names: measure it or change FRONT")
+        said = f"{_number(row[column])} {'s' if column == 'seconds' else '× as long'}"
+        lines.append(f"| {words} | {row['n']:,} | [{said}](benchmarks/RESULTS.md#{table}-{name}) |")
+    block = "\n".join(["<!-- measured -->", *lines, "<!-- /measured -->"])
+    return re.sub(r"<!-- measured -->.*<!-- /measured -->", lambda _: block, text, flags=re.S)
+
+
+def _table(table: str, rows: list[dict[str, Any]]) -> str:
     lines = ["| name | seconds | peak MB | peer | ratio | n | note |", "|---|---:|---:|---|---:|---:|---|"]
     for row in rows:
-        cells = [row["name"], *(_number(row[k]) for k in ("seconds", "peak_mb")), row["peer"] or ""]
+        cells = [
+            f'<a id="{table}-{row["name"]}"></a>{row["name"]}',
+            *(_number(row[k]) for k in ("seconds", "peak_mb")),
+            row["peer"] or "",
+        ]
         cells += [_number(row["ratio"]), "" if row["n"] is None else f"{row['n']:,}", row["note"].replace("|", "/")]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -54,14 +88,14 @@ def _number(value: float | None) -> str:
 
 
 def main() -> int:
-    """Write RESULTS.md, or check it."""
-    page, text = FOLDER / "RESULTS.md", render()
-    if "--check" in sys.argv[1:]:
-        if page.read_text(encoding="utf-8") != text:
-            print("benchmarks/RESULTS.md is not what benchmarks/results holds: python benchmarks/make_results.py")
-            return 1
-        return 0
-    page.write_text(text, encoding="utf-8")
+    """Write RESULTS.md and the README's rows, or check them."""
+    pages = {FOLDER / "RESULTS.md": render(), README: front(README.read_text(encoding="utf-8"))}
+    stale = [page.name for page, text in pages.items() if page.read_text(encoding="utf-8") != text]
+    if stale and "--check" in sys.argv[1:]:
+        print(f"{', '.join(stale)}: not what benchmarks/results holds: python benchmarks/make_results.py")
+        return 1
+    for page, text in pages.items() if stale else ():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 
