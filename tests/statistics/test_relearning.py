@@ -50,6 +50,26 @@ def test_patients_are_drawn_whole():
     assert ((ours.tp + ours.fn) % 2 == 0).all()
 
 
+def test_consecutive_sampling_lets_the_prevalence_vary():
+    """By class, every draw holds 60 malignant of 150 films; consecutive draws are binomial(150, .4), sd 6."""
+    by_class = relearn(VALIDATION, TEST, "youden", draws=2000)
+    consecutive = relearn(VALIDATION, TEST, "youden", draws=2000, sampling="consecutive")
+    assert set((by_class.tp + by_class.fn).tolist()) == {60}
+    drawn = consecutive.tp + consecutive.fn
+    assert drawn.mean() == pytest.approx(60, abs=4 * 6 / np.sqrt(2000))
+    assert drawn.std() == pytest.approx(6, rel=0.1)
+    assert (consecutive.tp + consecutive.fp + consecutive.tn + consecutive.fn == 150).all()
+    assert consecutive.observed == by_class.observed
+
+
+def test_consecutive_validation_draws_of_one_class_say_so():
+    """1 malignant of 4 films is missed by a draw with chance (3/4)^4 = .32."""
+    few = Films([1, 0, 0, 0], [0.9, 0.4, 0.1, 0.2])
+    drawn = relearn(few, TEST, "high_sensitivity", 0.9, draws=2000, sampling="consecutive")
+    assert np.isnan(drawn.thresholds).mean() == pytest.approx(0.3164 + 0.0039, abs=0.04)
+    assert "one class" in relearnt_rate(drawn, "sensitivity").not_estimable
+
+
 def test_a_rate_undefined_in_some_draw_says_so():
     films = Films([1, 0, 0, 0], [0.4, 0.9, 0.1, 0.2])
     ours = relearnt_rate(relearn(films, films, "high_specificity", 0.9, draws=200), "ppv")
@@ -63,5 +83,7 @@ def test_bad_input():
         relearn(VALIDATION, TEST, "high_sensitivity")
     with pytest.raises(ValueError, match="draws is 5"):
         relearn(VALIDATION, TEST, "youden", draws=5)
+    with pytest.raises(ValueError, match="sampling is 'plain'"):
+        relearn(VALIDATION, TEST, "youden", draws=100, sampling="plain")
     with pytest.raises(ValueError, match=r"scores of validation\[0\] is nan"):
         relearn(Films([0, 1], [np.nan, 1]), TEST, "youden")

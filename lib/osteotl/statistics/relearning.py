@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from osteotl.statistics._draws import blocks, draw_block, units_by_class
+from osteotl.statistics._bootstrap_plan import draw_units
+from osteotl.statistics._draws import blocks, draw_block
 from osteotl.statistics.checks import (
     NO_VARIANCE,
     Estimate,
@@ -28,6 +29,7 @@ from osteotl.statistics.operating_points import RULES, UNDEFINED, Confusion, con
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
+ONE_CLASS = "validation patients of one class"
 LEARNT = tuple(rule for rule in RULES if rule != "fixed")
 
 
@@ -62,6 +64,7 @@ class Relearnt:
     Attributes
     ----------
     thresholds, tp, fp, tn, fn : array of shape (draws,)
+        Threshold NaN and counts 0 where the validation films drawn are of one class (consecutive sampling alone).
     observed : Confusion
         On the test films, with the threshold learnt on the validation films as they are.
     """
@@ -93,6 +96,7 @@ def relearn(
     target: float | None = None,
     draws: int = 10_000,
     seed: int = 0,
+    sampling: str = "by_class",
 ) -> Relearnt:
     """Resample validation and test patients, relearn the threshold in each draw.
 
@@ -106,6 +110,8 @@ def relearn(
     seed : int
         Draw b depends on (seed, b) alone: two arms on the same films and seed share their draws, so that their
         difference is paired.
+    sampling : {"by_class", "consecutive"}
+        Malignant and normal patients drawn apart, or all together; for both sets.
 
     Returns
     -------
@@ -127,14 +133,15 @@ def relearn(
     thresholds, counts = np.empty(draws), np.empty((draws, 4), np.int64)
     code = LEARNT.index(rule)
     (ill, learning_score, learning_codes), (malignant, score, codes) = learning, applying
-    learning_units, learning_ends = units_by_class(ill, learning_codes)
-    units, ends = units_by_class(malignant, codes)
+    learning_units, learning_ends = draw_units(learning_codes, ill, sampling)
+    units, ends = draw_units(codes, malignant, sampling)
     learning_films = _descending(ill, learning_score, learning_units)
     films = _descending(malignant, score, units)
     for first, last in blocks(draws, int(learning_ends[-1] + ends[-1])):
         drawn = draw_block(learning_ends, first, last, seed, stream=2)
         thresholds[first:last] = _learn(*learning_films, drawn, code, target or 0.0)
         counts[first:last] = _apply(*films, draw_block(ends, first, last, seed), thresholds[first:last])
+    counts[np.isnan(thresholds)] = 0
     tp, fp, tn, fn = counts.T
     return Relearnt(thresholds, tp, fp, tn, fn, observed)
 
@@ -161,7 +168,10 @@ def _cost(rule: int, target: float, tp: int, fp: int, ill: int, well: int) -> fl
 def _learn(
     positive: NDArray[np.bool_], score: Vector, units: Integers, weights: NDArray[np.uint16], rule: int, target: float
 ) -> Vector:
-    """Threshold of every row of patient weights, by the rules and ties of `operating_points`; scores descending."""
+    """Threshold of every row of patient weights, by the rules and ties of `operating_points`; scores descending.
+
+    NaN where the films drawn are of one class.
+    """
     n = score.size
     result = np.empty(weights.shape[0])
     for row in range(weights.shape[0]):
@@ -170,6 +180,9 @@ def _learn(
             films += weights[row, units[place]]
             if positive[place]:
                 ill += weights[row, units[place]]
+        if ill == 0 or ill == films:
+            result[row] = np.nan
+            continue
         best, threshold = _cost(rule, target, 0, 0, ill, films - ill), np.inf
         for place in range(n):
             weight = weights[row, units[place]]
@@ -213,7 +226,7 @@ def relearnt_rate(result: Relearnt, name: str, confidence: float = 0.95) -> Esti
     check_confidence(confidence)
     method = f"threshold relearnt on resampled validation patients, {result.thresholds.size} draws, percentile interval"
     value = result.observed.rate(name)
-    return _percentile(value, result.rate(name), name, method, result.observed.n, confidence, None)
+    return _percentile(value, result.rate(name), _why(result, name), method, result.observed.n, confidence, None)
 
 
 def relearnt_difference(arm: Relearnt, reference: Relearnt, name: str, confidence: float = 0.95) -> Estimate:
@@ -233,16 +246,21 @@ def relearnt_difference(arm: Relearnt, reference: Relearnt, name: str, confidenc
     values = arm.rate(name) - reference.rate(name)
     fewer = min(int((values <= 0).sum()), int((values >= 0).sum()))
     p = min(1.0, 2 * (1 + fewer) / (values.size + 1))
-    return _percentile(value, values, name, method, arm.observed.n, confidence, p)
+    return _percentile(value, values, _why(arm, name), method, arm.observed.n, confidence, p)
+
+
+def _why(result: Relearnt, name: str) -> str:
+    """Why a rate lacks a value in some draw."""
+    return ONE_CLASS if np.isnan(result.thresholds).any() else UNDEFINED[name]
 
 
 def _percentile(
-    value: float | None, values: Vector, name: str, method: str, n: int, confidence: float, p: float | None
+    value: float | None, values: Vector, reason: str, method: str, n: int, confidence: float, p: float | None
 ) -> Estimate:
     if value is None:
-        return Estimate.missing(UNDEFINED[name], method, n)
+        return Estimate.missing(reason, method, n)
     if not np.isfinite(values).all():
-        return Estimate(value, None, None, method, n, not_estimable=f"{UNDEFINED[name]} in some draw")
+        return Estimate(value, None, None, method, n, not_estimable=f"{reason} in some draw")
     if np.ptp(values) == 0:
         return Estimate(value, None, None, method, n, None if p is None or value else 1.0, not_estimable=NO_VARIANCE)
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])

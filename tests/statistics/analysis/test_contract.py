@@ -133,6 +133,35 @@ def test_without_validation_films(predictions_of, analysed, walk):
     assert {test["threshold_from"] for test in statistics["comparisons"]["transfer"]["family"]} == {"external"}
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_validation_films_of_one_class(predictions, analysed, walk, label):
+    """Nothing can be learnt from them: not estimable with the reason, as without a validation set; never an error."""
+    kept = predictions[(predictions["cohort"] == "external") | (predictions["label"] == label)]
+    statistics = analysed(kept)
+    check_document(statistics, walk)
+    assert statistics["settings"]["thresholds_from"] == ["external"]
+    assert statistics["cohorts"]["validation"] is None
+    slope = statistics["arms"]["scratch"]["per_seed"]["0"]["calibration_slope"]
+    assert "validation set has one class" in slope["not_estimable"]
+    # 32 of 80 validation films are malignant
+    said = f"one class ({32 * label} malignant of {32 if label else 48} films)"
+    assert any(said in flag for flag in statistics["flags"])
+
+
+def test_patients_of_one_class_have_no_level_of_their_own(predictions, analysed, walk):
+    """Every patient has a malignant and a normal film: patients cannot be told apart, films can."""
+    out = predictions["cohort"] == "external"
+    place = predictions.loc[out, "image_id"].str[1:].astype(int)
+    mixed = predictions.assign(patient_id=predictions["image_id"])
+    ill = predictions.loc[out & (predictions["label"] == 1), "image_id"].unique()
+    pairs = dict(zip(place[out].unique(), np.arange(90) % len(ill), strict=True))
+    mixed.loc[out, "patient_id"] = place.map(pairs).map("both{}".format)
+    statistics = analysed(mixed)
+    check_document(statistics, walk)
+    assert statistics["cohorts"]["external"]["malignant_patients"] == statistics["cohorts"]["external"]["patients"]
+    assert statistics["arms"]["scratch"]["patient_level"] == {}
+
+
 def test_only_locked_points_asked_for_and_no_validation(predictions_of, analysed, settings_of, walk):
     every = predictions_of()
     statistics = analysed(every[every["cohort"] == "external"], settings_of(thresholds_from=("validation",)))

@@ -153,7 +153,7 @@ def _variance(prepared: Prepared) -> dict[str, Any]:
 
 def _flags(prepared: Prepared) -> list[str]:
     """What the reader must be told, in words."""
-    said = points.warnings(prepared.settings, prepared.validation, prepared.points)
+    said = points.warnings(prepared.settings, prepared.validation, prepared.inputs.cohort("validation"))
     seeds = len(prepared.seeds)
     if seeds == 1:
         said.append(f"One training run an arm: every result is {ONE_SEED}.")

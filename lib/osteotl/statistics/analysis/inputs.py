@@ -128,6 +128,11 @@ class Cohort:
         return self.codes if self.clustered else None
 
     @property
+    def one_class(self) -> bool:
+        """Whether nothing can be learnt from these films: all malignant, or none."""
+        return bool(self.label.all() or not self.label.any())
+
+    @property
     def probabilities(self) -> bool:
         """Whether every score lies in [0, 1]."""
         return all(bool(((s >= 0) & (s <= 1)).all()) for s in self.score.values())
@@ -185,7 +190,7 @@ def align(predictions: pd.DataFrame, cohort: str, fraction: float, runs: list[Ru
             raise ValueError(
                 f"film {wrong}: {run[0]}, seed {run[1]} has another label than {runs[0][0]}; mend the table"
             )
-    label = check_labels(facts["label"].to_numpy())
+    label = check_labels(facts["label"].to_numpy(), both_classes=cohort != "validation")
     return Cohort(index.to_numpy(), facts["patient_id"].to_numpy(), label, score, logit)
 
 

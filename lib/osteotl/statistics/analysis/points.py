@@ -60,10 +60,13 @@ def main_point(points: list[Point]) -> Point | None:
     return next(iter(high or points), None)
 
 
-def warnings(settings: Settings, validation: Cohort | None, points: list[Point]) -> list[str]:
-    """What must be said about how thresholds were learnt."""
+def warnings(settings: Settings, validation: Cohort | None, given: Cohort | None) -> list[str]:
+    """What must be said about how thresholds were learnt; `given`: films that nothing could be learnt from."""
     if validation is None:
-        return ["There is no validation set: thresholds could not be locked and scores could not be recalibrated."]
+        why = "There is no validation set"
+        if given is not None:
+            why = f"The validation set has one class ({int(given.label.sum())} malignant of {given.label.size} films)"
+        return [f"{why}: thresholds could not be locked and scores could not be recalibrated."]
     said = []
     target = dict(settings.rules.values()).get("high_sensitivity")
     if target is not None:

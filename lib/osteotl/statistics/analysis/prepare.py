@@ -97,11 +97,18 @@ class Prepared:
 
     @cached_property
     def by_patients(self) -> Prepared | None:
-        """The same comparison with patients instead of films, thresholds learnt anew; None where no patient repeats."""
+        """The same comparison with patients instead of films, thresholds learnt anew.
+
+        None where no patient repeats, or where patients are of one class though their films are not.
+        """
         if not self.external.clustered:
             return None
         external = by_patient(self.external)
+        if external.one_class:
+            return None
         validation = None if self.validation is None else by_patient(self.validation)
+        if validation is not None and validation.one_class:
+            validation = None
         return Prepared(self.inputs, external, validation, find_points(self.settings, validation, external))
 
     @cached_property
@@ -142,6 +149,7 @@ class Prepared:
                 point.target,
                 draws=self.resamples(RELEARNT_DRAWS),
                 seed=self.settings.bootstrap_seed,
+                sampling=self.settings.sampling,
             )
             for point in self.points
             if point.source == "validation"
@@ -256,10 +264,12 @@ def prepare(inputs: Inputs) -> Prepared:
     external = inputs.cohort("external")
     if external is None:
         raise ValueError("predictions hold no film of cohort 'external': there is nothing to test on")
-    validation = inputs.cohort("validation")
+    validation, why = inputs.cohort("validation"), "no validation set"
+    if validation is not None and validation.one_class:
+        validation, why = None, "validation set has one class"
     points = find_points(inputs.settings, validation, external)
     if validation is None:
-        return Prepared(inputs, external, None, points, why_no_risk="no validation set")
+        return Prepared(inputs, external, None, points, why_no_risk=why)
     try:
         fits = {run: fit_recalibration(validation.label, validation.logit[run]) for run in validation.score}
     except ValueError as reason:
