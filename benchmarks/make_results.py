@@ -66,7 +66,7 @@ def front(text: str) -> str:
             raise ValueError(f"results/{table}.json has no row {name!r}, which FRONT names: measure it or change FRONT")
         said = f"{_number(row[column])} {'s' if column == 'seconds' else '× as long'}"
         lines.append(f"| {words} | {row['n']:,} | [{said}](benchmarks/RESULTS.md#{table}-{name}) |")
-    block = "\n".join(["<!-- measured -->", *lines, "<!-- /measured -->"])
+    block = "\n".join(["<!-- measured -->", "", *lines, "", "<!-- /measured -->"])
     return re.sub(r"<!-- measured -->.*<!-- /measured -->", lambda _: block, text, flags=re.S)
 
 
