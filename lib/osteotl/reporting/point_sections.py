@@ -204,16 +204,21 @@ def _predictive(results: Results, keys: list[str], place_of: str) -> Markup | No
 
 def _family(results: Results, arm: str) -> Markup | None:
     facts, base = results.facts, f"comparisons.{arm}.family"
+    columns = {"p": "#p", "holm": "#p, Holm", "bh": "#p, Benjamini-Hochberg"}
+    several = len(facts.get("comparisons", {})) > 1
+    if several:
+        columns["holm_all"] = "#p, Holm, all comparisons"
     rows = []
     for i, entry in enumerate(facts.get(base, [])):
         measure, _, point = str(entry.get("name", "")).partition("@")
         name = f"{measure.replace('_', ' ')}, {POINTS.get(point, point)}" if point else measure
         difference = facts.number(f"{base}.{i}.difference", "points")
-        rows.append([name, difference, *(facts.value(f"{base}.{i}.{k}", "p") for k in ("p", "holm", "bh"))])
+        rows.append([name, difference, *(facts.value(f"{base}.{i}.{k}", "p") for k in columns)])
     if not rows:
         return None
     caption = [
         results.mark(arm),
-        ": the declared family of secondary tests, percentage points. Holm's column decides",
+        ": the declared family of secondary tests, percentage points. "
+        + ("Holm's column over all comparisons decides" if several else "Holm's column decides"),
     ]
-    return table(join(caption), ["Test", "#Difference", "#p", "#p, Holm", "#p, Benjamini-Hochberg"], rows)
+    return table(join(caption), ["Test", "#Difference", *columns.values()], rows)

@@ -121,6 +121,21 @@ def test_holm(statistics):
             assert test["p"] is None or test[method] == pytest.approx(min(value, 1.0), rel=1e-9)
 
 
+def test_holm_over_all_comparisons(predictions_of, analysed):
+    """Three arms: 12 tests in one family of statsmodels; with two arms the two adjustments are one."""
+    comparisons = analysed(predictions_of(arms=("scratch", "transfer", "chest")))["comparisons"]
+    tests = [test for block in comparisons.values() for test in block["family"]]
+    assert len(tests) == 12
+    expected = multipletests([1.0 if t["p"] is None else t["p"] for t in tests], method="holm")[1]
+    assert [t["holm_all"] for t in tests] == pytest.approx(expected, rel=1e-9)
+    assert all(t["holm_all"] >= t["holm"] for t in tests)
+    assert any(t["holm_all"] > t["holm"] for t in tests)
+
+
+def test_holm_over_one_comparison(statistics):
+    assert all(test["holm_all"] == test["holm"] for test in statistics["comparisons"]["transfer"]["family"])
+
+
 def test_predictive_values_by_bayes(statistics):
     """Mean over seeds of the PPV that each seed's rates give at a prevalence."""
     block = statistics["arms"]["transfer"]

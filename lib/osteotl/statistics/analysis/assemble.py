@@ -13,7 +13,7 @@ import pandas as pd
 from osteotl.files import plain, write_csv, write_json
 from osteotl.statistics.analysis import curves, extras, learning, points
 from osteotl.statistics.analysis.arms import arm_results, smoother_for
-from osteotl.statistics.analysis.comparisons import compare, net_benefit_differences
+from osteotl.statistics.analysis.comparisons import adjust_over_all, compare, net_benefit_differences
 from osteotl.statistics.analysis.inputs import Inputs, Settings, read_study
 from osteotl.statistics.analysis.learning import learning_tables
 from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables, wrong_place_per_100
@@ -111,6 +111,7 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         "learning": learning.label_savings(inputs),
         "flags": [*(flags or []), *_thresholds_off_plan(prepared), *_flags(prepared), *inputs.remarks],
     }
+    adjust_over_all(statistics["comparisons"])
     for arm in prepared.arms:
         place = {"localisation": arm_localisation(prepared, arm)} | {name: rows[arm] for name, rows in curve.items()}
         wrong = {"right_film_wrong_place_per_100": wrong_place_per_100(prepared, arm)}
@@ -165,7 +166,11 @@ def _flags(prepared: Prepared) -> list[str]:
         if missing:
             said.append(f"{missing} {name} films could not be scored; they are counted in the flow, not in the rates.")
     if len(prepared.others) > 1:
-        said.append("Each arm is compared with the reference by itself: adjusted p values hold within one comparison.")
+        said.append(
+            f"{len(prepared.others)} arms are compared with the reference: of the declared family's adjusted p values, "
+            "those of 'Holm, all comparisons' hold over all of them, the others within one comparison. The primary "
+            "outcome is judged for each arm by itself."
+        )
     if prepared.fewer_replicates:
         said.append(prepared.fewer_replicates)
     malignant = prepared.external.summary()["malignant_patients"]

@@ -239,6 +239,15 @@ def family(prepared: Prepared, points: Numbers) -> list[Numbers]:
     ]
 
 
+def adjust_over_all(comparisons: dict[str, Numbers]) -> None:
+    """Give every declared test `holm_all`: Holm over the declared families of all comparisons taken together."""
+    tests = {(arm, test["name"]): test for arm, block in comparisons.items() for test in block["family"]}
+    # keyed by number: names of arms are free text
+    adjusted = adjust_family({str(i): test["p"] for i, test in enumerate(tests.values())})
+    for i, test in enumerate(tests.values()):
+        test["holm_all"] = adjusted[str(i)]["holm"]
+
+
 def net_benefit_differences(prepared: Prepared, arm: str) -> list[Numbers]:
     """Difference in net benefit at every threshold probability, mean over seeds; no p values."""
     reference = prepared.settings.reference
