@@ -11,6 +11,12 @@ from osteotl.statistics.analysis.details import curve_details, risk_details
 from osteotl.statistics.analysis.inputs import Run
 from osteotl.statistics.analysis.points import Point
 from osteotl.statistics.analysis.prepare import RECALIBRATED_DRAWS, RESELECTED, Prepared
+from osteotl.statistics.analysis.sensitivity import (
+    DISTANCE_DRAWS,
+    DISTANCES,
+    distance_limits,
+    flexible_recalibrations,
+)
 from osteotl.statistics.calibration import brier_score, calibration_fit
 from osteotl.statistics.calibration_curves import smooth_calibration
 from osteotl.statistics.delong import auc_interval
@@ -152,7 +158,7 @@ def run_results(prepared: Prepared, run: Run) -> Numbers:
     block |= {name: boot[name].to_dict() for name in ("average_precision", "max_f1")}
     block |= curve_details(films, run) | raw_calibration(prepared, run) | recalibrated(prepared, run)
     if prepared.risk is not None:
-        block |= risk_details(films.label, prepared.risk[run])
+        block |= risk_details(films.label, prepared.risk[run]) | flexible_recalibrations(prepared, run)
     block["operating_points"] = {point.key: _point(prepared, run, point) for point in prepared.points}
     return block
 
@@ -194,7 +200,7 @@ def raw_calibration(prepared: Prepared, run: Run) -> Numbers:
         "calibration_in_the_large_raw": fit.in_the_large.to_dict(),
         "calibration_intercept_raw": fit.intercept.to_dict(),
         "calibration_slope_raw": fit.slope.to_dict(),
-        **{f"{name}_raw": number for name, number in _smooth(films.label, score).items()},
+        **{f"{name}_raw": number for name, number in _smooth(prepared, run, score, recalibrated=False).items()},
     }
 
 
@@ -218,7 +224,8 @@ def recalibrated(prepared: Prepared, run: Run) -> Numbers:
         sampling=asked.sampling,
         confidence=asked.confidence,
     )
-    return {names[name]: number.to_dict() for name, number in found.items()} | _smooth(films.label, prepared.risk[run])
+    primary = {names[name]: number.to_dict() for name, number in found.items()}
+    return primary | _smooth(prepared, run, prepared.risk[run], recalibrated=True)
 
 
 def smoother_for(films: int) -> str:
@@ -226,15 +233,19 @@ def smoother_for(films: int) -> str:
     return "loess" if films <= LOESS_UP_TO else "lowess"
 
 
-def _smooth(label: Any, risk: Any) -> Numbers:
-    """ICI, E50 and E90 of the smooth calibration curve: point estimates."""
+def _smooth(prepared: Prepared, run: Run, risk: Any, recalibrated: bool) -> Numbers:
+    """ICI, E50 and E90 of the smooth calibration curve; intervals for the first listed seed."""
+    label = prepared.external.label
     curve = smooth_calibration(label, risk, smoother_for(label.size))
-    method = f"distance of the {curve.method} calibration curve from the diagonal, point estimate"
+    method = f"distance of the {curve.method} calibration curve from the diagonal"
     reason = curve.not_estimable or "too many films share one risk: a neighbourhood has no width"
-
-    def number(value: float | None) -> Numbers:
-        if value is None or not np.isfinite(value):
-            return Estimate.missing(reason, method, label.size).to_dict()
-        return Estimate(value, None, None, method, label.size).to_dict()
-
-    return {name: number(getattr(curve, name)) for name in ("ici", "e50", "e90")}
+    if curve.ici is None or not np.isfinite(curve.ici):
+        missing = Estimate.missing(reason, f"{method}, point estimate", label.size).to_dict()
+        return dict.fromkeys(DISTANCES, missing)
+    limits = distance_limits(prepared, run, recalibrated)
+    if limits is None:
+        how = f"{method}, point estimate"
+        return {name: Estimate(getattr(curve, name), None, None, how, label.size).to_dict() for name in DISTANCES}
+    both = ", both sets resampled and the recalibration refitted" if recalibrated else ""
+    how = f"{method}, percentile bootstrap (B = {prepared.resamples(DISTANCE_DRAWS)}){both}; sizes, never negative"
+    return {name: Estimate(getattr(curve, name), *limits[name], how, label.size).to_dict() for name in DISTANCES}

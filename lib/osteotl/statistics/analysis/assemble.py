@@ -18,6 +18,7 @@ from osteotl.statistics.analysis.inputs import Inputs, Settings, read_study
 from osteotl.statistics.analysis.learning import learning_tables
 from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables, wrong_place_per_100
 from osteotl.statistics.analysis.prepare import Prepared, prepare
+from osteotl.statistics.analysis.sensitivity import net_benefit_elsewhere
 from osteotl.statistics.calibration_curves import calibration_table, smooth_calibration
 from osteotl.statistics.decision_curve import decision_curve, threshold_grid
 from osteotl.statistics.plan import changes_since, locked_threshold
@@ -229,6 +230,7 @@ def _tables(prepared: Prepared, statistics: dict[str, Any]) -> dict[str, pd.Data
         "calibration": _calibration(prepared),
         "decision_curve": _decision_curve(prepared),
         "net_benefit_difference": _net_benefit(prepared),
+        "net_benefit_prevalence": net_benefit_elsewhere(prepared),
         **learning_tables(statistics),
         **lesion_tables(prepared),
     }
