@@ -12,9 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from oracles.registry import Case, cases, compare_case, mapping, quantity
+from oracles.replicates import whole_analysis
+from osteotl.statistics.replicate_values import auc_replicates
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
@@ -54,3 +57,27 @@ def test_an_unmapped_quantity_is_a_failure(tmp_path: Path) -> None:
     refs = [{"quantity": "nobody_knows_this", "value": 1, "rtol": 0}]
     (row,) = compare_case(Case(tmp_path / "x.json", {"case": "x", "refs": refs}))
     assert row.failures == ("no function is mapped to this quantity",)
+
+
+def test_pairs_of_three_modalities_share_one_error() -> None:
+    """Sum over pairs of d^2 = I x sum over modalities of (mean - grand mean)^2, so the mean of t^2 over pairs is F.
+
+    That holds where each pair's standard error is sqrt(2 x denominator of F / readers), as RJafroc has it; likewise for
+    the chi-square of fixed readers and the F of fixed cases. Degrees of freedom are those of the denominator.
+    """
+    rng = np.random.default_rng(6)
+    label = np.repeat([1, 0], [40, 60])
+    film = rng.normal(size=100)
+    runs = {
+        arm: {seed: film + rng.normal(size=100) + (1.2 + gain + 0.2 * rng.normal()) * label for seed in range(4)}
+        for arm, gain in (("a", 0.0), ("b", 0.4), ("c", 0.7))
+    }
+    tables = whole_analysis(auc_replicates(label, runs))
+    assert tables["RRRC"]["ciDiffTrt"]["row"] == ["trt1-trt2", "trt1-trt3", "trt2-trt3"]
+    for kind, name, statistic in (("RRRC", "FStat", "t"), ("FRRC", "Chisq", "z"), ("RRFC", "F", "t")):
+        pairs, test = tables[kind]["ciDiffTrt"], tables[kind]["test"]
+        wanted = test[name][0] / (2 if kind == "FRRC" else 1)  # chi-square has I - 1 = 2 degrees of freedom
+        assert np.mean(np.square(pairs[statistic])) == pytest.approx(wanted, rel=1e-9)
+        assert pairs["Estimate"][0] + pairs["Estimate"][2] == pytest.approx(pairs["Estimate"][1])
+        if kind != "FRRC":
+            assert pairs["DF"] == pytest.approx([test["DF"][1]] * 3)

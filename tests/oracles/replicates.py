@@ -8,23 +8,21 @@ import numpy as np
 from scipy import stats
 
 from oracles.registry import Case, quantity
+from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.replicate_values import auc_replicates
 from osteotl.statistics.replicates import Replicates, arm_mean, compare_replicates, components, omnibus_test
+from osteotl.statistics.wald import tail_probability, wald_interval
 
 
 def whole_analysis(data: Replicates) -> dict[str, Any]:
     """RJafroc's tables (VarCom, MS, RRRC, FRRC, RRFC) from our analysis; for any measure."""
     parts = components(data)
     arms, seeds = parts.arms, parts.seeds
-    pairs = [(one, other) for i, one in enumerate(data.arms) for other in data.arms[i + 1 :]]
-    if len(pairs) > 1:
-        raise NotImplementedError("RJafroc pools the error over all modalities in its pairwise intervals")
-    ours = compare_replicates(data, *pairs[0])
+    pairs = _pairs(data)
     f, df, p = omnibus_test(data)
     chi = (arms - 1) * parts.ms_arm / parts.error_fixed_seeds
     fixed_f = parts.ms_arm / parts.ms_interaction
     freedom = float((arms - 1) * (seeds - 1))
-    between = "trt1-trt2"
     rest = {"Var": parts.var, "VarR": parts.var_seed, "VarTR": parts.var_interaction}
     return {
         "VarCom": {"Cov1": parts.cov1, "Cov2": parts.cov2, "Cov3": parts.cov3, **rest},
@@ -32,7 +30,7 @@ def whole_analysis(data: Replicates) -> dict[str, Any]:
         "trtMeans": data.values.mean(axis=1),
         "RRRC": {
             "test": {"DF": [arms - 1, df], "MS": [parts.ms_arm, parts.error], "FStat": [f, None], "p": [p, None]},
-            "ciDiffTrt": _difference(ours.difference, between),
+            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["difference"].items()]),
             "ciAvgRdrEachTrt": _means(data, "random"),
         },
         "FRRC": {
@@ -42,7 +40,7 @@ def whole_analysis(data: Replicates) -> dict[str, Any]:
                 "DF": [arms - 1, None],
                 "p": [stats.chi2.sf(chi, arms - 1), None],
             },
-            "ciDiffTrt": _difference(ours.fixed_seeds, between),
+            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["fixed_seeds"].items()]),
             "ciAvgRdrEachTrt": _means(data, "fixed_seeds"),
         },
         "RRFC": {
@@ -52,10 +50,42 @@ def whole_analysis(data: Replicates) -> dict[str, Any]:
                 "F": [fixed_f, None],
                 "p": [stats.f.sf(fixed_f, arms - 1, freedom), None],
             },
-            "ciDiffTrt": _difference(ours.fixed_films, between),
+            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["fixed_films"].items()]),
             "ciAvgRdrEachTrt": _means(data, "fixed_films"),
         },
     }
+
+
+def _pairs(data: Replicates) -> dict[str, dict[str, Estimate]]:
+    """Differences of all pairs of modalities, by RJafroc's name of the pair: RRRC, FRRC and RRFC.
+
+    With more than two modalities RJafroc pools the error over all of them (its ORSummaryRRRC, FRRC and RRFC): standard
+    error sqrt(2 x the F test's denominator / readers), on the denominator's degrees of freedom.
+    """
+    places = [(i, j) for i in range(len(data.arms)) for j in range(i + 1, len(data.arms))]
+    found: dict[str, dict[str, Estimate]] = {"difference": {}, "fixed_seeds": {}, "fixed_films": {}}
+    parts, means = components(data), data.values.mean(axis=1)
+    errors = {
+        "difference": (parts.error, parts.df),
+        "fixed_seeds": (parts.error_fixed_seeds, None),
+        "fixed_films": (parts.ms_interaction, float((parts.arms - 1) * (parts.seeds - 1))),
+    }
+    for i, j in places:
+        row = f"trt{i + 1}-trt{j + 1}"
+        if len(places) == 1:
+            ours = compare_replicates(data, data.arms[i], data.arms[j])
+            return {kind: {row: getattr(ours, kind)} for kind in found}
+        for kind, (error, df) in errors.items():
+            gap, se = float(means[i] - means[j]), float(np.sqrt(2 * error / parts.seeds))
+            low, high = wald_interval(gap, se, 0.95, df)
+            p = tail_probability(gap / se, df=df)
+            found[kind][row] = Estimate(gap, low, high, "pooled error", data.units, p, df)
+    return found
+
+
+def _table(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row as it is, several as columns."""
+    return rows[0] if len(rows) == 1 else {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _standard_error(ours: Any) -> float:
