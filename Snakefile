@@ -9,7 +9,8 @@ import os
 from osteotl.study import load_study
 from osteotl.workflow.steps import from_root, steps_of
 
-study = load_study(from_root(config["study"]))
+study_file = str(from_root(config["study"]))
+study = load_study(study_file)
 steps = steps_of(study)
 workers = config["workers"]
 
@@ -23,9 +24,12 @@ def needs(name):
 
 
 # `exec`, and the engine's own number: a step ends with the engine, even with one that died while the step was starting
-RUN = f"OSTEOTL_ENGINE={os.getpid()} exec" + (
-    " {config[python]:q} -m osteotl.workflow.run_notebook {params.step:q} {config[study]:q} {config[outputs]:q}"
-)
+STEP = " {config[python]:q} -m osteotl.workflow.run_notebook {params.step:q} {config[study]:q} {config[outputs]:q}"
+RUN = f"OSTEOTL_ENGINE={os.getpid()} exec" + STEP
+# where there are GPUs, what trains or scores waits for a place on one and then sees that one alone
+gpus = [name for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()]
+ON_GPU = " {config[python]:q} -m osteotl.detection.gpu_slots {study_file:q}" if gpus else ""
+RUN_ON_GPU = f"OSTEOTL_ENGINE={os.getpid()} exec" + ON_GPU + STEP
 TRAIN = {"gpu": 1, "mem_mb": 8000, "runtime": 24 * 60}
 
 
@@ -56,7 +60,7 @@ rule pretrain:
     params: step="01_pretrain{other}"
     priority: 10  # half of the replicates wait for it
     resources: **TRAIN
-    shell: RUN
+    shell: RUN_ON_GPU
 
 
 rule finetune:
@@ -64,7 +68,7 @@ rule finetune:
     output: touch("marks/02_finetune_{arm}_{fraction}_{seed}")
     params: step="02_finetune_{arm}_{fraction}_{seed}"
     resources: **TRAIN
-    shell: RUN
+    shell: RUN_ON_GPU
 
 
 rule evaluate:
@@ -73,7 +77,7 @@ rule evaluate:
     params: step="03_evaluate"
     threads: workers
     resources: **TRAIN
-    shell: "OSTEOTL_WORKERS={threads} " + RUN
+    shell: "OSTEOTL_WORKERS={threads} " + RUN_ON_GPU
 
 
 rule statistics:

@@ -180,7 +180,7 @@ class Stock:
         subprocess.run(command, check=True, env=self.environment, stdout=subprocess.DEVNULL)
 
     def train(self, name: str, cohort: str, epochs: int, *more: str) -> Path:
-        """Train; the weights that it leaves. amp=False: its check downloads a model, which a hospital network refuses."""
+        """Train; the weights that it leaves. amp=False: its check downloads a model, which hospitals refuse."""
         data = f"data={self.folder / cohort / 'data.yaml'}"
         self.run("train", f"model={self.detector.model}.yaml", "amp=False", data, f"epochs={epochs}", *more,
                  f"name={name}")  # fmt: skip
@@ -252,9 +252,7 @@ def rows_of(mine: Clock, theirs: float | None, out: Path, folder: Path, processe
     if statistics is None:
         return [*rows, row("study_with_statistics", whole, n=done, note=f"no peer: {note}")]
     other = theirs + statistics
-    share = (
-        f"ours takes {whole / other:.2f} of their wall time (target 0.25); their statistics {statistics:.0f} s ({note})"
-    )
+    share = f"ours takes {whole / other:.2f} of their time (target 0.25); their statistics {statistics:.0f} s ({note})"
     return [*rows, row("study_with_statistics", whole, n=done, peer=f"{peer}, and scikit-learn", ratio=other / whole,
                        note=share)]  # fmt: skip
 

@@ -16,12 +16,13 @@ _KEPT_FREE = 0.10
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU as the driver reports it; memory in gigabytes."""
+    """One GPU as the driver reports it; memory in gigabytes, `uuid` its name for CUDA_VISIBLE_DEVICES."""
 
     index: int
     name: str
     total: float
     free: float
+    uuid: str = ""
 
 
 def choose_device(wanted: str = "auto") -> str:
@@ -71,7 +72,7 @@ def gpus() -> list[Gpu]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
-    query = [tool, "--query-gpu=index,name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    query = [tool, "--query-gpu=index,name,memory.total,memory.free,uuid", "--format=csv,noheader,nounits"]
     answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
     if answer.returncode != 0:
         return []
@@ -79,9 +80,9 @@ def gpus() -> list[Gpu]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     shown = None if visible is None else {part.strip() for part in visible.split(",")}
     return [
-        Gpu(int(index), name, float(total) / 1024, float(free) / 1024)
-        for index, name, total, free in rows
-        if shown is None or index in shown
+        Gpu(int(index), name, float(total) / 1024, float(free) / 1024, uuid)
+        for index, name, total, free, uuid in rows
+        if shown is None or index in shown or uuid in shown
     ]
 
 
