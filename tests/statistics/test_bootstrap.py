@@ -456,3 +456,21 @@ def test_compiled_code_works_where_no_cache_can_be_written(tmp_path, writable):
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) == mix(0)
     assert any(Path(tmp_path).rglob("*.nbi")) == writable
+
+
+def test_calibration_of_logits_that_hardly_differ():
+    """Logits shrunk to a ten-millionth around -3: the fit is equivariant, so its values follow from those of z itself.
+
+    logit = -3 + 1e-7 z: slope on z is that of z itself divided by 1e-7, and the intercept follows.
+    """
+    rng = np.random.default_rng(12)
+    label = np.repeat([1, 0], [40, 60])
+    z = rng.normal(size=100) + label
+    plain = joint_bootstrap(label, {"a": z}, risks={"a": 1 / (1 + np.exp(-z))}, replicates=100).draws
+    logit = -3 + 1e-7 * z
+    close = joint_bootstrap(label, {"a": z}, risks={"a": 1 / (1 + np.exp(-logit))}, replicates=100).draws
+    slope = close.of("a", "calibration_slope")
+    assert np.isfinite(slope).all()
+    assert slope * 1e-7 == pytest.approx(plain.of("a", "calibration_slope"), rel=1e-5)
+    linear = close.of("a", "calibration_intercept") - 3 * slope
+    assert linear == pytest.approx(plain.of("a", "calibration_intercept"), abs=1e-2)

@@ -121,6 +121,10 @@ def statistics_of(plan: Plan, output: Output) -> Draws:
         tp, fp = (np.ascontiguousarray(table[:, k].T) for table in (output.tp, output.fp))
         table = np.empty((len(names), positives.size))
         table[:scalars] = output.scalars[:, k, :scalars].T
+        if plan.with_risks:  # back from centred and scaled logits
+            middle, scale = plan.x_scale[k]
+            table[_kernels.SLOPE] /= scale
+            table[_kernels.INTERCEPT] -= middle * table[_kernels.SLOPE]
         counts[arm] = {}
         for p, point, column in zip(range(len(points)), points, columns, strict=True):
             row = scalars + p * len(RATES)

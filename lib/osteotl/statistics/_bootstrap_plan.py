@@ -57,6 +57,7 @@ class Plan:
     targets: NDArray[np.float64]
     squared_error: NDArray[np.float64]
     x: NDArray[np.float64]
+    x_scale: NDArray[np.float64]
     start: NDArray[np.float64]
     start_risks: NDArray[np.float64]
     calibrated: NDArray[np.bool_]
@@ -116,6 +117,7 @@ def make_plan(
         targets=np.array([1.0 if target is None else target for _, target in reselect.values()], np.float64),
         squared_error=np.array([(risk.get(arm, np.zeros(label.size)) - label) ** 2 for arm in arms]),
         x=np.array([c.x for c in calibration]),
+        x_scale=np.array([c.scale for c in calibration]),
         start=np.array([c.start for c in calibration]),
         start_risks=np.array([c.risks for c in calibration]),
         calibrated=np.array([c.reason is None for c in calibration]),
@@ -199,21 +201,28 @@ def _stack(walks: list[_Walk]) -> dict[str, Any]:
 @dataclass(frozen=True)
 class _Calibration:
     x: NDArray[np.float64]
+    scale: tuple[float, float]
     start: tuple[float, float]
     risks: NDArray[np.float64]
     reason: str | None
 
 
 def _calibration(label: NDArray[np.bool_], risk: NDArray[np.float64] | None) -> _Calibration:
-    """Logits of one arm's risks, and the whole cohort's calibration fit, which replicates start from."""
+    """Logits of one arm's risks, centred and scaled, and the whole cohort's fit on them, which replicates start from.
+
+    `scale` holds what was subtracted and divided by: without it, logits that hardly differ make the loop's information
+    matrix singular (as in `_logistic.fit_logistic`).
+    """
     empty = np.zeros(label.size)
     reason = "no risks were given" if risk is None else why_no_slope(label, risk)
     if risk is None or reason is not None:
-        return _Calibration(empty, (0.0, 1.0), empty, reason)
+        return _Calibration(empty, (0.0, 1.0), (0.0, 1.0), empty, reason)
     x = logit(risk)
+    scale = float(x.mean()), float(x.std()) or 1.0
+    x = (x - scale[0]) / scale[1]
     fit = fit_logistic(label, x)
     start = (fit.intercept, fit.slope)
-    return _Calibration(x, start, 1 / (1 + np.exp(-(start[0] + start[1] * x))), None)
+    return _Calibration(x, scale, start, 1 / (1 + np.exp(-(start[0] + start[1] * x))), None)
 
 
 def _checked_risks(

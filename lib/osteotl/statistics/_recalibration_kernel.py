@@ -1,7 +1,9 @@
 """Compiled loop of `recalibration.recalibrated_intervals`: both sets resampled, the recalibration fitted and judged.
 
-Plain Newton steps from the observed fit; a replicate in which they do not settle (few films of a class, nearly
-separated) is left to the caller's safeguarded fit, so that no replicate is given up for speed.
+Plain Newton steps from the observed fit, on logits that the caller has centred and scaled, as `_logistic` does; the
+joint bootstrap's own steps (`_kernels.calibrate`) are of third order and vectorised, hence another loop. A replicate in
+which they do not settle (few films of a class, nearly separated) is left to the caller's safeguarded fit, so that no
+replicate is given up for speed.
 """
 
 from __future__ import annotations

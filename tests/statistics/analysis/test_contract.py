@@ -133,6 +133,18 @@ def test_without_validation_films(predictions_of, analysed, walk):
     assert {test["threshold_from"] for test in statistics["comparisons"]["transfer"]["family"]} == {"external"}
 
 
+def test_bca_intervals_on_request(statistics, predictions, analysed, settings_of):
+    """Of average precision in every run; means over seeds and re-selected points keep their percentiles."""
+    asked = analysed(predictions, settings_of(bca=True))
+    for arm in ("scratch", "transfer"):
+        one, other = (s["arms"][arm]["per_seed"]["0"]["average_precision"] for s in (asked, statistics))
+        assert one["method"].startswith("BCa")
+        assert other["method"].startswith("percentile")
+        assert one["estimate"] == other["estimate"]
+        assert one["lower"] != other["lower"]
+        assert asked["arms"][arm]["average_precision"] == statistics["arms"][arm]["average_precision"]
+
+
 @pytest.mark.parametrize("label", [0, 1])
 def test_validation_films_of_one_class(predictions, analysed, walk, label):
     """Nothing can be learnt from them: not estimable with the reason, as without a validation set; never an error."""

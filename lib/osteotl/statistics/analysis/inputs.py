@@ -40,6 +40,7 @@ class Settings:
     bootstrap: int = 10_000
     bootstrap_seed: int = 0
     sampling: str = "by_class"
+    bca: bool = False
     auc_margin: float = 0.03
     auc_margin_reason: str = ""
     thresholds_from: tuple[str, ...] = ("validation", "external")
@@ -78,6 +79,7 @@ class Settings:
             prevalences=tuple(given.prevalences),
             decision_range=tuple(given.decision_range),
             family=tuple(given.declared_family),
+            bca=bool(getattr(given, "bca", False)),
             fraction_training="not stated" if arms else study.detector.fraction_training,
             **same,
         )  # fmt: skip

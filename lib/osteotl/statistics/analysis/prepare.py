@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from osteotl.statistics._optimism import REASON, corrected_limits, method_of
 from osteotl.statistics.analysis.inputs import Cohort, Inputs, Run, Settings
 from osteotl.statistics.analysis.points import Point, find_points, main_point
-from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap
+from osteotl.statistics.bootstrap import BCA_MOST_FILMS, JointBootstrap, joint_bootstrap
 from osteotl.statistics.decision_curve import threshold_grid
 from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.matching import Marks, match_boxes
@@ -131,6 +131,7 @@ class Prepared:
                 seed=asked.bootstrap_seed,
                 sampling=asked.sampling,
                 confidence=asked.confidence,
+                bca=asked.bca and films.label.size <= BCA_MOST_FILMS,
             )
             for seed in self.seeds
         }
