@@ -66,7 +66,7 @@ def names() -> list[str]:
 
 
 def guideline(name: str) -> dict[str, Any]:
-    """One guideline: name, cite, items.
+    """One guideline: name, cite, numbering (what the items' numbers are), items.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from osteotl.reporting.checklists import guideline, names
 from osteotl.reporting.film_tables import any_table
 from osteotl.reporting.html import bullets, folded, join, paragraph, section, table, tag
 from osteotl.reporting.markdown import unescaped
@@ -116,7 +117,8 @@ def _checklists(results: Results) -> Iterator[Markup | None]:
         if not frame.empty:
             title = f"Checklist {frame['guideline'].iloc[0]}" if "guideline" in frame else f"Checklist {path.stem}"
             listed = any_table(title, frame.drop(columns=["guideline"], errors="ignore"), f"checklists/{path.name}")
-            yield folded(title, listed, identifier=f"checklist-{path.stem}")
+            about = paragraph(guideline(path.stem)["numbering"]) if path.stem in names() else None
+            yield folded(title, about, listed, identifier=f"checklist-{path.stem}")
 
 
 def _cards(results: Results) -> Markup | None:
