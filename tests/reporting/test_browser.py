@@ -35,8 +35,10 @@ def test_loads_within_a_second(page, open_page):
 
 @pytest.mark.parametrize(("scheme", "rules"), [("light", None), ("dark", ["color-contrast"])])
 def test_axe_finds_nothing_serious(page, open_page, scheme, rules):
+    """All of the page, opened; of a long table ten rows, for axe looks at each cell and the others repeat them."""
     opened = open_page(page.report, color_scheme=scheme)
     opened.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    opened.page.evaluate("document.querySelectorAll('tbody tr:nth-child(n + 11)').forEach(row => row.remove())")
     # axe's own script gets past our policy by the browser's debugging door
     options = {"runOnly": rules} if rules else {}
     violations = Axe().run(opened.page, options=options).response["violations"]
