@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 
 from osteotl.statistics.analysis import Inputs, analyse
+from osteotl.statistics.analysis.inputs import read_study
 from osteotl.statistics.analysis.learning import convergence, equal_epochs_curve, label_savings, steps_curve
 from osteotl.statistics.analysis.prepare import prepare
 from osteotl.statistics.replicate_values import auc_replicates
 from osteotl.statistics.replicates import compare_replicates
+from osteotl.study import parse_study
 
 CLOSE, FAR = {"scratch": 2.0, "transfer": 2.0}, {"scratch": 0.2, "transfer": 3.0}
 
@@ -109,3 +111,32 @@ def test_label_savings_name_the_fraction_that_equals_all_labels(predictions_of, 
     assert lost["estimate"] is None
     assert "did not reach" in lost["sentence"]
     assert label_savings(Inputs(settings, every[every["fraction"] == 1.0])) == {}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_extra_predictions_are_read_where_the_study_asks_for_them(predictions_of, extra_of, tmp_path, asked):
+    base = predictions_of()
+    films = base.drop_duplicates("image_id")[["image_id", "patient_id", "cohort", "label"]]
+    films = films.assign(partition=films["cohort"].map({"external": "test", "validation": "validation"}))
+    files = {
+        "cohorts/development.csv": films[films["cohort"] == "validation"],
+        "cohorts/external.csv": films[films["cohort"] == "external"],
+        "cohorts/boxes.csv": pd.DataFrame(columns=["image_id", "x_min", "y_min", "x_max", "y_max"]),
+        "predictions.csv": base,
+        "detections.csv": pd.DataFrame(columns=["image_id", "arm"]),
+        "audit.csv": pd.DataFrame(columns=["image_id", "arm"]),
+        "predictions_extra.csv": extra_of(base, FAR, 10),
+    }
+    (tmp_path / "cohorts").mkdir()
+    for name, table in files.items():
+        table.to_csv(tmp_path / name, index=False)
+    for name in ("audit.json", "analysis_plan.json"):
+        (tmp_path / name).write_text("{}")
+    phantoms = {"reader": "phantom-knee", "films": 20}
+    study = parse_study({
+        "title": "Small", "cohorts": {"development": phantoms, "external": phantoms}, "reference": "scratch",
+        "arms": {arm: {"initialise": "random"} for arm in FAR}, "detector": {"checkpoints": [10] if asked else []},
+    })  # fmt: skip
+    inputs = read_study(study, lambda name: tmp_path / name)
+    assert (inputs.extra is not None) is asked
+    assert bool(convergence(prepare(inputs), "transfer")) is asked
