@@ -40,6 +40,8 @@ statistics: {bootstrap: 100}
 class Project:
     """A copy of the project with stand-ins, which a test may change at will."""
 
+    first_run: list[str]  # steps that its first run did, where that was noted
+
     def __init__(self, root: Path):
         self.root, self.outputs = root, root / "outputs"
         shutil.copytree(
@@ -125,11 +127,17 @@ class Project:
     def copy(self, root: Path) -> Project:
         """The same project, finished outputs and all, in another place."""
         shutil.copytree(self.root, root, symlinks=True)
-        other = object.__new__(Project)
-        other.root, other.outputs = root, root / "outputs"
         shutil.rmtree(root / ".venv")
+        other = Project.at(root)
         other._environment()
         return other
+
+    @classmethod
+    def at(cls, root: Path) -> Project:
+        """The project that lies there."""
+        project = object.__new__(cls)
+        project.root, project.outputs = root, root / "outputs"
+        return project
 
     def ran(self) -> list[str]:
         """Steps whose work was done since the last call, by the traces that the stand-ins leave."""

@@ -1,21 +1,13 @@
-"""A finished small study, made once for all tests of this folder."""
+"""A finished small study, made once, and copies of it that a test may change."""
 
 import pytest
 
-from small_study import Project
+from small_study.finished import undisturbed
 
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A study that has run to its end; do not change it, copy it."""
-    project = Project(tmp_path_factory.mktemp("small") / "a study's folder é")
-    done = project.run(timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    project.first, project.traced = done, project.ran()
-    return project
+__all__ = ["undisturbed"]
 
 
 @pytest.fixture
-def project(finished, tmp_path):
+def project(undisturbed, tmp_path):
     """A copy of the finished study that a test may change."""
-    return finished.copy(tmp_path / "copy of it")
+    return undisturbed.copy(tmp_path / "copy of it")

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 
-def test_help_names_every_verb_and_code(finished):
-    said = finished.run("--help")
+def test_help_names_every_verb_and_code(undisturbed):
+    said = undisturbed.run("--help")
     assert said.returncode == 0
     for word in ("-n", "check", "test", "bench", "lab", "plan", "clean", "--config", "--outputs", "--predictions",
                  "--reference", "--profile", "3 another run"):  # fmt: skip
@@ -21,8 +21,8 @@ def test_help_names_every_verb_and_code(finished):
 
 
 @pytest.mark.parametrize("words", [["--colour"], ["rum"], ["--config"], ["-n", "--config", "no such.yaml"]])
-def test_words_it_does_not_know_are_refused(finished, words):
-    said = finished.run(*words)
+def test_words_it_does_not_know_are_refused(undisturbed, words):
+    said = undisturbed.run(*words)
     assert said.returncode == 2
     assert "Traceback" not in said.stderr
     assert said.stderr
@@ -49,12 +49,12 @@ def test_outputs_of_another_kind_are_refused(project, tmp_path):
     assert [path.name for path in (tmp_path / "papers").iterdir()] == ["thesis.tex"]
 
 
-def test_nothing_changed_is_quick_and_imports_nothing_heavy(finished):
-    finished.run()
+def test_nothing_changed_is_quick_and_imports_nothing_heavy(undisturbed):
+    undisturbed.run()
     times = []
     for _ in range(5):
         began = time.perf_counter()
-        said = finished.run()
+        said = undisturbed.run()
         times.append(time.perf_counter() - began)
         assert said.returncode == 0
         assert "Nothing has changed" in said.stdout
@@ -68,7 +68,7 @@ def test_a_second_run_says_who_holds_the_folder(project):
     project.edit("study.yaml", "bootstrap: 100", "bootstrap: 300")
     first = project.start(SMALL_STUDY_SECONDS="20")
     until = time.monotonic() + 60
-    while not list((project.outputs / ".engine/running").glob("*.json")) and time.monotonic() < until:
+    while not list((project.outputs / ".engine/states").glob("*.json")) and time.monotonic() < until:
         time.sleep(0.1)
     said = project.run()
     first.terminate()
@@ -98,6 +98,18 @@ def test_a_failing_cell_is_told_so_that_a_person_can_act(project):
     )
     assert project.run().returncode == 0
     assert not failed.exists()
+
+
+def one_step(project, name):
+    """Run a step as the engine does, without the engine; its exit code."""
+    environment = project.environment(PYTHONPATH=str(project.root / "lib"))
+    command = [sys.executable, "-m", "osteotl.workflow.run_notebook", name, "study.yaml", "outputs"]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def told(project, name):
+    """What a step that failed left for the person."""
+    return json.loads((project.outputs / f".engine/states/{name}.json").read_text())["lines"]
 
 
 @pytest.mark.slow
@@ -133,20 +145,20 @@ def test_a_mistyped_or_untagged_parameter_fails(project, cell):
         notebook.cells[0].metadata["tags"] = []
         notebook.cells[0].source += "\nx = 1"
     nbformat.write(notebook, path)
-    said = project.run()
-    assert said.returncode == 1
-    assert "its parameters cell must hold config, outputs" in said.stdout
+    assert one_step(project, "05_figures") == 1
+    assert "its parameters cell must hold config, outputs" in told(project, "05_figures")[0]
 
 
 @pytest.mark.slow
 def test_the_report_refuses_to_mix(project):
     text = (project.outputs / "statistics.json").read_text()
     (project.outputs / "statistics.json").write_text(text.replace("100", "200"))
-    environment = project.environment(PYTHONPATH=str(project.root / "lib"))
-    (project.outputs / ".engine/steps/report.json").unlink()
-    command = [sys.executable, "-m", "osteotl.workflow.run_notebook", "report", "study.yaml", "outputs"]
-    assert subprocess.run(command, env=environment, check=False).returncode == 1
-    assert "statistics.json" in json.loads((project.outputs / ".engine/failed/report.json").read_text())["lines"][1]
+    assert one_step(project, "report") == 1
+    assert "statistics.json" in told(project, "report")[1]
+    (project.outputs / "statistics.json").write_text(text)
+    project.edit("study.yaml", "bootstrap: 100", "bootstrap: 200")
+    assert one_step(project, "report") == 1
+    assert "04_statistics: statistics.bootstrap changed from 100 to 200" in told(project, "report")
 
 
 @pytest.mark.slow

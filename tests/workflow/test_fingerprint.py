@@ -89,10 +89,12 @@ def test_a_folder_is_its_names_and_contents_not_its_dates(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     memory = fingerprint.Memory()
-    before, seen = fingerprint.tree(tmp_path, memory), fingerprint.glance(tmp_path)
+    before = fingerprint.tree(tmp_path, memory)
+    left = fingerprint.Memory(dict(memory.used))
+    assert left.untouched()
     os.utime(tmp_path / "a.txt", (1, 1))
     assert fingerprint.tree(tmp_path, memory) == before
-    assert fingerprint.glance(tmp_path) != seen
+    assert not left.untouched()
     (tmp_path / "a.txt").write_text("A.txt")  # the same size
     os.utime(tmp_path / "a.txt", (1, 1))  # and the same date: ctime tells
     assert fingerprint.tree(tmp_path, memory) != before
@@ -124,3 +126,24 @@ def test_memory_reads_a_file_once(tmp_path):
     for _ in range(2):
         memory.of(tmp_path / "a", lambda path: calls.append(path))
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda folder: (folder / "new").write_text("n"),
+        lambda folder: (folder / "gone").write_text("back"),
+        lambda folder: (folder / "a").write_text("b"),
+        lambda folder: (folder / "a").unlink(),
+    ],
+    ids=["added", "back again", "altered", "removed"],
+)
+def test_memory_tells_of_names_that_come_and_go(tmp_path, touch):
+    (tmp_path / "a").write_text("a")
+    memory = fingerprint.Memory()
+    fingerprint.tree(tmp_path, memory)
+    assert fingerprint.tree(tmp_path / "gone", memory) == "missing"
+    left = fingerprint.Memory(memory.used)
+    assert left.untouched()
+    touch(tmp_path)
+    assert not left.untouched()

@@ -19,17 +19,17 @@ def certain(plan):
     return [name for name, reasons in plan.items() if not reasons[0].startswith("after ")]
 
 
-def test_the_first_run_does_every_step_once(finished):
-    assert finished.traced == sorted(ALL)
-    assert not list(finished.outputs.rglob("*.part"))
-    assert not list(finished.outputs.rglob("*.failed.ipynb"))
-    names = {path.stem for path in (finished.outputs / "notebooks").iterdir()}
+def test_the_first_run_does_every_step_once(undisturbed):
+    assert undisturbed.first_run == sorted(ALL)
+    assert not list(undisturbed.outputs.rglob("*.part"))
+    assert not list(undisturbed.outputs.rglob("*.failed.ipynb"))
+    names = {path.stem for path in (undisturbed.outputs / "notebooks").iterdir()}
     assert names == set(ALL) - {"report"}
-    assert json.loads((finished.outputs / "provenance.json").read_text())["seeds"] == [0, 1]
+    assert json.loads((undisturbed.outputs / "provenance.json").read_text())["seeds"] == [0, 1]
 
 
-def test_nothing_to_do_after_a_run_nor_in_another_place(finished, project):
-    assert finished.plan() == {}
+def test_nothing_to_do_after_a_run_nor_in_another_place(undisturbed, project):
+    assert undisturbed.plan() == {}
     assert project.plan() == {}
 
 
@@ -150,13 +150,15 @@ def test_reasons_are_plain_words(project):
 
 
 @pytest.mark.slow
-def test_what_comes_out_the_same_stops_there(project):
+def test_what_comes_out_the_same_stops_there_and_a_lost_notebook_loads_what_is_there(project):
     before = project.results()
     (project.outputs / "finetune/transfer/1/0/weights.safetensors").write_text("by hand")
+    (project.outputs / "notebooks/02_finetune_scratch_1_0.ipynb").unlink()
     done = project.run()
     assert done.returncode == 0, done.stdout
     assert project.ran() == ["02_finetune_transfer_1_0"]
     assert project.results() == before
+    assert "finished and unchanged" in (project.outputs / "notebooks/02_finetune_scratch_1_0.ipynb").read_text()
     assert project.plan() == {}
 
 
@@ -165,16 +167,6 @@ def test_an_annotation_of_the_external_films_trains_nothing(project):
     (project.root / "films/external/05.txt").write_text("external 5 box\n")
     assert project.run().returncode == 0
     assert project.ran() == sorted(["00_cohorts", *SCORES])
-
-
-@pytest.mark.slow
-def test_a_lost_executed_notebook_loads_what_is_there(project):
-    before = project.results()
-    (project.outputs / "notebooks/02_finetune_scratch_1_0.ipynb").unlink()
-    assert project.run().returncode == 0
-    assert project.ran() == []
-    assert project.results() == before
-    assert "finished and unchanged" in (project.outputs / "notebooks/02_finetune_scratch_1_0.ipynb").read_text()
 
 
 @pytest.mark.slow

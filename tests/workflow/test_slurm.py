@@ -44,17 +44,17 @@ def jobs():
     return shown.stdout.split()
 
 
-def test_the_cluster_comes_to_the_same_bytes(cluster, finished, tmp_path):
+def test_the_cluster_comes_to_the_same_bytes(cluster, undisturbed, tmp_path):
     project = with_profile(Project(tmp_path / "on a cluster"))
     said = project.run("--profile", "my profile", timeout=500)
     assert said.returncode == 0, said.stdout + (project.outputs / "logs/engine.log").read_text()
     assert "slurm" in (project.outputs / "logs/engine.log").read_text().lower()
-    assert project.results() == finished.results()
+    assert project.results() == undisturbed.results()
     assert "Nothing has changed" in project.run("--profile", "my profile").stdout
 
 
-def test_after_a_crash_no_job_is_submitted_twice(cluster, finished, tmp_path):
-    project = with_profile(finished.copy(tmp_path / "crash"))
+def test_after_a_crash_no_job_is_submitted_twice(cluster, undisturbed, tmp_path):
+    project = with_profile(undisturbed.copy(tmp_path / "crash"))
     project.edit("study.yaml", "bootstrap: 100", "bootstrap: 300")
     run = project.start("--profile", "my profile", SMALL_STUDY_SECONDS="20")
     end = time.monotonic() + 60

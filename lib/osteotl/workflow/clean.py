@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from osteotl.workflow.engine import held
+from osteotl.workflow.folder import held
 from osteotl.workflow.states import Whole
 from osteotl.workflow.steps import ENGINE, ROOT
 
 
-def clean(chosen: argparse.Namespace) -> int:
-    """Clean one outputs folder and the project's caches; returns the exit code."""
-    outputs = chosen.outputs
+def clean(config: Path, outputs: Path) -> int:
+    """Clean the outputs folder of a study and the project's caches; returns the exit code."""
     if not (outputs / ENGINE).is_dir():
         print(f"{outputs} holds no study: nothing to clean there.")
         return 0
     with held(outputs):
-        freed = {what: sum(_remove(path) for path in paths) for what, paths in _leftovers(chosen).items()}
+        leftovers = _leftovers(Whole(config, outputs))
+        freed = {what: sum(_remove(path) for path in paths) for what, paths in leftovers.items()}
     for what, size in freed.items():
         print(f"  {what:<44} {_megabytes(size)}")
     print(f"freed {_megabytes(sum(freed.values()))}; {outputs} now uses {_megabytes(_size(outputs))}")
     return 0
 
 
-def _leftovers(chosen: argparse.Namespace) -> dict[str, list[Path]]:
-    outputs, own = chosen.outputs, chosen.outputs / ENGINE
-    whole = Whole(chosen.config, outputs)
-    caches = [own / name for name in (".snakemake", "cache", "jupyter", "ipython", "matplotlib", "failed", "running")]
+def _leftovers(whole: Whole) -> dict[str, list[Path]]:
+    outputs = whole.outputs
+    caches = [outputs / ENGINE / name for name in (".snakemake", "cache", "jupyter", "ipython", "matplotlib", "states")]
     return {
         "scratch of notebooks run by hand": [outputs / "scratch"],
         "logs": [outputs / "logs"],

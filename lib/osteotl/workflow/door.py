@@ -7,57 +7,38 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-from osteotl.workflow import quick
-from osteotl.workflow.steps import ENGINE, ROOT, to_root
+from osteotl.workflow.folder import Refused, check_folder, held
+from osteotl.workflow.states import Whole, unchanged
+from osteotl.workflow.steps import ROOT, to_root
 
-USAGE = """usage: ./run_all.sh [VERB] [OPTIONS]
-
-  (no verb)            run the study; only what a change touches is run again
-  -n                   say what would run, and why
+HELP = """verbs:
+  (none)               run the study; only what a change touches is run again
   check                check configuration and cohorts only; every fault is listed
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
   lab                  open JupyterLab
   plan                 plan the size of a study (./run_all.sh plan --help)
-  clean                remove caches, logs, scratch and orphans; nothing of yours
+  clean                remove caches, logs, scratch and orphans; nothing of yours"""
 
-  --config FILE        another study (default: study.yaml); its outputs go to outputs/NAME
-  --outputs DIR        another outputs folder
-  --predictions FILE   scores made elsewhere: no films, no training
-  --reference ARM      compare with this arm
-  --profile DIR        run on a cluster (profiles/slurm)
-
-exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 another run holds the outputs folder"""
-
-OURS = {"cohorts", "pretrain", "other_modality", "finetune", "predictions.csv", "detections.csv", "audit.csv",
-        "audit.json", "analysis_plan.json", "statistics.json", "tables", "figures", "notebooks", "logs", "scratch",
-        "report.html", "report.pdf", "checklists", "model_cards", "methods.md", "table_one.csv", "provenance.json",
-        "study.yaml", ENGINE}  # fmt: skip
-
-
-class Refused(Exception):
-    """Nothing was started; the message says why, `code` is the exit code."""
-
-    def __init__(self, message: str, code: int = 2):
-        super().__init__(message)
-        self.code = code
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
-        raise Refused(f"{message}\n\n{USAGE}")
+OPTIONS = {
+    "config": "FILE another study (default: study.yaml); its outputs go to outputs/NAME",
+    "outputs": "DIR another outputs folder",
+    "predictions": "FILE scores made elsewhere: no films, no training",
+    "reference": "ARM compare with this arm",
+    "profile": "DIR run on a cluster (profiles/slurm)",
+}
+CODES = "exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 another run holds the outputs folder"
 
 
 def options(words: list[str]) -> argparse.Namespace:
     """The words of the command line, with every path absolute."""
-    parser = _Parser(prog="run_all.sh", add_help=False, allow_abbrev=False)
-    parser.add_argument("verb", nargs="?", default="run", choices=["run", "check", "clean"])
-    parser.add_argument("-n", "--dry-run", dest="dry", action="store_true")
-    parser.add_argument("-h", "--help", dest="help", action="store_true")
-    for name in ("config", "outputs", "predictions", "reference", "profile"):
-        parser.add_argument(f"--{name}")
+    parser = argparse.ArgumentParser("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("verb", nargs="?", default="run", choices=["run", "check", "clean"], help=argparse.SUPPRESS)
+    parser.add_argument("-n", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
+    for name, text in OPTIONS.items():
+        parser.add_argument(f"--{name}", metavar=text.split()[0], help=text.partition(" ")[2])
     chosen = parser.parse_args(words)
     default = "studies/scores.yaml" if chosen.predictions else "study.yaml"
     chosen.config = _here(chosen.config) if chosen.config else ROOT / default
@@ -78,26 +59,6 @@ def _here(word: str) -> Path:
     """A path as typed: relative to where the person stands, or else to the project."""
     path = Path(os.path.abspath(Path(word).expanduser()))
     return path if path.exists() or not (ROOT / word).exists() else ROOT / word
-
-
-def asked(chosen: argparse.Namespace) -> list[str]:
-    """What distinguishes one request from another in the same outputs folder."""
-    return [str(word) for word in (chosen.config, chosen.predictions, chosen.reference)]
-
-
-def check_folder(outputs: Path) -> None:
-    """Refuse to work in a folder that holds something of the user's."""
-    if outputs.exists() and not outputs.is_dir():
-        raise Refused(f"{outputs} is a file; name a folder with --outputs DIR")
-    found = [entry for entry in outputs.iterdir() if entry.name not in OURS] if outputs.is_dir() else []
-    others = [entry.name for entry in found if not (entry / ENGINE).is_dir()]
-    if others and not (outputs / ENGINE).is_dir():
-        raise Refused(f"{outputs} is no outputs folder: it holds {', '.join(sorted(others)[:3])}; name an empty one")
-    try:
-        (outputs / ENGINE).mkdir(parents=True, exist_ok=True)
-        (outputs / ENGINE / "lock").open("a").close()
-    except OSError as error:
-        raise Refused(f"{outputs} cannot be written ({error.strerror}); name another folder: --outputs DIR") from error
 
 
 def study_file(chosen: argparse.Namespace) -> Path:
@@ -126,8 +87,6 @@ def study_file(chosen: argparse.Namespace) -> Path:
 
 def dry_run(chosen: argparse.Namespace) -> int:
     """Say what would run and why; nothing is started."""
-    from osteotl.workflow.states import Whole
-
     whole = Whole(study_file(chosen), chosen.outputs)
     plan = whole.plan()
     if not plan:
@@ -151,40 +110,34 @@ def check(chosen: argparse.Namespace) -> int:
 
 def main(words: list[str]) -> int:
     """Do what the words ask; returns the exit code."""
+    chosen = options(words)
+    asked = [str(word) for word in (chosen.config, chosen.predictions, chosen.reference)]
+    if chosen.verb == "run" and not chosen.dry and unchanged(chosen.outputs, asked):
+        print(f"Nothing has changed: {to_root(chosen.outputs)}/report.html is up to date.")
+        return 0
+    from osteotl.study import StudyError  # the heavy imports start here
+
     try:
-        chosen = options(words)
-        if chosen.help:
-            print(USAGE)
-            return 0
-        if chosen.verb == "run" and not chosen.dry and quick.unchanged(chosen.outputs, asked(chosen)):
-            print(f"Nothing has changed: {to_root(chosen.outputs)}/report.html is up to date.")
-            return 0
-        return _heavy(chosen)
+        return _do(chosen, asked)
     except Refused as refusal:
         print(f"run_all.sh: {refusal}", file=sys.stderr)
         return refusal.code
-
-
-def _heavy(chosen: argparse.Namespace) -> int:
-    from osteotl.study import StudyError
-
-    try:
-        if chosen.verb == "check":
-            return check(chosen)
-        if chosen.verb == "clean":
-            from osteotl.workflow.clean import clean
-
-            return clean(chosen)
-        if chosen.dry:
-            return dry_run(chosen)
-        from osteotl.workflow.engine import run
-
-        return run(chosen)
     except StudyError as error:
-        print(
-            f"{to_root(chosen.config)} cannot be used:",
-            *(f"  {fault}" for fault in error.faults),
-            sep="\n",
-            file=sys.stderr,
-        )
+        print(f"{to_root(chosen.config)} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
         return 2
+
+
+def _do(chosen: argparse.Namespace, asked: list[str]) -> int:
+    if chosen.verb == "check":
+        return check(chosen)
+    if chosen.verb == "clean":
+        from osteotl.workflow.clean import clean
+
+        return clean(chosen.config, chosen.outputs)
+    if chosen.dry:
+        return dry_run(chosen)
+    from osteotl.workflow.engine import run
+
+    check_folder(chosen.outputs)
+    with held(chosen.outputs):
+        return run(study_file(chosen), chosen.outputs, chosen.profile, asked)

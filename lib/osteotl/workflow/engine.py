@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import fcntl
-import getpass
-import json
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from osteotl.workflow import fingerprint, quick
-from osteotl.workflow.door import Refused, asked, check_folder, study_file
+from osteotl.files import write_json
+from osteotl.workflow import fingerprint
+from osteotl.workflow.folder import Refused
 from osteotl.workflow.run_notebook import die_with, hermetic
-from osteotl.workflow.states import Whole, write_json
+from osteotl.workflow.states import Whole, read_json, record_path
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 
@@ -29,105 +25,45 @@ class Stopped(Exception):
     """A signal asked the run to end."""
 
 
-def run(chosen: argparse.Namespace) -> int:
-    """Run a study; returns the exit code."""
-    check_folder(chosen.outputs)
-    with held(chosen.outputs):
-        return _run(chosen, Whole(study_file(chosen), chosen.outputs))
+def run(config: Path, outputs: Path, profile: Path | None, asked: list[str]) -> int:
+    """Run what must run of a study; returns the exit code.
 
-
-def _run(chosen: argparse.Namespace, whole: Whole) -> int:
-    own = whole.outputs / ENGINE
-    (own / "unchanged.json").unlink(missing_ok=True)
+    Parameters
+    ----------
+    config, outputs : Path
+        The study file and the outputs folder, which is held.
+    profile : Path or None
+        Folder of the engine's settings for a cluster.
+    asked : list of str
+        As for `states.unchanged`.
+    """
+    whole, own = Whole(config, outputs), outputs / ENGINE
     plan = whole.plan()
     if plan:
-        for folder in ("failed", "running", "marks"):
+        for folder in ("states", "marks"):
             shutil.rmtree(own / folder, ignore_errors=True)
             (own / folder).mkdir()
         for name in whole.steps.keys() - plan.keys():
             (own / "marks" / name).touch()
             os.utime(own / "marks" / name, (1, 1))  # older than whatever runs now, whatever the clock says
         watch = Watch(whole, plan)
-        code = watch.follow(_start(chosen, whole))
+        code = watch.follow(_start(whole, profile))
         if code:
             return watch.failed(code)
         whole = Whole(whole.config, whole.outputs)
         if left := whole.plan():
             print(f"Settings, code or films changed while the study ran ({', '.join(left)}): run ./run_all.sh again.")
             return 1
-    whole.remember()
-    _note(chosen, whole)
+    whole.remember(asked)
     report = to_root(whole.outputs / "report.html")
     print(f"Done: {report}" if plan else f"Nothing has changed: {report} is up to date.")
     return 0
 
 
-def _note(chosen: argparse.Namespace, whole: Whole) -> None:
-    paths = [path for step in whole.steps.values() for path in (*step.data, *whole.written(step))]
-    paths += [whole.outputs / step.executed for step in whole.steps.values() if step.executed]
-    options = [path for path in (whole.config, chosen.predictions) if path]
-    quick.note(whole.outputs, chosen.config, asked(chosen), [*paths, *options])
-
-
-# --- one run in a folder ----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def held(outputs: Path) -> Any:
-    """Hold the outputs folder, or say who does. The kernel lets go of the lock of a dead process."""
-    path = outputs / ENGINE / "lock"
-    with path.open("a+") as lock, (outputs / ENGINE / "steps.lock").open("a") as steps:
-        if not _locked(lock, 0):
-            raise Refused(_holder(path, outputs), 3)
-        if not _locked(steps, 5):
-            pids = [_json(file).get("pid") for file in (outputs / ENGINE / "running").glob("*.json")]
-            raise Refused(f"a step left over from a killed run still works in {outputs} (pid {pids})", 3)
-        fcntl.flock(steps, fcntl.LOCK_UN)
-        lock.truncate(0)
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "user": _user(), "since": time.strftime("%F %T")}
-        lock.write(json.dumps(holder))
-        lock.flush()
-        yield
-
-
-def _locked(file: IO[str], patience: float) -> bool:
-    until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.1)
-
-
-def _holder(path: Path, outputs: Path) -> str:
-    who = _json(path)
-    return (
-        f"another run holds {outputs}: pid {who.get('pid')} of {who.get('user')} on {who.get('host')}, since "
-        f"{who.get('since')}. Wait for it, or stop it with: kill {who.get('pid')}"
-    )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no such account, as in a container
-        return str(os.getuid())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
 # --- the engine -------------------------------------------------------------------------------------------------------
 
 
-def _start(chosen: argparse.Namespace, whole: Whole) -> subprocess.Popen[bytes]:
+def _start(whole: Whole, profile: Path | None) -> subprocess.Popen[bytes]:
     own, cores, here = whole.outputs / ENGINE, _cores(), os.getpid()
     hermetic(whole.outputs)
     (whole.outputs / "logs").mkdir(exist_ok=True)
@@ -141,8 +77,8 @@ def _start(chosen: argparse.Namespace, whole: Whole) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(own),
                "--configfile", str(own / "config.json"), "--rerun-triggers", "mtime", "--rerun-incomplete", "--nolock",
                "--keep-going"]  # fmt: skip
-    if chosen.profile:
-        command += ["--profile", str(chosen.profile), *_cluster(chosen.profile, whole.outputs)]
+    if profile:
+        command += ["--profile", str(profile), *_cluster(profile, whole.outputs)]
     else:
         command += ["--cores", str(cores), "--resources", f"gpu={_at_once(cores)}"]
     with (whole.outputs / "logs" / "engine.log").open("wb") as log:
@@ -178,21 +114,19 @@ class Watch:
 
     def __init__(self, whole: Whole, plan: dict[str, list[str]]):
         self.whole, self.plan, self.told = whole, plan, set[str]()
-        self.own = whole.outputs / ENGINE
+        self.own, self.logs = whole.outputs / ENGINE, whole.outputs / "logs"
         self.began = self.shown = time.monotonic()
-        self.live = sys.stdout.isatty()
         self.took: dict[str, list[float]] = {}
         for step in whole.steps.values():
             if record := whole.record(step.name):
                 self.took.setdefault(step.notebook, []).append(record["seconds"])
 
-    def say(self, text: str, end: str = "\n") -> None:
+    def say(self, *lines: str) -> None:
         """To the terminal, as long as there is one."""
         try:
-            print(f"\r\x1b[K{text}" if self.live else text, end=end, flush=True)
+            print(*lines, sep="\n", flush=True)
         except OSError:  # the terminal is gone (a closed laptop); the study goes on
             sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-            self.live = False
 
     def follow(self, engine: subprocess.Popen[bytes]) -> int:
         """Until the engine ends. Ctrl-C and SIGTERM end it; SIGHUP does not: a closed laptop must not cost a night."""
@@ -202,8 +136,8 @@ class Watch:
 
         before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self.say(f"{len(self.plan)} of {len(self.whole.steps)} steps to run; progress here, details in "
-                 f"{to_root(self.whole.outputs / 'logs')}")  # fmt: skip
+        total = len(self.whole.steps)
+        self.say(f"{len(self.plan)} of {total} steps to run; progress here, details in {to_root(self.logs)}")
         try:
             while engine.poll() is None:
                 time.sleep(0.2)
@@ -219,61 +153,57 @@ class Watch:
                 signal.signal(number, handler)
 
     def look(self) -> None:
-        """Tell what has ended since the last look, and where the running steps are."""
-        marks = {path.name for path in (self.own / "marks").glob("*")}
-        for name in sorted(marks & self.plan.keys() - self.told):
-            self.told.add(name)
-            step, record = self.whole.steps[name], _json(self.own / "steps" / f"{name}.json")
-            seconds = record.get("seconds", 0)
-            self.took.setdefault(step.notebook, []).append(seconds)
-            self.say(f"  [{len(self.told)}/{len(self.plan)}] {step.title}: {_clock(seconds)}")
-        for file in sorted((self.own / "failed").glob("*.json")):
-            if f"failed {file.stem}" not in self.told and (lines := _json(file).get("lines")):
-                self.told.add(f"failed {file.stem}")
-                self.say("\n".join(["", *lines, f"  everything it printed: {self._log(file.stem)}", ""]))
-        if time.monotonic() - self.shown > (0.5 if self.live else 30):
+        """Tell what has ended since the last look; twice a minute also where the running steps are."""
+        for path in sorted((self.own / "marks").glob("*")):  # the engine removes an empty folder
+            if (name := path.name) in self.plan.keys() - self.told:
+                self.told.add(name)
+                step = self.whole.steps[name]
+                seconds = (read_json(record_path(self.whole.outputs, name)) or {}).get("seconds", 0)
+                self.took.setdefault(step.notebook, []).append(seconds)
+                self.say(f"  [{len(self.told)}/{len(self.plan)}] {step.title}: {_clock(seconds)}")
+        running = []
+        for name, state in self.states().items():
+            if "lines" not in state:
+                running.append(self._said(name))
+            elif name not in self.told:
+                self.told.add(name)
+                self.say("", *state["lines"], f"  everything it printed: {to_root(self.logs / name)}.log", "")
+        if running and time.monotonic() - self.shown > 30:
             self.shown = time.monotonic()
-            if running := sorted(file.stem for file in (self.own / "running").glob("*.json")):
-                text = " | ".join(self._last(name) for name in running[:2]) + self._left()
-                width = shutil.get_terminal_size().columns - 1
-                self.say(text[:width] if self.live else text, end="" if self.live else "\n")
+            self.say(" | ".join([*running[:2], self._left()]))
 
-    def _log(self, name: str) -> str:
-        return to_root(self.whole.outputs / "logs" / f"{name}.log")
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Steps that run or have failed."""
+        found = {file.stem: read_json(file) for file in sorted((self.own / "states").glob("*.json"))}
+        return {name: state for name, state in found.items() if state}
 
-    def _last(self, name: str) -> str:
-        """What a running step last said."""
-        title = self.whole.steps[name].title if name in self.whole.steps else name
-        try:
-            lines = (
-                (self.whole.outputs / "logs" / f"{name}.log").read_text(encoding="utf-8", errors="replace").split("\n")
-            )
-        except OSError:
-            lines = []
-        said = [line for line in lines[-20:] if "left" in line]
-        return f"{title}: {said[-1].split(': ', 1)[-1]}" if said else title
+    def _said(self, name: str) -> str:
+        """A running step and the last it said of the time left."""
+        lines = (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").split("\n")
+        said = [line.split(": ", 1)[-1] for line in lines[-20:] if "left" in line]
+        return ": ".join([self.whole.steps[name].title, *said[-1:]])
 
     def _left(self) -> str:
         """Time left for the whole study, once every kind of step has been seen."""
         kinds = [self.whole.steps[name].notebook for name in self.plan.keys() - self.told]
         if any(kind not in self.took for kind in kinds):
-            return f" | {_clock(time.monotonic() - self.began)} so far"
+            return f"{_clock(time.monotonic() - self.began)} so far"
         left = sum(statistics.fmean(self.took[kind]) / (_cores() if kind == "02_finetune" else 1) for kind in kinds)
-        return f" | about {_clock(max(left, 1))} left"
+        return f"about {_clock(max(left, 1))} left"
 
     def failed(self, code: int) -> int:
         """Say how the run ended; the exit code of the whole."""
         if code > 128:
             return code
-        codes = [_json(file).get("code", 1) for file in (self.own / "failed").glob("*.json")]
-        if not codes:
-            log = self.whole.outputs / "logs" / "engine.log"
-            free = shutil.disk_usage(self.whole.outputs).free / 1e6
-            self.say(f"The engine ended without a failed step (exit {code}, {free:,.0f} MB free on this disk).")
-            self.say("\n".join(log.read_text(errors="replace").splitlines()[-8:]) + f"\nMore in {to_root(log)}")
-            return 1
-        self.say(f"{len(codes)} of {len(self.plan)} steps failed; what did not depend on them is done and kept.")
-        return 2 if all(code == 2 for code in codes) else 1
+        codes = [state["code"] for state in self.states().values() if "code" in state]
+        if codes:
+            self.say(f"{len(codes)} of {len(self.plan)} steps failed; what did not depend on them is done and kept.")
+            return 2 if all(code == 2 for code in codes) else 1
+        free = shutil.disk_usage(self.whole.outputs).free / 1e6
+        log = self.logs / "engine.log"
+        self.say(f"The engine ended without a failed step (exit {code}, {free:,.0f} MB free on this disk).",
+                 *log.read_text(errors="replace").splitlines()[-8:], f"More in {to_root(log)}")  # fmt: skip
+        return 1
 
 
 def _end(engine: subprocess.Popen[bytes]) -> None:

@@ -20,9 +20,12 @@ PACKAGE = "osteotl"
 _UNCOUNTED = {"osteotl", "osteotl.workflow"}  # when a step runs, never what it computes
 
 
-def signature(path: str | Path) -> list[int]:
+def signature(path: str | Path) -> list[int] | None:
     """What changes whenever a file may have: size, dates, identity. A date alone can be set back; ctime cannot."""
-    stat = os.stat(path)
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
@@ -42,20 +45,34 @@ def file_hash(path: str | Path) -> str:
 
 
 class Memory:
-    """Results by file, kept until the file's signature changes: nothing is read twice."""
+    """What was found in files and folders, kept until a signature changes: nothing is read twice.
+
+    As it also knows every place that was looked at, it can tell that none was touched.
+    """
 
     def __init__(self, known: dict[str, Any] | None = None):
         self.known: dict[str, Any] = known or {}
         self.used: dict[str, Any] = {}
 
-    def of(self, path: str | Path, make: Callable[[Path], Any], kind: str = "") -> Any:
-        """`make(path)`, or what it gave when the file was last in this state."""
-        key, now = f"{kind}{os.fspath(path)}", signature(path)
-        entry = self.used.get(key) or self.known.get(key)
+    def see(self, path: str | Path) -> dict[str, Any]:
+        """What is known of a place in its present state, by kind; absence is a state too."""
+        name, now = os.fspath(path), signature(path)
+        entry = self.used.get(name) or self.known.get(name)
         if entry is None or entry[0] != now:
-            entry = [now, make(Path(path))]
-        self.used[key] = entry
+            entry = [now, {}]
+        self.used[name] = entry
         return entry[1]
+
+    def of(self, path: Path, make: Callable[[Path], Any], kind: str = "content") -> Any:
+        """`make(path)`, or what it gave when the file was last in this state."""
+        found = self.see(path)
+        if kind not in found:
+            found[kind] = make(path)
+        return found[kind]
+
+    def untouched(self) -> bool:
+        """Whether everything known is as it was left, by sizes and dates alone."""
+        return all(signature(path) == entry[0] for path, entry in self.known.items())
 
 
 # --- code -------------------------------------------------------------------------------------------------------------
@@ -128,10 +145,10 @@ def packages(units: list[str], lib: Path, memory: Memory) -> dict[str, str]:
         if unit in hashes:
             continue
         parts, place = [], lib / unit.replace(".", "/")
-        for file in files(place) if place.is_dir() else [place.with_suffix(".py")]:
+        for file in files(place, memory) if place.is_dir() else [place.with_suffix(".py")]:
             name = file.relative_to(lib).as_posix()
             if file.suffix == ".py":
-                content, reached = memory.of(file, lambda p: _module(p, lib), "code:")
+                content, reached = memory.of(file, lambda p: _module(p, lib), "code")
                 todo += reached
             else:
                 content = memory.of(file, file_hash)
@@ -143,7 +160,7 @@ def packages(units: list[str], lib: Path, memory: Memory) -> dict[str, str]:
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-def files(folder: Path) -> Iterator[Path]:
+def files(folder: Path, memory: Memory) -> Iterator[Path]:
     """Every file below a folder, in one order everywhere; links to folders are followed once, caches left out."""
     seen: set[tuple[int, int]] = set()
 
@@ -152,6 +169,7 @@ def files(folder: Path) -> Iterator[Path]:
         if (stat.st_dev, stat.st_ino) in seen:
             return
         seen.add((stat.st_dev, stat.st_ino))
+        memory.see(place)  # its dates tell of names that come and go
         for entry in sorted(os.scandir(place), key=lambda e: e.name):
             if entry.is_dir():
                 if entry.name not in ("__pycache__", ".ipynb_checkpoints", ".git"):
@@ -165,23 +183,15 @@ def files(folder: Path) -> Iterator[Path]:
 def tree(path: Path, memory: Memory) -> str:
     """Hash of a file, or of every name and content below a folder; what is missing or a broken link counts as such."""
     if not path.exists():
+        memory.see(path)
         return "missing"
     if path.is_file():
         return memory.of(path, file_hash)
     parts = []
-    for file in files(path):
+    for file in files(path, memory):
         content = memory.of(file, file_hash) if file.exists() else "broken link"
         parts += [file.relative_to(path).as_posix(), content]
     return digest(*parts)
-
-
-def glance(path: str | Path) -> str:
-    """Like `tree`, from names, sizes and dates alone: equal means that nothing was touched."""
-    path = Path(path)
-    if not path.exists():
-        return "missing"
-    found = [path] if path.is_file() else files(path)
-    return digest(*(f"{file}\0{signature(file) if file.exists() else 'broken'}" for file in found))
 
 
 def rows(path: Path, column: str, value: str) -> str:

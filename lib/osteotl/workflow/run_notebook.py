@@ -3,7 +3,7 @@
 python -m osteotl.workflow.run_notebook STEP CONFIG OUTPUTS
 
 Exit codes: 0 done (or unchanged), 1 failed, 2 the user's input is at fault. What a person needs to know about a failure
-lies in OUT/.engine/failed/STEP.json, and everything that was printed in OUT/logs/STEP.log.
+lies in OUT/.engine/states/STEP.json, and everything that was printed in OUT/logs/STEP.log.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from osteotl.files import write_json
 from osteotl.workflow import fingerprint
-from osteotl.workflow.states import Whole, check_whole, record_path, write_json
+from osteotl.workflow.states import Whole, record_path
 from osteotl.workflow.step import RUNNING
 from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, to_root
 
@@ -171,13 +172,13 @@ def run_step(name: str, whole: Whole, descriptor: int) -> None:
     depends, reasons = whole.depends(step), whole.made_differently(step)
     if not reasons and (not step.executed or whole.executed(step) == (whole.record(name) or {})["executed"]):
         return
-    before: dict[Path, list[int]] = {}
+    before: dict[Path, list[int] | None] = {}
     seconds = 0.0 if reasons else (whole.record(name) or {})["seconds"]
     if reasons:
         record_path(whole.outputs, name).unlink(missing_ok=True)
         for folder in (whole.outputs / file for file in step.writes if file.endswith("/")):
             shutil.rmtree(folder, ignore_errors=True)  # nothing of another configuration may stay among the new
-        before = {path: fingerprint.signature(path) for path in whole.written(step) if path.is_file()}
+        before = {path: fingerprint.signature(path) for path in whole.written(step)}
     os.environ[RUNNING] = f"{name}:{'made' if reasons else 'fresh'}"
     if step.executed:
         run_notebook(step, whole, descriptor)
@@ -187,6 +188,7 @@ def run_step(name: str, whole: Whole, descriptor: int) -> None:
         if not path.is_file() or not path.stat().st_size or before.get(path) == fingerprint.signature(path):
             raise Failure(f"{step.title}: ended without writing {to_root(path)}")
     now = Whole(whole.config, whole.outputs)
+    now.memory = whole.memory  # films are not read again
     if now.depends(step) != depends:
         raise Failure(f"{step.title}: its settings, code or films changed while it ran; run ./run_all.sh again")
     now.keep(step, depends, seconds or time.time() - began, time.strftime("%Y-%m-%dT%H:%M:%S%z"))
@@ -196,7 +198,9 @@ def _report(whole: Whole) -> None:
     """The page once all parts belong together; beside it where they come from, and a PDF where it can be printed."""
     from osteotl.workflow.provenance import provenance
 
-    check_whole(whole.config, whole.outputs)
+    plan = whole.plan(name for name in whole.steps if name != "report")
+    if faults := [f"{name}: {reason}" for name, reasons in plan.items() for reason in reasons]:
+        raise Failure("report: parts of the study do not belong together", *faults, "run ./run_all.sh again")
     write_json(whole.outputs / "provenance.json", provenance(whole))
     # by name, as a notebook is: the workflow starts steps and imports none of what they compute
     report = importlib.import_module("osteotl.reporting.page").build_report(whole.study, whole.outputs, ROOT / "data")
@@ -208,18 +212,17 @@ def main(name: str, config: str, outputs: str) -> int:
     die_with(int(os.environ.get("OSTEOTL_ENGINE", os.getppid())))
     out = from_root(outputs)
     hermetic(out)
-    for folder in ("logs", f"{ENGINE}/failed", f"{ENGINE}/running"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / "logs").mkdir(parents=True, exist_ok=True)
     log = os.open(out / "logs" / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    failed, running = out / ENGINE / "failed" / f"{name}.json", out / ENGINE / "running" / f"{name}.json"
-    failed.unlink(missing_ok=True)
+    state = out / ENGINE / "states" / f"{name}.json"  # there as long as the step runs, and after it has failed
     lock = (out / ENGINE / "steps.lock").open("a")  # held by every step and its kernel: an orphan keeps others out
     fcntl.flock(lock, fcntl.LOCK_SH)
-    write_json(running, {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()})
+    write_json(state, {"pid": os.getpid(), "host": socket.gethostname()})
     try:
         run_step(name, Whole(from_root(config), out), lock.fileno())
+        state.unlink(missing_ok=True)
         return 0
     except Failure as failure:
         lines, code = failure.lines, failure.code
@@ -227,10 +230,8 @@ def main(name: str, config: str, outputs: str) -> int:
         traceback.print_exc()
         lines, code = [f"{name}: {type(error).__name__}: {error}"], 2 if type(error).__name__ in INPUT_FAULTS else 1
         lines = [str(fault) for fault in getattr(error, "faults", [])] or lines
-    finally:
-        running.unlink(missing_ok=True)
     print(json.dumps(lines, ensure_ascii=False), file=sys.stderr, flush=True)
-    write_json(failed, {"code": code, "lines": lines})
+    write_json(state, {"code": code, "lines": lines})
     return code
 
 

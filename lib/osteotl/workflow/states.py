@@ -8,23 +8,18 @@ decides, least of all dates.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from osteotl.files import write_json
 from osteotl.workflow import fingerprint
-from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, steps_of, to_root
+from osteotl.workflow.steps import ENGINE, ROOT, Step, steps_of, to_root
 
-MEMORY = "memory.json"
-
-
-class MixedStudyError(ValueError):
-    """Parts of a study do not belong together; `faults` lists them."""
-
-    def __init__(self, faults: list[str]):
-        super().__init__("\n".join(faults))
-        self.faults = faults
+MEMORY = f"{ENGINE}/memory.json"
 
 
 class Whole:
@@ -49,7 +44,7 @@ class Whole:
         self.steps = steps_of(self.study)
         here = json.dumps(f"{ROOT}/")[1:-1]  # a project that is moved as a whole stays what it is
         self.settings = json.loads(json.dumps(self.study.model_dump(mode="json")).replace(here, ""))
-        self.memory = fingerprint.Memory(_read(outputs / ENGINE / MEMORY) or {})
+        self.memory = fingerprint.Memory((read_json(outputs / MEMORY) or {}).get("files"))
         self._records: dict[str, dict[str, Any] | None] = {}
 
     @cached_property
@@ -60,9 +55,11 @@ class Whole:
     def record(self, name: str) -> dict[str, Any] | None:
         """What a finished step left, or None."""
         if name not in self._records:
-            record = self._records[name] = _read(record_path(self.outputs, name))
+            path = record_path(self.outputs, name)
+            self.memory.see(path)
+            record = self._records[name] = read_json(path)
             for file, (content, seen) in (record or {}).get("outputs", {}).items():
-                self.memory.known.setdefault(str(self.outputs / file), [seen, content])
+                self.memory.known.setdefault(str(self.outputs / file), [seen, {"content": content}])
         return self._records[name]
 
     # --- what a step depends on ---------------------------------------------------------------------------------------
@@ -85,7 +82,7 @@ class Whole:
         path, lib = ROOT / "notebooks" / f"{step.notebook}.ipynb", ROOT / "lib"
         if not path.exists():
             return ["missing", []]
-        return self.memory.of(path, lambda p: fingerprint.notebook(p, lib), "code:")
+        return self.memory.of(path, lambda p: fingerprint.notebook(p, lib), "code")
 
     def _packages(self, units: tuple[str, ...]) -> dict[str, str]:
         known = self.__dict__.setdefault("_hashes", {})
@@ -98,7 +95,7 @@ class Whole:
         path = self.outputs / name
         if part and path.is_file():
             column, _, value = part.partition("=")
-            return self.memory.of(path, lambda p: fingerprint.rows(p, column, value), f"{part}:")
+            return self.memory.of(path, lambda p: fingerprint.rows(p, column, value), part)
         return fingerprint.tree(path, self.memory)
 
     # --- whether it holds ---------------------------------------------------------------------------------------------
@@ -132,7 +129,7 @@ class Whole:
         keys = set[str]()
         for table in (self.outputs / file for file in step.writes if file.endswith(".csv")):
             if table.is_file():
-                keys |= set(self.memory.of(table, lambda path: fingerprint.column(path, "film"), "film:"))
+                keys |= set(self.memory.of(table, lambda path: fingerprint.column(path, "film"), "film"))
         cache = ROOT / "data" / ".prepared"
         return sum(not (cache / key[:2] / f"{key}.png").exists() for key in keys)
 
@@ -153,7 +150,7 @@ class Whole:
     def executed(self, step: Step) -> str | None:
         """Hash of sources and results in the executed notebook; a re-save without change leaves it as it is."""
         path = self.outputs / str(step.executed)
-        return self.memory.of(path, _shown, "shown:") if path.is_file() else None
+        return self.memory.of(path, _shown, "shown") if path.is_file() else None
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
@@ -177,37 +174,35 @@ class Whole:
         return [path for path in self._below(file.partition("?")[0] for file in step.reads) if path.is_file()]
 
     def _below(self, names: Iterable[str]) -> list[Path]:
-        places = [self.outputs / name for name in names]
-        return [file for place in places for file in (fingerprint.files(place) if place.is_dir() else [place])]
+        found: list[Path] = []
+        for place in (self.outputs / name for name in names):
+            found += fingerprint.files(place, self.memory) if place.is_dir() else [place]
+        return found
 
-    def remember(self) -> None:
-        """Save what was hashed, so that the next check reads nothing twice."""
-        write_json(self.outputs / ENGINE / MEMORY, self.memory.used)
+    def remember(self, asked: list[str]) -> None:
+        """Save what was seen while all steps held, so that the next check reads nothing twice; see `unchanged`."""
+        for path in (Path(asked[0]), self.config, ROOT / "Snakefile", ROOT / "lib" / fingerprint.PACKAGE):
+            fingerprint.tree(path, self.memory)
+        names = re.findall(r"\$\{?(\w+)", Path(asked[0]).read_text(encoding="utf-8"))
+        environment = {name: os.environ.get(name) for name in names}
+        write_json(self.outputs / MEMORY, {"asked": asked, "environment": environment, "files": self.memory.used})
 
 
-def check_whole(config: str | Path, outputs: str | Path) -> Whole:
-    """Make sure that all parts of a finished study come from one configuration and the same inputs.
+def unchanged(outputs: Path, asked: list[str]) -> bool:
+    """Whether nothing was touched since all steps held for the same request, by the standard library alone.
 
     Parameters
     ----------
-    config, outputs : path
-        The study file and its outputs folder.
-
-    Returns
-    -------
-    Whole
-        With `.study` and, by `.record(NAME)`, what every step depended on, wrote and took.
-
-    Raises
-    ------
-    MixedStudyError
-        Listing every part that was made from something else: a report would mix two studies.
+    outputs : Path
+        The outputs folder.
+    asked : list of str
+        What distinguishes requests: the study file first, then what options add to it.
     """
-    whole = Whole(from_root(config), from_root(outputs))
-    plan = whole.plan(name for name in whole.steps if name != "report")
-    if faults := [f"{name}: {reason}" for name, reasons in plan.items() for reason in reasons]:
-        raise MixedStudyError([*faults, "run ./run_all.sh: it makes these parts again and then the report"])
-    return whole
+    known = read_json(outputs / MEMORY)
+    if not known or known.get("asked") != asked:
+        return False
+    same = all(os.environ.get(name) == value for name, value in known["environment"].items())
+    return same and fingerprint.Memory(known["files"]).untouched()
 
 
 def record_path(outputs: Path, name: str) -> Path:
@@ -215,14 +210,7 @@ def record_path(outputs: Path, name: str) -> Path:
     return outputs / ENGINE / "steps" / f"{name}.json"
 
 
-def write_json(path: Path, content: Any) -> None:
-    """osteotl.files, imported only by those who write."""
-    from osteotl import files
-
-    files.write_json(path, content)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
     """A file of the engine's own; one that was cut short or is no JSON counts as absent."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -231,7 +219,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _shown(path: Path) -> str:
-    content = _read(path)
+    content = read_json(path)
     cells = content.get("cells", []) if content else [path.read_bytes().hex()]
     keep = [[c.get("source"), [{k: v for k, v in o.items() if k not in ("execution_count", "metadata")} for o in
              c.get("outputs", [])]] if isinstance(c, dict) else c for c in cells]  # fmt: skip
