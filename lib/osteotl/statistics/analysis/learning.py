@@ -159,8 +159,8 @@ def _what_it_buys(steps: list[Numbers], prepared: Prepared) -> tuple[str, str]:
     margin = prepared.settings.auc_margin
     close = end["difference"]["lower"] > -margin and end["difference"]["upper"] < margin
     rest = f"a difference of {margin:g} or more is {'' if close else 'not '}ruled out there"
-    return "convergence", (f"{first}, and no longer shown to be ahead {last}: what its start buys here is convergence, the "
-                           f"same place in fewer steps; {rest}")  # fmt: skip
+    words = f"{first}, and no longer shown to be ahead {last}: what its start buys here is convergence"
+    return "convergence", f"{words}, the same place in fewer steps; {rest}"
 
 
 def _above(number: Numbers) -> bool:
