@@ -222,6 +222,9 @@ class Statistics(_Strict):
     sampling: Literal["by_class", "consecutive"] = Field(
         "by_class", description="how the external films came together; the bootstrap draws in the same way"
     )
+    bca: bool = Field(
+        False, description="BCa instead of percentile limits for average precision, up to 5,000 external films"
+    )
     auc_margin: float = Field(0.03, gt=0, lt=0.5, description="largest difference in AUC that would not matter")
     auc_margin_reason: str = Field(
         "a smaller difference would not change which detector is picked", min_length=1, description="why that margin"

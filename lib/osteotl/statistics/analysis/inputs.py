@@ -79,7 +79,7 @@ class Settings:
             prevalences=tuple(given.prevalences),
             decision_range=tuple(given.decision_range),
             family=tuple(given.declared_family),
-            bca=bool(getattr(given, "bca", False)),
+            bca=given.bca,
             fraction_training="not stated" if arms else study.detector.fraction_training,
             **same,
         )  # fmt: skip
