@@ -1,11 +1,12 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and read as plain values."""
 
 import json
 
 import numpy as np
 import pytest
+import yaml
 
-from osteotl.files import write_bytes, write_json
+from osteotl.files import read_yaml, write_bytes, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
@@ -30,3 +31,11 @@ def test_json_holds_no_nan_and_no_numpy(tmp_path):
 def test_what_json_cannot_hold_is_named():
     with pytest.raises(TypeError, match="object"):
         write_json("unused.json", {"a": object()})
+
+
+def test_yaml_builds_plain_values_only(tmp_path):
+    (tmp_path / "words.yaml").write_text("figure: {shown: ['a', 1, 0.5, null, true]}\n")
+    assert read_yaml(tmp_path / "words.yaml") == {"figure": {"shown": ["a", 1, 0.5, None, True]}}
+    (tmp_path / "code.yaml").write_text("!!python/object/apply:os.getcwd []\n")
+    with pytest.raises(yaml.constructor.ConstructorError):
+        read_yaml(tmp_path / "code.yaml")

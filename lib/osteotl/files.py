@@ -48,6 +48,14 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
     return write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
+def read_yaml(path: str | Path) -> Any:
+    """A YAML file of our own by libyaml, which is ten times as fast as PyYAML's own parser."""
+    import yaml
+
+    with Path(path).open("rb") as file:
+        return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def plain(content: Any) -> Any:
     """Mappings, sequences and NumPy scalars as what JSON can hold."""
     if isinstance(content, dict):

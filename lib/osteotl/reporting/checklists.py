@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from osteotl.files import read_yaml
 from osteotl.reporting.account import Run
 from osteotl.reporting.phrases import fill_in, phrases
 from osteotl.reporting.wording import line
@@ -75,7 +75,7 @@ def guideline(name: str) -> dict[str, Any]:
     """
     if name not in names():
         raise ValueError(f"{name!r} is not a checklist; there are {', '.join(names())}")
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return read_yaml(FOLDER / f"{name}.yaml")
 
 
 def fill(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from osteotl.files import read_yaml
 from osteotl.reporting.account import Run
 from osteotl.reporting.markdown import capital, md
 from osteotl.reporting.phrases import fill_in, phrases
@@ -46,7 +46,7 @@ def methods_text(
 
 def written(run: Run) -> str:
     """`methods_text` for a run already read."""
-    words = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
+    words = read_yaml(WORDS)
     known = {name: None if text is None else md(text) for name, text in phrases(run).items()}
     told = words["methods"]
     parts = [

@@ -29,6 +29,9 @@ from osteotl.workflow.states import Whole, record_path
 from osteotl.workflow.step import RUNNING
 from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, to_root
 
+# nbformat's checker would compile a grammar of internet addresses at each start, 0.9 s; a notebook's schema has none
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 INPUT_FAULTS = ("CohortError", "ScoresError", "StudyError")  # their `faults` are the user's to mend: exit 2
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "NUMBA")
 

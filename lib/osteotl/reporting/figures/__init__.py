@@ -12,9 +12,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import yaml
 
-from osteotl.files import write_json
+from osteotl.files import read_yaml, write_json
 from osteotl.reporting.figures.curves import localisation, precision_recall, roc
 from osteotl.reporting.figures.forests import auc_difference, operating_points, seeds, subgroups
 from osteotl.reporting.figures.learning import learning_curve, steps_curve
@@ -60,7 +59,7 @@ def draw_all(statistics: Statistics, tables: Tables, folder: Path) -> dict[str, 
         index.json: {"figures": {name: {alt, title, shown, good, bad}}, "left_out": {name: reason}}.
     """
     apply()
-    captions = yaml.safe_load((Path(__file__).parents[1] / "captions.yaml").read_text(encoding="utf-8"))
+    captions = read_yaml(Path(__file__).parents[1] / "captions.yaml")
     index: dict[str, Any] = {"figures": {}, "left_out": {}}
     for name, draw in FIGURES.items():
         try:
