@@ -17,7 +17,7 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FEW = 24  # fewer items are done before a second process has started
-_PRELOAD = ["osteotl.cohorts.phantoms", "osteotl.cohorts.preparation", "osteotl.cohorts.dicom_film", "imagehash"]
+_DECODERS = ["osteotl.cohorts.dicom_film", "imagehash"]  # imported where a film first needs them
 
 
 def workers() -> int:
@@ -53,7 +53,8 @@ def mapped(
         return list(bar(map(function, items)))
     # neither a fork of a process that already runs threads (a notebook's kernel does) nor an import for every worker
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
+    called: object = function.func if isinstance(function, partial) else function
+    context.set_forkserver_preload([called.__module__, *_DECODERS])
     chunk = max(1, min(16, len(items) // (4 * processes)))
     with ProcessPoolExecutor(min(processes, len(items)), mp_context=context) as pool:
         try:
