@@ -30,6 +30,11 @@ Seconds are medians. The ratio is the peer's time over ours in the same run (abo
 above the number of cores means that wall times are too long; ratios and processor times (in the notes) bear it better.
 """
 
+PICTURES = {
+    "coverage": "![Coverage of every interval with its Monte Carlo error](results/coverage.png)",
+    "statistics": "![Processor time against films, replicates and seeds, log-log](results/growth.png)",
+}
+
 
 def render() -> str:
     """The whole page."""
@@ -40,6 +45,8 @@ def render() -> str:
             continue
         rows = json.loads(path.read_text(encoding="utf-8"))
         parts.append(f"## {path.stem}\n\n{_place(machines.get(path.stem))}\n\n{_table(path.stem, rows)}\n")
+        if path.stem in PICTURES:
+            parts.append(PICTURES[path.stem] + "\n")
     return "\n".join(parts)
 
 

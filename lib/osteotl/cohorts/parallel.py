@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +19,7 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FEW = 24  # fewer items are done before a second process has started
+tqdm.monitor_interval = 0  # its thread would only refresh bars that stand still
 _DECODERS = ["osteotl.cohorts.dicom_film", "imagehash"]  # imported where a film first needs them
 
 
@@ -51,10 +54,7 @@ def mapped(
     bar = partial(tqdm, desc=title, total=len(items), unit="film", mininterval=1.0, leave=False, file=sys.stderr)
     if processes <= 1 or len(items) < FEW:
         return list(bar(map(function, items)))
-    # neither a fork of a process that already runs threads (a notebook's kernel does) nor an import for every worker
-    context = multiprocessing.get_context("forkserver")
-    called: object = function.func if isinstance(function, partial) else function
-    context.set_forkserver_preload([called.__module__, *_DECODERS])
+    context = _context(function)
     chunk = max(1, min(16, len(items) // (4 * processes)))
     with ProcessPoolExecutor(min(processes, len(items)), mp_context=context) as pool:
         try:
@@ -66,6 +66,22 @@ def mapped(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return list(bar(_one_by_one(function, items, crashed, context)))
+
+
+def _context(function: Callable[[Item], Result]) -> BaseContext:
+    """How workers start: forked, except from a process that runs threads, as a notebook's kernel does.
+
+    There a server forks them, and imports what they need once for all.
+    """
+    called: object = function.func if isinstance(function, partial) else function
+    needed = [called.__module__, *_DECODERS]
+    if threading.active_count() == 1:
+        for name in needed:
+            importlib.import_module(name)
+        return multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(needed)
+    return context
 
 
 def _one_by_one(
