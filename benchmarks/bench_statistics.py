@@ -183,9 +183,9 @@ def plot_growth(rows: list[Row]) -> None:
     from matplotlib import pyplot as plt
 
     labels = {
-        "films": "films (joint bootstrap, B = 1,000)",
-        "replicates": "replicates (joint bootstrap, 743 films)",
-        "seeds": "seeds (Obuchowski-Rockette, 743 films)",
+        "films": "films\n(joint bootstrap, B = 1,000)",
+        "replicates": "replicates\n(joint bootstrap, 743 films)",
+        "seeds": "seeds\n(Obuchowski-Rockette, 743 films)",
     }
     figure, every = plt.subplots(1, len(GROWTH), figsize=(9, 3), layout="constrained")
     for axes, title in zip(every, GROWTH, strict=True):
@@ -194,6 +194,8 @@ def plot_growth(rows: list[Row]) -> None:
         used = np.array([one["processor"] for one in shown])
         axes.loglog(sizes, used, "o-", color="#1f5a94", label="measured")
         axes.loglog(sizes, used[0] * sizes / sizes[0], "--", color="0.5", label="linear")
+        axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axes.minorticks_off()
         axes.set_xlabel(labels[title])
     every[0].set_ylabel("processor time, s")
     every[0].legend(frameon=False)

@@ -210,3 +210,9 @@ def test_memory_is_flat_in_the_number_of_films(tmp_path: Path) -> None:
     prepare_films(paths, tmp_path / "many", 640, processes=1)
     # twenty films more would be 44 MB of pixels if they were kept
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - few < 20 * 1024
+
+
+@pytest.mark.parametrize(("threads", "start"), [(1, "fork"), (2, "forkserver")])
+def test_a_process_with_threads_is_not_forked(monkeypatch, threads, start):
+    monkeypatch.setattr(parallel.threading, "active_count", lambda: threads)
+    assert parallel._context(_dies).get_start_method() == start
