@@ -36,7 +36,7 @@ def new_report() -> Row:
     """A copy of the finished default study with another `statistics.bootstrap`: 04, 05 and the report."""
     name = "bootstrap_changed_default_study"
     shown = subprocess.run([ROOT / "run_all.sh", "-n"], capture_output=True, text=True, check=False).stdout
-    if "Nothing has changed" not in shown:
+    if "Nothing to do" not in shown:
         return row(name, None, note="not measured: outputs/ does not hold the finished default study (./run_all.sh)")
     with tempfile.TemporaryDirectory() as folder:
         outputs, config = Path(folder) / "outputs", Path(folder) / "study.yaml"
