@@ -33,7 +33,7 @@ def conditional_kernel(twins: int, rng: np.random.Generator, counts: Counts, tar
     return np.asarray(_conditional(twins, rng, counts, targets, half, patient))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _conditional(twins: int, rng: np.random.Generator, counts: Counts, targets: Vector, half: float,
                  patient: Counts) -> Vector:  # fmt: skip
     ill, well = counts[0], counts[1]
@@ -199,7 +199,7 @@ def superpopulation_kernel(
     return np.asarray(_superpopulation(rng, curves, sizes, patient, held, shared, icc, margin))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _superpopulation(
     rng: np.random.Generator, curves: Vector, sizes: Counts, patient: Counts, held: Counts, shared: Vector, icc: float,
     margin: float,

@@ -91,6 +91,7 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         There is no external film, or runs scored different films.
     """
     prepared = prepare(inputs)
+    twins = extras.twins_meanwhile()
     curve = {
         "learning_curve": learning.learning_curve(prepared),
         "learning_curve_equal_epochs": learning.equal_epochs_curve(prepared),
@@ -118,7 +119,8 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         wrong = {"right_film_wrong_place_per_100": wrong_place_per_100(prepared, arm)}
         statistics["arms"][arm] = arm_results(prepared, arm) | wrong | place
     statistics = plain(statistics)
-    statistics["published"] = plain(extras.published(statistics, prepared.others, prepared.settings.reference))
+    reference = prepared.settings.reference
+    statistics["published"] = plain(extras.published(statistics, prepared.others, reference, twins.result()))
     return Analysis(statistics, _tables(prepared, statistics))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
@@ -104,7 +106,15 @@ def baseline(prepared: Prepared) -> Numbers:
     return {"features": features, "auc": number.to_dict()}
 
 
-def published(statistics: Numbers, others: list[str], reference: str) -> Numbers:
+def twins_meanwhile() -> Future[dict[str, Numbers]]:
+    """Twins of the shipped papers, drawn on another core while the study is analysed: they depend on no study."""
+    pool = ThreadPoolExecutor(1)
+    twins = pool.submit(lambda: {name: _twins(name) for name in published_names()})
+    pool.shutdown(wait=False)
+    return twins
+
+
+def published(statistics: Numbers, others: list[str], reference: str, twins: Mapping[str, Numbers]) -> Numbers:
     """The published figures derived again, and this study's numbers in the paper's own layout."""
     block = {}
     for name in published_names():
@@ -113,7 +123,7 @@ def published(statistics: Numbers, others: list[str], reference: str) -> Numbers
             arm: [asdict(row) for row in in_published_layout(paper, statistics, arm, reference)] for arm in others
         }
         block[name] = {"source": paper.source, "lines": [asdict(line) for line in lines], "layout": layout}
-        block[name]["twins"] = _twins(name)
+        block[name]["twins"] = twins[name]
     return block
 
 
