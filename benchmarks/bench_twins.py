@@ -29,8 +29,8 @@ def main() -> list[Row]:
     full = twin_map(paper, TWINS, full=True)
     last = time.perf_counter()
     cells = len(full.cells) // len(full.conclusions)
-    write_json(RESULTS / "twins_conditional.json", conditional.to_dict())
-    write_csv(RESULTS / "twins_map.csv", full.cells)
+    write_json(RESULTS / "twins" / "conditional.json", conditional.to_dict())
+    write_csv(RESULTS / "twins" / "map.csv", full.cells)
     span = f"DeLong p {conditional.delong_p[0]:.2f}-{conditional.delong_p[4]:.2f}"
     return save("twins", [
         row("conditional_twins_1000", first - start, n=1000, note=span),
