@@ -1,6 +1,5 @@
 """Readers on the real films of OSTEOTL_RADIOGRAPHS; what is expected comes from that folder's MANIFEST.csv."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +9,9 @@ from cohorts import layouts
 
 
 @pytest.fixture(scope="module")
-def listed() -> tuple[Path, pd.DataFrame]:
+def listed(radiographs) -> tuple[Path, pd.DataFrame]:
     """The folder and its list of films."""
-    named = os.environ.get("OSTEOTL_RADIOGRAPHS")
-    if not named:
-        pytest.skip("OSTEOTL_RADIOGRAPHS is not set: it names the folder of real films")
-    return Path(named), pd.read_csv(Path(named) / "MANIFEST.csv", dtype={"patient": str})
+    return radiographs, pd.read_csv(radiographs / "MANIFEST.csv", dtype={"patient": str})
 
 
 CASES = [

@@ -1,6 +1,6 @@
 """A coherent outputs folder from simulated scores, so that the page can be built and looked at without training.
 
-Run as a script to look at a page:  python tests/reporting/make_outputs.py /tmp/look
+Run as a script to look at a page:  python tests/reporting/make_outputs.py FOLDER
 """
 
 from __future__ import annotations

@@ -84,6 +84,16 @@ def texts_of(figure):
     return [(t.get_text(), t.get_window_extent(renderer)) for t in found if t.get_text() and t.get_visible()]
 
 
+def check_words_apart(figure, texts):
+    """No text leaves the figure, and none lies on another."""
+    width, height = figure.get_size_inches() * figure.dpi
+    for words, box in texts:
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= -1, words
+    for (one, a), (other, b) in combinations(texts, 2):
+        overlap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(overlap) < 1.5, (one, other)
+
+
 def crowded(statistics, tables):
     """The same study with four arms."""
     more, tables = copy.deepcopy(statistics), dict(tables)
@@ -110,12 +120,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure(study, name, kind):
         except NoData:
             return
         texts = texts_of(figure)
-    width, height = figure.get_size_inches() * figure.dpi
-    for words, box in texts:
-        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= -1, words
-    for (one, a), (other, b) in combinations(texts, 2):
-        overlap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(overlap) < 1.5, (one, other)
+    check_words_apart(figure, texts)
     plt.close(figure)
 
 

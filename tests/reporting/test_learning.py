@@ -4,14 +4,13 @@ import json
 import shutil
 import warnings
 from dataclasses import replace
-from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from test_figures import crowded, texts_of
+from test_figures import check_words_apart, crowded, texts_of
 from test_page import check_numbers
 
 from osteotl.reporting.figures import FIGURES, draw_all, read_tables
@@ -87,12 +86,7 @@ def test_figures_keep_their_words_apart(learnt, name, many):
         warnings.simplefilter("error")
         figure = FIGURES[name](*(crowded(*study) if many else study)).figure
         texts = texts_of(figure)
-    width, height = figure.get_size_inches() * figure.dpi
-    for words, box in texts:
-        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= -1, words
-    for (one, a), (other, b) in combinations(texts, 2):
-        overlap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(overlap) < 1.5, (one, other)
+    check_words_apart(figure, texts)
     plt.close(figure)
 
 
