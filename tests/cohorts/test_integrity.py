@@ -274,6 +274,8 @@ def boxes(*rows, width=100, height=80, annotated=None):
         ((40, 30, 100, 75), None),
         ((40, 30, 110, 75), "box_mixup"),  # x + width = 110 leaves the film; (40, 30, 70, 45) are its corners
         ((0, 0, 100, 80), "box_whole_film"),
+        ((0.1, 0.25, 0.5, 0.6), "box_units"),
+        ((-0.9, -0.75, 0.5, 0.6), "box_units"),  # as reader voc leaves it
     ],
 )
 def test_one_box(box, code):
@@ -295,6 +297,13 @@ def test_scaled_annotation():
 
 def test_normalised_annotation():
     assert boxes((0.1, 0.25, 0.5, 0.5), annotated=(1, 1, "scaled"))[0] == [[10, 20, 50, 40]]
+
+
+def test_pixels_where_shares_are_read():
+    # centre 40, 30 and size 20, 10 in pixels, written into a YOLO file
+    assert boxes((30, 25, 50, 35), annotated=(1, 1, "scaled")) == ([], ["box_units"])
+    assert boxes((0.9, 0.5, 1.2, 0.6), annotated=(1, 1, "scaled"))[1] == ["box_outside"]
+    assert boxes((0, 0, 0.01, 0.0125), annotated=(1, 1, "scaled"))[1] == []  # one pixel, in shares as it should be
 
 
 def test_annotation_of_another_size():
@@ -324,6 +333,30 @@ def test_listing_groups_counts_and_names_remedies():
     assert "ERROR  film_missing (30)" in text
     assert "... and 27 more" in text
     assert text.count("remedy: add it") == 1
+
+
+def test_listing_cuts_no_word_and_counts_rows_in_order():
+    """A folder 'dev' is no part of the word 'development'; row 2 comes before row 10."""
+    listed = [faults.fault("one_class", "dev", f"development: all {n} films", "add some") for n in (10, 2)]
+    text = faults.listing(faults.judge(listed, {}))
+    assert [line.split(": ")[-1] for line in text.splitlines() if line.startswith("  dev")] == ["all 2 films", "all 10 films"]
+    assert text.count("  dev  development: all") == 2
+    assert listed[0].message == "dev: development: all 10 films"
+
+
+def test_each_remedy_stands_below_its_files():
+    listed = [
+        faults.fault("film_unreadable", "r/a.png", "empty file", "copy it"),
+        faults.fault("film_unreadable", "r/b.tif", "2 frames", "one film per file"),
+        faults.fault("film_unreadable", "r/c.png", "empty file", "copy it"),
+    ]
+    lines = faults.listing(faults.judge(listed, {})).splitlines()[-5:]
+    assert [line.split()[0] for line in lines] == ["r/a.png", "r/c.png", "remedy:", "r/b.tif", "remedy:"]
+
+
+def test_a_severity_that_is_misspelt_is_told_what_it_may_have_meant():
+    (fault,) = faults.judge([], {"near_dup": "error"})
+    assert "near_duplicate" in fault.remedy
 
 
 def test_control_characters_never_reach_the_terminal():

@@ -74,6 +74,11 @@ def _rules(table: pd.DataFrame) -> list[tuple[str, np.ndarray, str, str]]:
             inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= width + tolerance) & (y0 + y1 <= height + tolerance)
         )
         w, h = x1 - x0, y1 - y0
+        shares = (table["annotated_width"] == 1).to_numpy()
+        # a minimum may lie below 0: reader voc takes 1 from it
+        in_shares = ~shares & (width > 2) & (np.minimum(x0, y0) >= -1) & (np.maximum(x1, y1) <= 1) & (w > 0) & (h > 0)
+        x, y = x1 / width, y1 / height  # as they were written, where shares are read
+        in_pixels = shares & outside & (np.maximum(x, y) > 2) & (x <= width + tolerance) & (y <= height + tolerance)
         corner_as_size = outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height)
     return [
         (
@@ -81,6 +86,18 @@ def _rules(table: pd.DataFrame) -> list[tuple[str, np.ndarray, str, str]]:
             ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1),
             "has a coordinate that is not a finite number",
             "draw the box again",
+        ),
+        (
+            "box_units",
+            in_shares,
+            "lies within 0 and 1: shares of the film, read here as pixels",
+            "multiply by the film's width and height",
+        ),
+        (
+            "box_units",
+            in_pixels,
+            "makes sense only if it was written in pixels, read here as shares of the film",
+            "divide by the film's width and height",
         ),
         (
             "box_mixup",

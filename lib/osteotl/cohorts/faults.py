@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ CODES: dict[str, tuple[str, str]] = {
     "box_outside": ("error", "a box that leaves its film"),
     "box_edge": ("warning", "a box that leaves its film by rounding was cut at the edge"),
     "box_mixup": ("error", "a box that only makes sense with corners and sizes exchanged"),
+    "box_units": ("error", "a box in shares of the film (0 to 1) where pixels are read, or the other way round"),
     "box_whole_film": ("warning", "a box that covers nearly the whole film"),
     "box_minority": ("warning", "lesions drawn by fewer readers than `agreement` asks for do not count"),
     "box_duplicate": ("warning", "the same box stands twice"),
@@ -72,6 +75,9 @@ CODES: dict[str, tuple[str, str]] = {
     "name_in_filename": ("warning", "a file name looks as if it holds a person's name"),
     "date_in_filename": ("warning", "a file name looks as if it holds a date"),
 }
+
+
+MOST_REMEDIES = 5  # different remedies that are shown of one code
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,12 @@ def fault(code: str, file: str, message: str, remedy: str) -> Fault:
     if code not in CODES:
         raise ValueError(f"no fault code {code!r}; the codes are {', '.join(CODES)}")
     file, message, remedy = printable(file), printable(message), printable(remedy)
-    text = message if not file or file in message else f"{file}: {message}"
-    return Fault(CODES[code][0], code, file, text, remedy)
+    return Fault(CODES[code][0], code, file, message if _names(message, file) else f"{file}: {message}", remedy)
+
+
+def _names(message: str, file: str) -> bool:
+    """Whether a message names its file; 'development' does not name the folder 'dev'."""
+    return not file or (file in message and re.search(rf"(?<!\w){re.escape(file)}(?!\w)", message) is not None)
 
 
 def printable(text: str, limit: int = 400) -> str:
@@ -145,14 +155,24 @@ def judge(faults: Iterable[Fault], severity: Mapping[str, str]) -> list[Fault]:
             "severity_unknown",
             code,
             f"integrity.severity names {code!r}, which is no fault code",
-            f"the codes are {', '.join(sorted(CODES))}",
+            f"docs/faults.md lists the codes{_meant(code)}",
         )
         for code in severity
         if code not in CODES
     ]
     kept = [f for f in judged if f.severity != "ignore"]
     order = {code: place for place, code in enumerate(CODES)}
-    return sorted(kept, key=lambda f: (f.severity != "error", order[f.code], f.file, f.message))
+    return sorted(kept, key=lambda f: (f.severity != "error", order[f.code], _natural(f.file), _natural(f.message)))
+
+
+def _natural(text: str) -> str:
+    """A text that sorts row 2 before row 10."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(12), text)
+
+
+def _meant(code: str) -> str:
+    close = get_close_matches(code, CODES, 1)
+    return f"; {close[0]} is one of them" if close else ""
 
 
 def errors(faults: Iterable[Fault]) -> list[Fault]:
@@ -199,7 +219,13 @@ def listing(faults: Iterable[Fault], limit: int | None = None) -> str:
 def _group(group: list[Fault], limit: int | None) -> list[str]:
     part = group if limit is None else group[:limit]
     width = min(max(len(f.file) for f in part), 60)
-    lines = [f"  {f.file:<{width}}  {f.message.removeprefix(f.file).lstrip(': ')}".rstrip() for f in part]
+    remedies = list(dict.fromkeys(f.remedy for f in part))
+    together = [part] if len(remedies) > MOST_REMEDIES else [[f for f in part if f.remedy == r] for r in remedies]
+    lines = []
+    for alike in together:  # each remedy below the files that it would mend
+        lines += [f"  {f.file:<{width}}  {f.message.removeprefix(f'{f.file}: ')}".rstrip() for f in alike]
+        if len(together) > 1:
+            lines.append(f"  remedy: {alike[0].remedy}")
     if len(part) < len(group):
         lines.append(f"  ... and {len(group) - len(part):,} more")
-    return lines + [f"  remedy: {remedy}" for remedy in list(dict.fromkeys(f.remedy for f in part))[:5]]
+    return lines if len(together) > 1 else lines + [f"  remedy: {remedy}" for remedy in remedies[:MOST_REMEDIES]]
