@@ -213,6 +213,16 @@ def test_class_and_source_go_together(sound):
     assert "A: 20 malignant, 0 not; B: 0 malignant, 20 not" in message
 
 
+def test_films_without_a_suffix_are_of_one_file_type(sound):
+    """PACS exports name films 1.2.840.1234: what follows the last point is no type, so nothing is confounded by it."""
+    for number, path in enumerate(sorted((sound[0] / "films").iterdir())):
+        path.rename(path.with_name(f"1.2.840.{number}"))
+        for name in ("manifest.csv", "boxes.csv"):
+            table = sound[0] / name
+            table.write_text(table.read_text().replace(f"films/{path.name}", f"films/1.2.840.{number}"))
+    assert set(found(*sound)) == {"few_malignant"}
+
+
 def test_labels_and_boxes_that_contradict(sound):
     edit(sound[0], "films/f000.png", "films/f039.png", "boxes.csv")
     listed = found(*sound)
@@ -339,7 +349,10 @@ def test_listing_cuts_no_word_and_counts_rows_in_order():
     """A folder 'dev' is no part of the word 'development'; row 2 comes before row 10."""
     listed = [faults.fault("one_class", "dev", f"development: all {n} films", "add some") for n in (10, 2)]
     text = faults.listing(faults.judge(listed, {}))
-    assert [line.split(": ")[-1] for line in text.splitlines() if line.startswith("  dev")] == ["all 2 films", "all 10 films"]
+    assert [line.split(": ")[-1] for line in text.splitlines() if line.startswith("  dev")] == [
+        "all 2 films",
+        "all 10 films",
+    ]
     assert text.count("  dev  development: all") == 2
     assert listed[0].message == "dev: development: all 10 films"
 

@@ -1,10 +1,13 @@
 """Readers of annotation formats: coco, yolo, voc, labelme, manifest, and what they share."""
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
 from cohorts import layouts
+from osteotl.cohorts.boxes import native_boxes
 from osteotl.cohorts.readers import read_cohort
 from osteotl.study import ConcatCohort, FileCohort
 
@@ -86,6 +89,37 @@ def test_yolo_label_file_without_film(tmp_path):
     assert "film_missing" in layouts.codes(layouts.read("yolo", tmp_path))
 
 
+def test_yolo_folders_of_an_annotation_service(tmp_path):
+    """train/images with train/labels, valid/images with valid/labels; the same stem may stand in both."""
+    layouts.yolo(tmp_path / "plain")
+    for part in ("train", "valid"):
+        for folder in ("images", "labels"):
+            shutil.copytree(tmp_path / "plain" / folder, tmp_path / "set" / part / folder)
+    (tmp_path / "set/valid/labels/a.txt").write_text("")
+    shutil.copy(tmp_path / "plain/data.yaml", tmp_path / "set")
+    cohort = layouts.read("yolo", tmp_path / "set")
+    labels = dict(zip(cohort.films["image_id"], cohort.films["label"], strict=True))
+    assert labels == {
+        "train/images/a.png": 1, "train/images/b.png": 0, "valid/images/a.png": 0, "valid/images/b.png": 0,
+    }  # fmt: skip
+
+
+def test_yolo_text_files_beside_their_films(tmp_path):
+    layouts.yolo(tmp_path)
+    for path in (tmp_path / "labels").glob("*.txt"):
+        path.rename(tmp_path / "images" / path.name)
+    cohort = layouts.read("yolo", tmp_path, annotations="images")
+    assert cohort.films["label"].tolist() == [1, 0]
+
+
+def test_yolo_film_with_a_class_that_nobody_named_is_not_taken_as_normal(tmp_path):
+    layouts.yolo(tmp_path)
+    (tmp_path / "labels/a.txt").write_text("7 0.5 0.5 0.1 0.1")
+    cohort = layouts.read("yolo", tmp_path)
+    assert cohort.films["image_id"].tolist() == ["images/b.png"]
+    assert layouts.codes(cohort) == ["not_annotated", "patient_unknown", "row_invalid"]
+
+
 def test_voc_counts_from_one_unless_a_box_starts_at_zero(tmp_path):
     root = layouts.voc(tmp_path)
     cohort = layouts.read("voc", root)
@@ -125,6 +159,18 @@ def test_labelme_two_lesions_drawn_twice_are_two(tmp_path):
     shapes = [*layouts.lesion("a", 10, 10, 40, 40), *layouts.lesion("a", 60, 50, 100, 90)]
     (root / "annotations/p2_frontal.json").write_text(layouts.labelme_json("p2_frontal.png", shapes))
     assert len(layouts.corners(layouts.read("labelme", root), "images/p2_frontal.png")) == 2
+
+
+def test_labelme_mask_gives_its_bounds_and_other_shapes_are_named(tmp_path):
+    layouts.labelme(tmp_path)
+    shapes = [("osteosarcoma", "mask", [[10, 20], [50, 60]])]
+    (tmp_path / "annotations/p1_frontal.json").write_text(layouts.labelme_json("p1_frontal.png", shapes))
+    shapes = [("osteosarcoma", "linestrip", [[10, 20], [50, 60], [5, 5]])]
+    (tmp_path / "annotations/p1_lateral.json").write_text(layouts.labelme_json("p1_lateral.png", shapes))
+    cohort = layouts.read("labelme", tmp_path)
+    assert layouts.corners(cohort, "images/p1_frontal.png") == [(10, 20, 50, 60)]
+    (fault,) = [f for f in cohort.faults if f.code == "box_invalid"]
+    assert "(linestrip)" in fault.message
 
 
 def test_manifest_reads_columns_and_boxes(tmp_path):
@@ -177,6 +223,114 @@ def test_manifest_faults(tmp_path, old, new, code):
     path = layouts.manifest(tmp_path) / "manifest.csv"
     path.write_text(path.read_text().replace(old, new, 1))
     assert code in layouts.codes(layouts.read("manifest", tmp_path))
+
+
+def corners_in_rows(root, *rows, header=("path", "label", "x_min", "y_min", "x_max", "y_max")):
+    """A manifest with corners in its own rows: films a.png, b.png, ..."""
+    for seed, row in enumerate(rows):
+        layouts.film(root / (row[0] or "unnamed.png"), seed=seed)
+    layouts.table(root / "manifest.csv", list(header), [list(row) for row in rows])
+    return root
+
+
+CORNERS, NONE = (10, 20, 50, 60), ("", "", "", "")
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        # the label is the status of the film: it is not undone by corners that lack or abound (these are faults)
+        ([("1", NONE), ("1", CORNERS), ("0", NONE), ("0", CORNERS)], [1, 1, 0, 0]),
+        ([("malignant", NONE), ("Malignant", CORNERS), ("normal", NONE), ("benign", CORNERS)], [1, 1, 0, 0]),
+        # the label is the class of the box
+        ([("Mass", CORNERS), ("", NONE), ("No finding", NONE)], [1, 0, 0]),
+        ([("Mass", CORNERS), ("Mass", NONE)], [1, 1]),  # a mass that nobody drew is no normal film
+    ],
+)
+def test_manifest_of_corners_keeps_a_stated_status(tmp_path, rows, labels):
+    corners_in_rows(tmp_path, *((f"{k}.png", label, *box) for k, (label, box) in enumerate(rows)))
+    cohort = layouts.read("manifest", tmp_path)
+    assert cohort.films.sort_values("image_id")["label"].tolist() == labels
+    assert len(cohort.boxes) == sum(box == CORNERS for _, box in rows)
+
+
+def test_manifest_of_corners_with_a_status_that_contradicts_them_is_refused(tmp_path):
+    corners_in_rows(tmp_path, ("a.png", 1, *NONE), ("b.png", 0, *CORNERS), ("c.png", 1, *CORNERS), ("d.png", 0, *NONE))
+    cohort = layouts.read("manifest", tmp_path)
+    films = cohort.films.assign(width=120.0, height=100.0)
+    assert [f.code for f in native_boxes(films, cohort.boxes)[1]] == ["normal_with_box", "malignant_without_box"]
+
+
+def test_manifest_of_corners_loses_no_box_of_a_boxes_file(tmp_path):
+    corners_in_rows(tmp_path, ("a.png", "1", *CORNERS), ("b.png", "0", *NONE))
+    layouts.table(tmp_path / "boxes.csv", ["path", "x_min", "y_min", "x_max", "y_max"], [["a.png", 70, 70, 90, 90]])
+    assert len(layouts.corners(layouts.read("manifest", tmp_path), "a.png")) == 2
+
+
+def test_manifest_of_corners_without_a_column_label(tmp_path):
+    corners_in_rows(tmp_path, ("a.png", *CORNERS), ("", *CORNERS), header=("path", "x_min", "y_min", "x_max", "y_max"))
+    cohort = layouts.read("manifest", tmp_path, label=1)
+    assert cohort.films["label"].tolist() == [1]
+    assert "row_invalid" in layouts.codes(cohort)
+
+
+@pytest.mark.parametrize("name", ["films/f000.png", "./films/f000.png", "films\\f000.png", "f000.png", "f000"])
+def test_manifest_boxes_find_their_film_by_any_of_its_names(tmp_path, name):
+    path = layouts.manifest(tmp_path) / "boxes.csv"
+    path.write_text(path.read_text().replace("films/f000.png", name))
+    cohort = layouts.read("manifest", tmp_path)
+    assert layouts.codes(cohort) == []
+    assert layouts.corners(cohort, "films/f000.png") == [(10, 20, 50, 60)]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_as_excel_writes_them_elsewhere(tmp_path, separator):
+    plain = layouts.read("manifest", layouts.manifest(tmp_path))
+    for name in ("manifest.csv", "boxes.csv"):
+        text = (tmp_path / name).read_text().replace(",", separator)
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    again = layouts.read("manifest", tmp_path)
+    assert again.faults == []
+    pd.testing.assert_frame_equal(again.films, plain.films)
+    pd.testing.assert_frame_equal(again.boxes, plain.boxes)
+
+
+def test_a_decimal_comma_is_a_listed_fault(tmp_path):
+    path = layouts.manifest(tmp_path) / "boxes.csv"
+    path.write_text(path.read_text().replace(",", ";").replace(";10;", ";10,5;"))
+    cohort = layouts.read("manifest", tmp_path)
+    films = cohort.films.assign(width=120.0, height=100.0)
+    assert {f.code for f in native_boxes(films, cohort.boxes)[1]} == {"box_invalid"}
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "?", "unknown", "None"])
+def test_patients_that_are_not_known_are_not_one_patient(tmp_path, word):
+    path = layouts.manifest(tmp_path) / "manifest.csv"
+    path.write_text(path.read_text().replace("P000m", word).replace("P001m", word))
+    cohort = layouts.read("manifest", tmp_path)
+    assert cohort.films["patient_id"].nunique() == 7 - 2 + 4  # two films a patient
+    assert layouts.codes(cohort) == ["patient_unknown"]
+
+
+def test_a_sex_that_is_no_word_of_ours_is_listed(tmp_path):
+    path = layouts.manifest(tmp_path) / "manifest.csv"
+    path.write_text(path.read_text().replace(",10,F,", ",10,weiblich,").replace(",11,M,", ",11,unknown,"))
+    (fault,) = layouts.read("manifest", tmp_path).faults
+    assert fault.code == "value_implausible"
+    assert "1 entries of sex" in fault.message
+    assert "weiblich" in fault.message
+
+
+def test_a_film_of_another_case_or_without_a_suffix_is_found(tmp_path):
+    layouts.manifest(tmp_path)
+    (tmp_path / "films/f000.png").rename(tmp_path / "films/F000.PNG")
+    (tmp_path / "films/f001.png").rename(tmp_path / "films/IM1.2.840")
+    for name in ("manifest.csv", "boxes.csv"):
+        path = tmp_path / name
+        path.write_text(path.read_text().replace("f001.png", "IM1.2.840"))
+    cohort = layouts.read("manifest", tmp_path)
+    assert cohort.faults == []
+    assert len(cohort.boxes) == 6
 
 
 def test_box_of_an_unknown_film(tmp_path):

@@ -191,7 +191,8 @@ def counts(faults: Iterable[Fault]) -> dict[str, Any]:
     }
 
 
-def _plural(number: int, word: str) -> str:
+def plural(number: int, word: str) -> str:
+    """1 film, 2 films."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
@@ -208,7 +209,7 @@ def listing(faults: Iterable[Fault], limit: int | None = None) -> str:
     if not faults:
         return "No fault found."
     total = counts(faults)
-    lines = [f"{_plural(total['errors'], 'error')}, {_plural(total['warnings'], 'warning')}"]
+    lines = [f"{plural(total['errors'], 'error')}, {plural(total['warnings'], 'warning')}"]
     for severity, code in dict.fromkeys((f.severity, f.code) for f in faults):
         group = [f for f in faults if (f.severity, f.code) == (severity, code)]
         lines += ["", f"{severity.upper()}  {code} ({len(group):,}): {CODES[code][1]}"]

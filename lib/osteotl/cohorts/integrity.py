@@ -16,6 +16,7 @@ import pandas as pd
 from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, shown
 from osteotl.cohorts.pixels import thumbnails
 from osteotl.cohorts.privacy import telling_tokens
+from osteotl.cohorts.readers.draft import FILM_SUFFIXES
 
 __all__ = ["CODES", "CohortError", "Fault", "confounding", "file_names", "identities", "one_class"]
 
@@ -143,7 +144,7 @@ def confounding(films: pd.DataFrame) -> list[Fault]:
     for cohort, group in films[films["cohort"].isin(["development", "external"])].groupby("cohort", sort=False):
         sources = {
             "site": group["site"].fillna("").astype(str),
-            "file type": group["path"].str.rsplit(".", n=1).str[-1].str.lower(),
+            "file type": group["path"].map(_file_type),
         }
         for what, source in sources.items():
             table = pd.crosstab(source, group["label"])
@@ -165,6 +166,11 @@ def confounding(films: pd.DataFrame) -> list[Fault]:
                     )
                 )
     return found
+
+
+def _file_type(path: str) -> str:
+    suffix = PurePosixPath(path).suffix.lower()
+    return suffix.removeprefix(".") if suffix in FILM_SUFFIXES else "no suffix"  # 1.2.840.113619 is a name
 
 
 # --- pixels -----------------------------------------------------------------------------------------------------------

@@ -111,6 +111,12 @@ def sex_word(value: Any) -> str | None:
     return SEXES.get(str(value).strip().lower())
 
 
+def known(values: pd.Series) -> pd.Series:
+    """A column without the words that say 'not known': 'NA' is no patient and no site."""
+    text = values.astype(str).str.strip().str.lower()
+    return values.astype(object).where(values.notna() & ~text.isin(MISSING), None)
+
+
 def words(values: pd.Series, convert: Callable[[Any], Any]) -> pd.Series:
     """Convert a column cell by cell, each distinct cell once."""
     distinct = {value: convert(value) for value in values.dropna().unique()}
@@ -120,13 +126,24 @@ def words(values: pd.Series, convert: Callable[[Any], Any]) -> pd.Series:
 def ages(draft: Draft, values: pd.Series) -> pd.Series:
     """A column of ages; implausible ones are missing, and listed once with their number."""
     years = words(values, age_years).astype(float)
-    given = values.notna() & ~values.astype(str).str.strip().str.lower().isin(MISSING)
-    if bad := int((given & years.isna()).sum()):
-        examples = ", ".join(sorted({repr(str(v)) for v in values[given & years.isna()]})[:3])
+    _strange(draft, values, years, "ages are not within 0-120 years")
+    return years
+
+
+def sexes(draft: Draft, values: pd.Series) -> pd.Series:
+    """A column of sexes, F or M; other words are missing, and listed once with their number."""
+    read = words(values, sex_word)
+    _strange(draft, values, read, "entries of sex are neither F nor M")
+    return read
+
+
+def _strange(draft: Draft, values: pd.Series, read: pd.Series, what: str) -> None:
+    strange = known(values)[read.isna()].dropna().astype(str)
+    if len(strange):
+        examples = ", ".join(sorted(map(repr, set(strange)))[:3])
         draft.fault(
             "value_implausible",
             "",
-            f"{bad} ages are not within 0-120 years (such as {examples})",
+            f"{len(strange)} {what} (such as {examples})",
             "correct them, or leave them: they count as missing",
         )
-    return years

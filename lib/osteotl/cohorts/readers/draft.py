@@ -57,6 +57,7 @@ class FilmIndex:
         self.root = root
         self.paths = sorted(_films_below(folder))
         self._keys: dict[str, list[Path]] = {}
+        self._folded: dict[str, list[Path]] = {}
         outer, inner = len(f"{root}/"), len(f"{folder}/")
         for path in self.paths:
             text = str(path)
@@ -65,14 +66,22 @@ class FilmIndex:
                 self._keys.setdefault(key, []).append(path)
 
     def find(self, name: str) -> list[Path]:
-        """Films that a table may mean by a relative path, a file name or a stem; the most exact reading wins."""
+        """Films that a table may mean by a relative path, a file name or a stem; the most exact reading wins.
+
+        Upper and lower case count only where films differ in nothing else: Windows, where tables are often written,
+        tells them not apart.
+        """
         name = name.replace("\\", "/").removeprefix("./")
         last = name.rpartition("/")[2]
         stem, dot, suffix = last.rpartition(".")
-        for key in (name, last, stem if f"{dot}{suffix}".lower() in FILM_SUFFIXES else last):
+        keys = (name, last, stem if f"{dot}{suffix}".lower() in FILM_SUFFIXES else last)
+        for key in keys:
             if key in self._keys:
                 return self._keys[key]
-        return []
+        if not self._folded:
+            for key, paths in self._keys.items():
+                self._folded.setdefault(key.casefold(), []).extend(paths)
+        return next((found for key in keys if (found := self._folded.get(key.casefold()))), [])
 
 
 def _films_below(folder: Path) -> Iterable[Path]:
@@ -130,11 +139,12 @@ class Draft:
             self.fault(
                 "path_outside_root",
                 source,
-                f"names the film {PurePosixPath(name).name!r} by a path that leaves the cohort's folder",
+                f"names the film {PurePosixPath(name).name!r} by "
+                + ("an absolute path" if name.startswith("/") else "a path that leaves the cohort's folder"),
                 "name films relative to `root`, without '..'",
             )
             return None
-        found = self.index.find(name)
+        found = self.index.find(name) or self._as_named(name)
         if len(found) == 1:
             return found[0]
         if not found:
@@ -148,6 +158,11 @@ class Draft:
             others = ", ".join(shown(p, self.root) for p in found[:4])
             self.fault("film_ambiguous", name, f"could be any of {others}", "keep one of the files, or set `images`")
         return None
+
+    def _as_named(self, name: str) -> list[Path]:
+        """A file whose name does not end as a film's, as DICOM exports often do: its content decides what it is."""
+        path = self.root / name.replace("\\", "/")
+        return [path] if name and os.path.isfile(path) else []
 
     def name_of(self, source: str | Path) -> str:
         """A source as a message may name it."""

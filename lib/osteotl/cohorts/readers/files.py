@@ -65,7 +65,7 @@ def read_yaml(draft: Draft, path: Path) -> Any:
 
 
 def read_table(draft: Draft, path: Path, header: bool = True) -> pd.DataFrame | None:
-    """A CSV or .xlsx table with every cell as text (missing = empty), or None and a fault.
+    """A CSV (comma, semicolon or tab) or .xlsx table with every cell as text (missing = empty), or None and a fault.
 
     Notes
     -----
@@ -79,11 +79,18 @@ def read_table(draft: Draft, path: Path, header: bool = True) -> pd.DataFrame | 
     if text is None:
         return None
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in row)]
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text) if header else ",")
+        rows = [row for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
         draft.fault("file_unreadable", path, f"not a CSV table: {error}", "export it again as CSV")
         return None
     return _framed(draft, path, rows, header)
+
+
+def _separator(text: str) -> str:
+    """Comma; semicolon or tab where the header has these and no comma, as Excel writes in much of Europe."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return "," if "," in header else max(",;\t", key=header.count)
 
 
 def _read_sheet(draft: Draft, path: Path, header: bool) -> pd.DataFrame | None:
@@ -127,7 +134,7 @@ def _framed(draft: Draft, path: Path, rows: list[list[str]], header: bool) -> pd
                 "row_invalid",
                 path,
                 f"row {number} has {len(row)} cells, the header {len(names)}",
-                "quote cells that hold a comma",
+                "quote cells that hold the separator",
             )
             continue
         body.append((row + [""] * (len(names) - len(row)))[: len(names)])

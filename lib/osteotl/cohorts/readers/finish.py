@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from osteotl.cohorts.faults import shown
-from osteotl.cohorts.readers.columns import ages, canonical, queryable, sex_word, words
+from osteotl.cohorts.readers.columns import ages, canonical, known, queryable, sexes
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table
 from osteotl.cohorts.readers.patients import patient_faults, stem_of, with_patients
@@ -82,12 +82,14 @@ def finish(draft: Draft) -> RawCohort:
         films = _with_table(draft, films)
     films = with_patients(draft, films)
     films = films.assign(
-        site=films["site"].where(films["site"].notna(), draft.spec.site),
+        site=(sites := known(films["site"])).where(sites.notna(), draft.spec.site),
         label=pd.to_numeric(films["label"])
         .astype(float)
         .fillna(float("nan") if draft.spec.label is None else draft.spec.label),
         age=ages(draft, films["age"]),
-        sex=words(films["sex"], sex_word),
+        sex=sexes(draft, films["sex"]),
+        view=known(films["view"]),
+        subtype=known(films["subtype"]),
     )
     films, flow = _left_out(draft, films)
     patient_faults(draft, films)
@@ -101,7 +103,8 @@ def finish(draft: Draft) -> RawCohort:
 def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     again = films["image_id"].duplicated(keep=False)
     for name, rows in films[again].groupby("image_id", sort=True):
-        draft.fault("duplicate_id", str(name), f"stands {len(rows)} times", "keep one row per film")
+        remedy = "keep one row per film; where two annotation files name it, set `annotations` to one of them"
+        draft.fault("duplicate_id", str(name), f"stands {len(rows)} times", remedy)
     repeated = films["path"].duplicated(keep=False) & films["path"].notna() & ~again
     for path, rows in films[repeated].groupby("path", sort=True):
         names = ", ".join(map(str, rows["image_id"]))
@@ -175,10 +178,10 @@ def keep(films: pd.DataFrame, where: str) -> pd.Series:
     ValueError
         The query cannot be answered; the message says why and names the columns.
     """
-    hidden = ["root", "path", "annotated_width", "annotated_height", "annotated_as"]
+    hidden = ["root", "path", "listed_as", "annotated_width", "annotated_height", "annotated_as"]
     try:
         _harmless(where)
-        answer = queryable(films.drop(columns=hidden)).eval(where, engine="python")
+        answer = queryable(films.drop(columns=hidden, errors="ignore")).eval(where, engine="python")
         if not isinstance(answer, pd.Series) or not pd.api.types.is_bool_dtype(answer.dropna().infer_objects()):
             raise ValueError("it is no condition that is true or false for every film")
         return answer.infer_objects().fillna(False).astype(bool)

@@ -87,8 +87,8 @@ def lesions_of(draft: Draft, path: Path, content: dict[str, Any]) -> list[tuple[
             draft.fault(
                 "box_invalid",
                 path,
-                f"shapes[{place}] is no polygon, rectangle or circle of finite points",
-                "draw it again",
+                f"shapes[{place}]{_kind(shape)} is no polygon, rectangle, circle or mask of finite points",
+                "draw it again as one of these",
             )
             whole = False
         else:
@@ -104,17 +104,23 @@ def add_lesions(draft: Draft, image_id: str, lesions: list[tuple[str, Corners]])
     return len(kept)
 
 
+def _kind(shape: Any) -> str:
+    kind = shape.get("shape_type") if isinstance(shape, dict) else None
+    return f" ({kind})" if isinstance(kind, str) else ""
+
+
 def _shape(shape: Any) -> tuple[str, str, Corners] | None:
     if not isinstance(shape, dict):
         return None
     kind = shape.get("shape_type") or "polygon"
     pairs = [as_list(pair) for pair in as_list(shape.get("points"))]
     points = [(number(pair[0]), number(pair[1])) for pair in pairs if len(pair) == 2]
-    least = {"polygon": 3, "rectangle": 2, "circle": 2}.get(kind if isinstance(kind, str) else "")
+    least = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2}.get(kind if isinstance(kind, str) else "")
     if least is None or len(points) != len(pairs) or len(points) < least:
         return None
     if not all(math.isfinite(value) for point in points for value in point):
         return None
+    # the two points of a mask are the corners of its bounds, as those of a rectangle
     if kind == "circle":  # centre and a point on the rim
         (x, y), rim = points[0], math.dist(points[0], points[1])
         points = [(x - rim, y - rim), (x + rim, y + rim)]

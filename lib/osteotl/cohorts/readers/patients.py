@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.readers.columns import plain_name
+from osteotl.cohorts.readers.columns import known, plain_name
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import read_table
 
@@ -23,7 +23,7 @@ def stem_of(name: object) -> str:
 
 def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     """Films with the patient of each; a film of nobody counts as a patient of its own."""
-    patients = films["patient_id"].astype(object).where(films["patient_id"].notna(), None)
+    patients = known(films["patient_id"])
     if draft.spec.patient_pattern is not None:
         found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
         patients = found.astype(object).where(found.notna() & (found != ""), None)
@@ -46,7 +46,7 @@ def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
             "",
             f"{len(unknown):,} of {len(films):,} films have no patient identifier; each counts as a patient of its "
             "own, so films of one patient may stand in two partitions",
-            "give `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
+            "give a column patient_id, `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
         )
         return
     code = "patient_unmapped" if draft.spec.patient_pattern is None else "patient_unmatched"
@@ -79,7 +79,7 @@ def _patient_map(draft: Draft) -> dict[str, str]:
         )
         return {}
     values = table[patient].str.slice(0, 8) if nih else table[patient]
-    pairs = pd.DataFrame({"film": table[film].map(stem_of), "patient": values}).query("patient != ''").drop_duplicates()
+    pairs = pd.DataFrame({"film": table[film].map(stem_of), "patient": known(values)}).dropna().drop_duplicates()
     for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
         draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
     return dict(zip(pairs["film"], pairs["patient"], strict=True))

@@ -1,8 +1,10 @@
-"""Reader `yolo`: a text file beside every film, one line per box: class, centre x, centre y, width, height in [0, 1].
+"""Reader `yolo`: a text file for every film, one line per box: class, centre x, centre y, width, height in [0, 1].
 
 Films lie below `images` (default: the folder images), text files below `annotations` (default: labels), class names in
-data.yaml (or the one .yaml of the root). An empty text file says 'no lesion'; a film without a text file is not
-annotated and is left out, unless the study gives every film a `label`. Lines with more coordinates are polygons.
+data.yaml (or the one .yaml of the root). Without these settings train/images with train/labels, and the like, are found
+too; for text files beside the films let both name one folder. An empty text file says 'no lesion'; a film without a
+text file is not annotated and is left out, unless the study gives every film a `label`. Lines with more coordinates are
+polygons.
 """
 
 from __future__ import annotations
@@ -17,29 +19,40 @@ from osteotl.cohorts.readers.files import number, read_text, read_yaml
 def read(draft: Draft) -> None:
     """Read the folder into the draft."""
     names = class_names(draft)
-    labels = draft.root / (draft.spec.annotations or "labels")
-    if not labels.is_dir():
-        if draft.spec.label is None:
-            draft.fault(
-                "file_missing", labels, "there is no such folder of label files", "set `annotations` to it, or `label`"
-            )
-        texts = {}
-    else:
-        texts = {
-            path.relative_to(labels).with_suffix("").as_posix(): path
-            for path in sorted(labels.rglob("*.txt"))
-            if path.name != "classes.txt"
-        }
+    texts = _texts(draft)
     folder = draft.root / (draft.spec.images or "images")
     for film in draft.index.paths:
-        inside = film.relative_to(folder) if film.is_relative_to(folder) else Path(film.name)
-        text = texts.pop(inside.with_suffix("").as_posix(), None) or texts.pop(inside.stem, None)
+        inside = film.relative_to(folder) if film.is_relative_to(folder) else film.relative_to(draft.root)
+        text = texts.pop(_key(inside, "images"), None) or texts.pop(inside.stem, None)
         image_id = film.relative_to(draft.root).as_posix()
         kept = None if text is None else _boxes(draft, image_id, text, names)
         size = {"annotated_width": 1.0, "annotated_height": 1.0, "annotated_as": "scaled"}
         draft.add_film(image_id, film, None if kept is None else int(kept > 0), **size)
     for path in texts.values():
         draft.fault("film_missing", path, "labels a film that is not there", "add the film or take out the label file")
+
+
+def _texts(draft: Draft) -> dict[str, Path]:
+    """Text files by their path without the folder labels."""
+    named = draft.root / (draft.spec.annotations or "labels")
+    others = [] if draft.spec.annotations else sorted(draft.root.glob("*/labels"))  # train/labels, valid/labels
+    folders = [folder for folder in (named, *others) if folder.is_dir()]
+    if not folders and draft.spec.label is None:
+        draft.fault(
+            "file_missing", named, "there is no such folder of label files", "set `annotations` to it, or `label`"
+        )
+    base = named if draft.spec.annotations else draft.root
+    return {
+        _key(path.relative_to(base), "labels"): path
+        for folder in folders
+        for path in sorted(folder.rglob("*.txt"))
+        if path.name != "classes.txt"
+    }
+
+
+def _key(path: Path, folder: str) -> str:
+    """What a film and its text file have in common: the path without its suffix and the folder's name."""
+    return "/".join(part for part in path.with_suffix("").parts if part != folder)
 
 
 def class_names(draft: Draft) -> dict[int, str]:
@@ -91,6 +104,7 @@ def _boxes(draft: Draft, image_id: str, path: Path, names: dict[int, str]) -> in
                 f"line {number_}: class {cells[0]} is not among the {len(names)} named classes",
                 "add its name to data.yaml",
             )
+            whole = False
         elif finding is not None:
             draft.add_box(image_id, corners, finding)
             kept += 1
