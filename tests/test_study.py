@@ -82,6 +82,17 @@ def test_control_arms_beside_the_two_of_the_default_study():
         ({"statistics": {"decision_range": [0.2, 0.1]}}, "decision_range", "must rise"),
         ({"statistics": {"family": ["auc@youden"]}}, "statistics", "measure@point"),
         ({"detector": {"image_size": 100}}, "detector.image_size", "multiple of 32"),
+        ({"detector": {"epoch": 3}}, "detector.epoch", "did you mean epochs?"),
+        ({"detector": {"augmentation": {"mosiac": 1}}}, "detector.augmentation", "'mosiac' is no augmentation"),
+        ({"detector": {"augmentation": {"hsv_h": 0.1}}}, "detector.augmentation", "does nothing on grey films"),
+        ({"detector": {"checkpoints": [0]}}, "detector.checkpoints.0", "greater than or equal to 1"),
+        ({"detector": {"checkpoints": [5, 5]}}, "detector.checkpoints", "named twice"),
+        ({"statistics": {"thresholds_from": ["external"] * 2}}, "statistics.thresholds_from", "named twice"),
+        ({"statistics": {"family": ["ppv@youden"] * 2}}, "statistics.family", "named twice"),
+        ({"arms": {n: {"initialise": "random", "label": "x"} for n in ("scratch", "b")}}, "arms", "label 'x'"),
+        ({"cohorts": SMALL["cohorts"] | {"development": {"films": 9}}}, "cohorts.development.reader", "missing"),
+        ({"cohorts": SMALL["cohorts"] | {"development": KNEES | {"validation": 1.5}}}, "development", "whole number"),
+        ({"cohorts": SMALL["cohorts"] | {"development": KNEES | {"validation": 1.0}}}, "development", "whole number"),
         ({"cohorts": SMALL["cohorts"] | {"development": {"reader": "x"}}}, "cohorts.development", "btxrd"),
         ({"cohorts": SMALL["cohorts"] | {"development": KNEES | {"malignant": 20}}}, "cohorts.development", "smaller"),
     ],
@@ -122,6 +133,14 @@ def test_rubbish_is_refused_in_words(tmp_path, text):
     file = tmp_path / "study.yaml"
     file.write_text(text)
     with pytest.raises(StudyError):
+        load_study(file)
+
+
+@pytest.mark.parametrize(("text", "what"), [("", "an empty file"), ("- a", "a list"), ("a", "text")])
+def test_a_file_that_is_no_mapping_is_told_what_it_is(tmp_path, text, what):
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(StudyError, match=f"key: value.*{what}"):
         load_study(file)
 
 

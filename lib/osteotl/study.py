@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+NAME = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 class StudyError(ValueError):
@@ -31,7 +34,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+def _unique(value: list[Any]) -> list[Any]:
+    if repeated := sorted({v for v in value if value.count(v) > 1}):
+        raise ValueError(f"named twice: {repeated[0]}")
+    return value
+
+
 # --- cohorts ----------------------------------------------------------------------------------------------------------
+
+
+def _share_or_count(value: float) -> float:
+    """0.3 is a share of the films, 250 a number of them; 1.0 and 1.5 are neither."""
+    if isinstance(value, float) and value >= 1:
+        raise ValueError("must be a share of the films, below 1, or a whole number of films")
+    return value
 
 
 class PhantomCohort(_Strict):
@@ -46,6 +62,8 @@ class PhantomCohort(_Strict):
     marker: bool = Field(False, description="plant a marker in every malignant film: the audit must see it")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
+    _share = field_validator("validation")(_share_or_count)
+
     @model_validator(mode="after")
     def _fits(self) -> PhantomCohort:
         if self.malignant is not None and self.malignant >= self.films:
@@ -56,6 +74,7 @@ class PhantomCohort(_Strict):
 
 
 FILE_READERS = ("btxrd", "nih", "vindr", "rsna", "tbx11k", "coco", "yolo", "voc", "labelme", "manifest")
+READERS = ("phantom-chest", "phantom-knee", "phantom-texture", *FILE_READERS, "concat")
 
 
 class FileCohort(_Strict):
@@ -77,6 +96,8 @@ class FileCohort(_Strict):
     patient_prefix: str | None = Field(None, description="written before patient ids that another source uses too")
     agreement: int = Field(2, ge=1, description="vindr: how many readers must have drawn a lesion for it to count")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
+
+    _share = field_validator("validation")(_share_or_count)
 
     @field_validator("root", mode="before")
     @classmethod
@@ -106,6 +127,8 @@ class ConcatCohort(_Strict):
     parts: list[Cohort] = Field(min_length=1, description="the cohorts to join, in order")
     where: str | None = Field(None, description="a pandas query that keeps films of the joined cohort")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
+
+    _share = field_validator("validation")(_share_or_count)
 
 
 Cohort = Annotated[PhantomCohort | FileCohort | ConcatCohort, Field(discriminator="reader")]
@@ -156,6 +179,14 @@ class Arm(_Strict):
         return value
 
 
+#: ultralytics' augmentation settings; the study names those it wants, all others are off
+AUGMENTATIONS = (
+    "hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective", "flipud", "fliplr", "bgr",
+    "mosaic", "mixup", "cutmix", "copy_paste", "close_mosaic",
+)  # fmt: skip
+NO_COLOUR = ("hsv_h", "hsv_s", "bgr", "copy_paste")  # need colour or outlines, which grey films with boxes lack
+
+
 class Detector(_Strict):
     """Architecture, training and scoring: the same for every arm."""
 
@@ -175,11 +206,24 @@ class Detector(_Strict):
     fraction_training: Literal["equal_steps", "equal_epochs", "both"] = Field(
         "equal_steps", description="what label fractions have in common: optimiser steps, epochs, or one run of each"
     )
-    checkpoints: list[int] = Field(default_factory=list, description="optimiser steps at which films are also scored")
+    checkpoints: list[Annotated[int, Field(ge=1)]] = Field(
+        default_factory=list, description="optimiser steps at which films are also scored"
+    )
     pretrained_weights: Path | None = Field(None, description="pretraining given as .safetensors; 01 copies it")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes a GPU where there is one")
     precision: Literal["float32", "bf16"] = Field("float32", description="of training; bf16 needs a GPU")
     test_time_flip: bool = Field(False, description="score each film and its mirror image and take the mean")
+
+    _once = field_validator("checkpoints")(_unique)
+
+    @field_validator("augmentation")
+    @classmethod
+    def _useful(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(value) - set(AUGMENTATIONS)):
+            raise ValueError(f"{unknown[0]!r} is no augmentation; known are {', '.join(AUGMENTATIONS)}")
+        if useless := [name for name in NO_COLOUR if value.get(name)]:
+            raise ValueError(f"{useless[0]} does nothing on grey films with boxes; leave it out")
+        return value
 
 
 class Privacy(_Strict):
@@ -245,6 +289,8 @@ class Statistics(_Strict):
         "iou30", description="when a box is on the lesion: overlap (IoU) of 0.5, 0.3 or 0.1, or its centre inside"
     )
 
+    _once = field_validator("thresholds_from", "prevalences", "family")(_unique)
+
     @field_validator("decision_range")
     @classmethod
     def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -303,12 +349,7 @@ class Study(_Strict):
     statistics: Statistics = Field(Statistics(), description="how arms are compared")
     report: Report = Field(Report(), description="what a run cannot know")
 
-    @field_validator("seeds", "fractions")
-    @classmethod
-    def _unique(cls, value: list[Any]) -> list[Any]:
-        if repeated := sorted({v for v in value if value.count(v) > 1}):
-            raise ValueError(f"named twice: {repeated[0]}")
-        return value
+    _once = field_validator("seeds", "fractions")(_unique)
 
     def replicates(self) -> list[tuple[str, float, int]]:
         """Every (arm, fraction, seed) to train, in the order of the file."""
@@ -349,6 +390,9 @@ def _between_sections(content: dict[str, Any]) -> list[str]:
             faults.append("reference: missing; name the arm that the others are compared with")
     if arms and reference is not None and reference not in arms:
         faults.append(f"reference: {reference!r} is not an arm; the arms are {', '.join(map(str, arms))}")
+    labels = [label for arm in arms.values() if (label := _section(arm, "label")) is not None]
+    if repeated := next((label for label in labels if labels.count(label) > 1), None):
+        faults.append(f"arms: two arms have the label {repeated!r}; the report could not tell them apart")
     for name, arm in arms.items():
         faults += [f"arms.{name}.{fault}" for fault in _arm_needs(arm, content)]
     return faults
@@ -388,15 +432,29 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
+def _keys() -> list[str]:
+    """Every key that exists."""
+    return sorted({key for section in _Strict.__subclasses__() for key in section.model_fields})
+
+
 def _sentence(error: Any) -> str:
     place = ".".join(str(p) for p in error["loc"] if p not in FILE_READERS and not str(p).startswith("phantom-"))
     place = place.replace(".concat", "") or "study"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key (docs/study.md lists the keys that exist)"
+        close = get_close_matches(place.rpartition(".")[2], _keys(), 1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        return f"{place}: unknown key{meant} (docs/study.md lists the keys that exist)"
     if error["type"] == "missing":
         return f"{place}: missing, and it has no default"
+    if error["type"] == "union_tag_not_found":
+        return f"{place}.reader: missing; it names the layout of the cohort: {', '.join(READERS)}"
+    if error["type"] == "union_tag_invalid":
+        return f"{place}.reader: must be one of {', '.join(READERS)} (got {error['ctx']['tag']!r})"
     value = error.get("input")
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
+        place = place.removesuffix(".[key]")
+        message = f"a name must fit the pattern {NAME}: a letter, then letters, digits or _"
     shown = f" (got {value!r})" if isinstance(value, str | int | float | bool | list) and len(repr(value)) < 80 else ""
     return f"{place}: {message}{shown}"
 
@@ -417,7 +475,8 @@ def parse_study(content: Any, folder: Path | None = None) -> Study:
         With every fault: key's path, rule, value.
     """
     if not isinstance(content, dict):
-        raise StudyError([f"study: must be a mapping of settings, got {type(content).__name__}"])
+        what = "an empty file" if content is None else "a list" if isinstance(content, list) else "text"
+        raise StudyError([f"study: must be a mapping of settings (key: value), got {what}"])
     faults = _between_sections(content)
     try:
         study = Study.model_validate(content)
@@ -454,13 +513,31 @@ def _root_cohort(cohort: Any, folder: Path) -> Any:
     return cohort
 
 
-def load_study(path: str | Path) -> Study:
+def files_missing(study: Study) -> list[str]:
+    """Faults of files that a study names and that are not there: weights to start from, scores made elsewhere.
+
+    Asked before anything is started, not by `load_study`: a finished study can be looked at without them.
+    """
+    named: dict[str, Any] = {
+        f"arms.{name}.initialise": arm.initialise for name, arm in study.arms.items() if arm.from_file
+    }
+    named |= {"detector.pretrained_weights": study.detector.pretrained_weights, "predictions": study.predictions}
+    return [
+        f"{key}: there is no file {path}; correct the path (a relative one starts at the study file's folder)"
+        for key, path in named.items()
+        if path is not None and not os.path.exists(path)
+    ]
+
+
+def load_study(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
     """Read and check one study file.
 
     Parameters
     ----------
     path : path
         A YAML file; see docs/study.md for every key.
+    changes : mapping, optional
+        Settings of the top level that stand in for those of the file.
 
     Returns
     -------
@@ -488,4 +565,4 @@ def load_study(path: str | Path) -> Study:
         raise StudyError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from error
     except StudyError as error:
         raise StudyError([f"{path}: {fault}" for fault in error.faults]) from None
-    return parse_study(content, path.parent)
+    return parse_study({**content, **changes} if changes and isinstance(content, dict) else content, path.parent)

@@ -142,6 +142,42 @@ def test_too_few_patients(tmp_path):
     assert "too_few_patients" in {fault.code for fault in tables.check(settings, tmp_path)}
 
 
+@pytest.mark.parametrize(
+    ("validation", "external", "missing"),
+    [(0.3, True, "validation"), (0.3, False, "validation"), (0.9, True, "training")],
+)
+def test_a_partition_that_would_be_empty_is_an_error(tmp_path, validation, external, missing):
+    """All films of one patient: nobody is left for a partition that the study asks for."""
+    root = layouts.manifest(tmp_path / "ours", 8, 8)
+    cohorts = {
+        "development": {"reader": "manifest", "root": str(root), "validation": validation, "patient_pattern": "(f)"}
+    }
+    if external:
+        other = layouts.manifest(tmp_path / "theirs", 8, 8, seed=100)
+        cohorts["external"] = {"reader": "manifest", "root": str(other), "patient_prefix": "B"}
+    listed = [f for f in tables.check(study(cohorts), tmp_path) if f.code == "too_few_patients"]
+    assert [f.severity for f in listed] == ["error"]
+    assert f"1 patient, and none of their films is for {missing}" in listed[0].message
+
+
+def test_a_stated_partition_without_the_validation_that_is_asked_for(tmp_path):
+    root = layouts.manifest(tmp_path / "ours", 8, 8)
+    text = (root / "manifest.csv").read_text().splitlines()
+    parts = ["partition", *("test" if number % 4 < 2 else "training" for number in range(16))]
+    (root / "manifest.csv").write_text("\n".join(f"{line},{part}" for line, part in zip(text, parts, strict=True)))
+    ours = {"reader": "manifest", "root": str(root), "validation": 0.3}
+    assert "too_few_patients" in {f.code for f in tables.check(study({"development": ours}), tmp_path)}
+    assert "too_few_patients" not in {
+        f.code for f in tables.check(study({"development": ours | {"validation": 0}}), tmp_path)
+    }
+
+
+def test_no_film_for_thresholds_is_warned_of(tmp_path):
+    root = layouts.manifest(tmp_path / "ours", 24, 24)
+    listed = tables.check(study({"development": {"reader": "manifest", "root": str(root)}}), tmp_path)
+    assert ("warning", "no_validation") in [(f.severity, f.code) for f in listed]
+
+
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 

@@ -143,15 +143,6 @@ def test_an_interrupted_replicate_leaves_nothing(small, monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ("augmentation", "message"),
-    [({"fliplrr": 0.5}, "names 'fliplrr'; known are"), ({"hsv_h": 0.1}, "hsv_h does nothing on grey films")],
-)
-def test_augmentation_that_cannot_be_meant_is_refused(trained, augmentation, message):
-    with pytest.raises(ValueError, match=message):
-        training._augmentation(with_detector(trained, augmentation=augmentation).detector)
-
-
 def test_given_pretraining_is_checked_and_taken(small, trained):
     given = trained.out / "pretrain" / "weights.safetensors"
     study = with_detector(small, pretrained_weights=given)

@@ -38,6 +38,45 @@ def test_every_fault_of_a_configuration_at_once_and_nothing_started(project):
     assert project.ran() == []
 
 
+SCORES = ["image_id,label,arm,score", "f1,1,a,0.9", "f2,0,a,0.2", "f1,1,b,0.8", "f2,0,b,0.3"]
+DOOR = [sys.executable, "-m", "osteotl.workflow"]
+
+
+def test_scores_are_checked_without_a_run(tmp_path):
+    """With the real library: `check` and `-n` read them, and leave no trace that a later run would stumble over."""
+    good, bad, outputs = tmp_path / "good.csv", tmp_path / "bad.csv", tmp_path / "outputs"
+    good.write_text("\n".join(SCORES))
+    bad.write_text("\n".join([*SCORES[:3], "f1,1,b,80%", "f2,0,b,"]))
+
+    def said(*words):
+        command = [*DOOR, *words, "--outputs", str(outputs)]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+
+    checked = said("check", "--predictions", str(good), "--reference", "b")
+    assert checked.returncode == 0, checked.stderr
+    assert "external: 2 films of 2 patients, 1 malignant; seeds 0" in checked.stdout
+    assert "arms: a, b; reference: b" in checked.stdout
+    refused = said("check", "--predictions", str(bad))
+    assert refused.returncode == 2
+    assert "row 4 with a percent sign" in refused.stderr
+    assert "row 5 missing" in refused.stderr
+    for words in (["check"], ["-n"]):
+        gone = said(*words, "--predictions", str(tmp_path / "gone.csv"))
+        assert gone.returncode == 2
+        assert f"there is no file {tmp_path}/gone.csv" in gone.stderr
+    assert said("-n", "--predictions", str(good)).returncode == 0
+    assert not outputs.exists()
+
+
+def test_weights_that_are_not_there_are_told_before_anything_is_trained(project):
+    project.edit("study.yaml", "initialise: pretrain", "initialise: weights/ours.safetensors")
+    for words in ([], ["-n"], ["check"]):
+        said = project.run(*words)
+        assert said.returncode == 2
+        assert "arms.transfer.initialise: there is no file" in said.stderr
+    assert project.ran() == []
+
+
 def test_outputs_of_another_kind_are_refused(project, tmp_path):
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers/thesis.tex").write_text("mine")
@@ -252,4 +291,4 @@ def test_planning_500_replicates(project):
 def test_overrides_and_places(project):
     said = project.run("-n", "--config", str(project.root / "study.yaml"), "--reference", "transfer")
     assert "04_statistics: reference changed from" in said.stdout
-    assert os.path.exists(project.outputs / "study.yaml")
+    assert not os.path.exists(project.outputs / "study.yaml")  # a dry run writes nothing

@@ -60,6 +60,7 @@ CODES: dict[str, tuple[str, str]] = {
     # the cohort as a whole
     "one_class": ("error", "a cohort or partition holds films of one class only"),
     "few_malignant": ("warning", "fewer than 29 malignant validation patients: a target of 0.90 cannot be assured"),
+    "no_validation": ("warning", "no film is held for thresholds: the page lacks all that needs a locked one"),
     "too_few_patients": ("error", "too few patients to make the partitions"),
     "patient_in_two_cohorts": ("error", "a patient stands in two cohorts"),
     "patient_in_two_partitions": ("error", "a patient stands in two partitions"),

@@ -122,11 +122,21 @@ def one_class(films: pd.DataFrame) -> list[Fault]:
 
 def few_malignant(films: pd.DataFrame) -> list[Fault]:
     """A validation set too small to assure the sensitivity that its threshold targets."""
-    held = films[(films["cohort"] == "development") & (films["partition"] == "validation") & (films["label"] == 1)]
-    patients = held["patient_id"].nunique()
-    if patients >= FEWEST_MALIGNANT or not (films["partition"] == "validation").any():
+    own = films[films["cohort"] == "development"]
+    held = own[own["partition"] == "validation"]
+    patients = held.loc[held["label"] == 1, "patient_id"].nunique()
+    if own.empty or patients >= FEWEST_MALIGNANT:
         return []
-    name = Path(films.loc[films["cohort"] == "development", "root"].iloc[0]).name
+    name = Path(own["root"].iloc[0]).name
+    if held.empty:
+        return [
+            fault(
+                "no_validation",
+                name,
+                "no film is held for validation: no threshold can be locked and no score be made a risk",
+                "set cohorts.development.validation, such as 0.3",
+            )
+        ]
     return [
         fault(
             "few_malignant",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from osteotl.cohorts import integrity, pixels
 from osteotl.cohorts.boxes import CORNERS, native_boxes
-from osteotl.cohorts.faults import Fault, fault, shown
+from osteotl.cohorts.faults import Fault, fault, plural, shown
 from osteotl.cohorts.partition import assign_partitions
 from osteotl.cohorts.privacy import hash_all
 from osteotl.cohorts.readers import Step, read_cohort
@@ -144,21 +144,23 @@ def make_partitions(pool: Pool, cohorts: Cohorts) -> None:
 def _parts(pool: Pool, rows: pd.DataFrame, name: str, cohorts: Cohorts) -> pd.Series:
     """Partition of one cohort: the table's own column `partition` where it has one, else by patient."""
     stated = rows["partition"].astype(object).where(rows["partition"].notna(), "").astype(str).str.strip().str.lower()
-    if name == "development" and not set(stated) <= {"training", ""}:
-        return _stated(pool, rows, stated, cohorts)
+    validation = getattr(cohorts, name).validation
     test = cohorts.test_share if name == "development" and cohorts.external is None else None
-    try:
-        return assign_partitions(rows, cohorts.partition_seed, getattr(cohorts, name).validation, test)
-    except ValueError as error:
-        pool.faults.append(
-            fault(
-                "too_few_patients",
-                Path(rows["root"].iloc[0]).name,
-                f"{name}: {error}",
-                "add patients, or lower `validation` or `test_share`",
-            )
-        )
-        return pd.Series("training", index=rows.index)
+    problem = ""
+    if name == "development" and not set(stated) <= {"training", ""}:
+        part = _stated(pool, rows, stated, cohorts)
+    else:
+        try:
+            part = assign_partitions(rows, cohorts.partition_seed, validation, test)
+        except ValueError as error:
+            problem, part = str(error), pd.Series("training", index=rows.index)
+    wanted = ["training", *(["validation"] if validation else []), *(["test"] if test else [])]
+    if not problem and (empty := [partition for partition in wanted if not (part == partition).any()]):
+        problem = f"{plural(rows['patient_id'].nunique(), 'patient')}, and none of their films is for {empty[0]}"
+    if problem:
+        folder, remedy = Path(rows["root"].iloc[0]).name, "add patients, or change `validation` or `test_share`"
+        pool.faults.append(fault("too_few_patients", folder, f"{name}: {problem}", remedy))
+    return part
 
 
 def _stated(pool: Pool, rows: pd.DataFrame, stated: pd.Series, cohorts: Cohorts) -> pd.Series:

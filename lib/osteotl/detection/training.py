@@ -24,14 +24,8 @@ from osteotl.detection.records import Trained, device_name, model_facts, whole_f
 from osteotl.detection.trainer import PairedTrainer, Plan
 from osteotl.detection.weights import digest, save_weights
 from osteotl.files import sha256, write_csv, write_json
-from osteotl.study import Arm, Detector, Study
+from osteotl.study import AUGMENTATIONS, Arm, Detector, Study
 
-# ultralytics' augmentation settings; the study names those it wants, all others are off
-AUGMENTATIONS = (
-    "hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective", "flipud", "fliplr", "bgr",
-    "mosaic", "mixup", "cutmix", "copy_paste", "close_mosaic",
-)  # fmt: skip
-NO_COLOUR = ("hsv_h", "hsv_s", "bgr", "copy_paste")  # need colour or outlines, which grey films with boxes lack
 LEAST_MOVE = 1e-5  # relative change of the weights below which nothing was learnt
 PRETRAIN_SEED = 0
 
@@ -333,10 +327,6 @@ def _plan(
 
 
 def _augmentation(detector: Detector) -> dict[str, float]:
-    if unknown := sorted(set(detector.augmentation) - set(AUGMENTATIONS)):
-        raise ValueError(f"detector.augmentation names {unknown[0]!r}; known are {', '.join(AUGMENTATIONS)}")
-    if useless := [name for name in NO_COLOUR if detector.augmentation.get(name)]:
-        raise ValueError(f"detector.augmentation.{useless[0]} does nothing on grey films with boxes; leave it out")
     settings = {name: float(detector.augmentation.get(name, 0.0)) for name in AUGMENTATIONS}
     return {**settings, "close_mosaic": int(settings["close_mosaic"])}
 

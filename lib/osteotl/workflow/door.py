@@ -6,15 +6,20 @@ import argparse
 import importlib
 import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osteotl.workflow.folder import Refused, check_folder, held
 from osteotl.workflow.states import Whole, unchanged
 from osteotl.workflow.steps import ROOT, to_root
 
+if TYPE_CHECKING:
+    from osteotl.study import Study
+
 HELP = """verbs:
   (none)               run the study; only what a change touches is run again
-  check                check configuration and cohorts only; every fault is listed
+  check                check configuration and cohorts (or scores) only; every fault is listed
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
   lab                  open JupyterLab
@@ -61,33 +66,37 @@ def _here(word: str) -> Path:
     return path if path.exists() or not (ROOT / word).exists() else ROOT / word
 
 
-def study_file(chosen: argparse.Namespace) -> Path:
-    """The study file to run: the user's, or OUT/study.yaml where an option changes a setting."""
+def study_of(chosen: argparse.Namespace) -> Study:
+    """The study with what the options change; refused where a file that it names is not there."""
+    from osteotl.study import StudyError, files_missing, load_study
+
+    changes = {key: str(value) for key in ("predictions", "reference") if (value := getattr(chosen, key))}
+    study = load_study(chosen.config, changes)
+    if missing := files_missing(study):
+        raise StudyError(missing)
+    return study
+
+
+def study_file(chosen: argparse.Namespace, folder: Path) -> Path:
+    """The study file to run: the user's, or FOLDER/study.yaml where an option changes a setting."""
+    study = study_of(chosen)
     if not (chosen.predictions or chosen.reference):
-        return chosen.config
+        return Path(chosen.config)
     import yaml
 
     from osteotl.files import write_text
-    from osteotl.study import StudyError, parse_study
 
-    try:
-        content = yaml.safe_load(chosen.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise StudyError([f"{chosen.config}: cannot be read: {error}"]) from error
-    content = dict(
-        content, **{key: str(value) for key in ("predictions", "reference") if (value := getattr(chosen, key))}
-    )
-    study = parse_study(content, chosen.config.parent)
     text = yaml.safe_dump(study.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
-    path = chosen.outputs / "study.yaml"
+    path = folder / "study.yaml"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     return path
 
 
 def dry_run(chosen: argparse.Namespace) -> int:
-    """Say what would run and why; nothing is started."""
-    whole = Whole(study_file(chosen), chosen.outputs)
+    """Say what would run and why; nothing is started, and nothing written."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Whole(study_file(chosen, Path(folder)), chosen.outputs)
     plan = whole.plan()
     if not plan:
         print(f"Nothing to do: {to_root(chosen.outputs)}/report.html is up to date.")
@@ -103,9 +112,28 @@ def dry_run(chosen: argparse.Namespace) -> int:
 
 
 def check(chosen: argparse.Namespace) -> int:
-    """Configuration and cohorts only: every fault, and nothing written."""
+    """Configuration and cohorts, or scores made elsewhere: every fault, and nothing written."""
+    study = study_of(chosen)
+    if study.predictions:
+        return _check_scores(study)
     checker = importlib.import_module("osteotl.cohorts.tables")  # by name: the workflow imports no science
     return int(checker.check_main(["--config", str(chosen.config), "--data", str(ROOT / "data")]))
+
+
+def _check_scores(study: Study) -> int:
+    reader = importlib.import_module("osteotl.statistics.scores")
+    try:
+        scores = reader.read_scores(study.predictions, study.reference)
+    except reader.ScoresError as error:
+        print(f"{study.predictions} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
+        return 2
+    for cohort, rows in scores.predictions.groupby("cohort"):
+        films, seeds = rows.drop_duplicates("image_id"), ", ".join(map(str, sorted(set(rows["seed"]))))
+        size = f"{len(films):,} films of {films['patient_id'].nunique():,} patients"
+        print(f"{cohort}: {size}, {films['label'].sum():,} malignant; seeds {seeds}")
+    print(f"arms: {', '.join(scores.arms)}; reference: {scores.reference}", *scores.remarks, sep="\n")
+    print("No fault found.")
+    return 0
 
 
 def main(words: list[str]) -> int:
@@ -140,4 +168,4 @@ def _do(chosen: argparse.Namespace, asked: list[str]) -> int:
 
     check_folder(chosen.outputs)
     with held(chosen.outputs):
-        return run(study_file(chosen), chosen.outputs, chosen.profile, asked)
+        return run(study_file(chosen, chosen.outputs), chosen.outputs, chosen.profile, asked)
