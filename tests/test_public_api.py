@@ -54,7 +54,7 @@ WITHOUT_PARAMETERS = {
     "osteotl.reporting.charts": ("a Number of statistics.json", {"interval_mark"}),
     "osteotl.reporting.closing": ("the HTML so far, to place figures that it lacks", {"further"}),
     "osteotl.reporting.results": ("the data folder", {"load_results"}),
-    "osteotl.workflow.fingerprint": ("units and the library's folder, see the module", {"packages"}),
+    "osteotl.workflow.fingerprint": ("units and the library's folder, see the module", {"code", "packages"}),
     "osteotl.workflow.run_notebook": ("the descriptor of the folder's lock", {"run_notebook", "run_step"}),
 }
 

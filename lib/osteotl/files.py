@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -46,6 +47,14 @@ def write_json(path: str | Path, content: Any) -> Path:
 def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
     """Write a table without its index, floats in full precision, whole or not at all."""
     return write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_yaml(path: str | Path) -> Any:

@@ -50,7 +50,7 @@ class Project:
         shutil.copytree(
             HERE / "library", root / "lib/osteotl", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pyc*")
         )
-        own = [f"lib/osteotl/{name}.py" for name in ("__init__", "study", "files")]
+        own = [f"lib/osteotl/{name}.py" for name in ("__init__", "study", "files", "reporting/provenance")]
         for name in [*own, "run_all.sh", "Snakefile", "requirements.lock"]:
             shutil.copy2(REAL / name, root / name)
         (root / "notebooks").mkdir()

@@ -11,6 +11,9 @@ import nbformat
 import pytest
 import yaml
 
+from osteotl.study import parse_study
+from osteotl.workflow.steps import steps_of
+
 
 def test_help_names_every_verb_and_code(undisturbed):
     said = undisturbed.run("--help")
@@ -107,7 +110,8 @@ def test_a_second_run_says_who_holds_the_folder(project):
     project.edit("study.yaml", "bootstrap: 100", "bootstrap: 300")
     first = project.start(SMALL_STUDY_SECONDS="20")
     until = time.monotonic() + 60
-    while not list((project.outputs / ".engine/states").glob("*.json")) and time.monotonic() < until:
+    record = project.outputs / ".engine/steps/04_statistics.json"
+    while record.exists() and time.monotonic() < until:  # it goes when the step starts
         time.sleep(0.1)
     said = project.run()
     first.terminate()
@@ -148,7 +152,7 @@ def one_step(project, name):
 
 def told(project, name):
     """What a step that failed left for the person."""
-    return json.loads((project.outputs / f".engine/states/{name}.json").read_text())["lines"]
+    return json.loads((project.outputs / ".engine/ended" / name).read_text())["lines"]
 
 
 @pytest.mark.slow
@@ -256,7 +260,8 @@ def test_clean_removes_what_can_be_made_again(project):
     (project.outputs / "finetune/scratch/1/9").mkdir()
     (project.outputs / "finetune/scratch/1/9/weights.safetensors").write_text("orphan")
     (project.outputs / ".half.csv.1.part").write_text("half")
-    (project.root / "data").mkdir(exist_ok=True)
+    films = list((project.root / "data/.prepared").rglob("*.png"))
+    films[0].with_name("another.png").write_text("of a study that is gone")
     (project.root / "data/mine.txt").write_text("mine")
     said = project.run("clean")
     assert said.returncode == 0, said.stderr
@@ -264,6 +269,7 @@ def test_clean_removes_what_can_be_made_again(project):
     for gone in ("scratch", "finetune/scratch/1/9/weights.safetensors", ".half.csv.1.part", "logs"):
         assert not (project.outputs / gone).exists()
     assert (project.root / "data/mine.txt").exists()
+    assert sorted((project.root / "data/.prepared").rglob("*.png")) == sorted(films)
     assert project.plan() == {}
 
 
@@ -277,6 +283,7 @@ def test_planning_500_replicates(project):
     assert "02_finetune (500 replicates)" in said.stdout
     assert time.perf_counter() - began < 15
     configuration = {"study": "large.yaml", "outputs": "outputs", "python": sys.executable, "workers": 2}
+    configuration["needs"] = {name: list(step.needs) for name, step in steps_of(parse_study(content)).items()}
     (project.root / "config.json").write_text(json.dumps(configuration))
     command = [sys.executable, "-m", "snakemake", "-n", "--nolock", "--cores", "2", "--snakefile", "Snakefile"]
     command += ["--directory", "empty", "--configfile", "config.json"]

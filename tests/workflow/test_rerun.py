@@ -58,7 +58,7 @@ def test_a_setting_touches_the_steps_that_read_it(project, old, new, steps):
 
 
 CODE = [
-    ("cohorts/tables.py", 'rows = ["image_id,content"]', 'rows = ["image_id,contents"]', ALL),
+    ("cohorts/tables.py", 'rows = ["image_id,content,film"]', 'rows = ["image_id,contents,film"]', ALL),
     ("detection/training.py", "* 50", "* 51", ALL[1:7]),
     ("statistics/analysis.py", "math.fsum(scores)", "sum(scores)", ["04_statistics"]),
     ("reporting/page.py", "<html>{", "<html >{", ["05_figures", "report"]),
@@ -72,6 +72,13 @@ CODE = [
 def test_a_module_touches_its_dependents_and_words_touch_nothing(project, file, old, new, steps):
     project.edit(f"lib/osteotl/{file}", old, new)
     assert certain(project.plan()) == steps
+
+
+def test_the_order_of_arms_counts(project):
+    text = (project.root / "study.yaml").read_text()
+    scratch, transfer = "  scratch: {initialise: random}\n", "  transfer: {initialise: pretrain}\n"
+    (project.root / "study.yaml").write_text(text.replace(scratch + transfer, transfer + scratch))
+    assert certain(project.plan()) == STATISTICS
 
 
 def test_the_lock_touches_all(project):
@@ -119,6 +126,13 @@ def test_a_deleted_or_altered_output_is_made_again(project, file, step):
     assert project.plan() == {}
 
 
+def test_a_lost_prepared_film_is_prepared_again(project):
+    next((project.root / "data/.prepared").rglob("*.png")).unlink()
+    plan = project.plan()
+    assert certain(plan) == ["00_cohorts"]
+    assert "(its prepared films) is missing" in plan["00_cohorts"][0]
+
+
 def test_touch_resave_and_prose_touch_nothing(project):
     for path in project.root.rglob("*"):
         if path.is_file() and not path.is_relative_to(project.root / ".venv"):
@@ -136,7 +150,7 @@ def test_touch_resave_and_prose_touch_nothing(project):
 
 def test_the_engines_own_folder_may_be_lost(project):
     shutil.rmtree(project.outputs / ".engine/.snakemake")
-    shutil.rmtree(project.outputs / ".engine/marks")
+    shutil.rmtree(project.outputs / ".engine/done")
     assert project.plan() == {}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,33 @@ def read_scores(path: str | Path, reference: str | None = None) -> Scores:
     if faults or draft.table.empty:
         raise ScoresError([f"{path.name}: {fault}" for fault in faults or ["holds no scores"]])
     return _finished(draft, reference)
+
+
+def check_scores(path: str | Path, reference: str | None = None) -> int:
+    """Say what a file of scores holds, or every fault in it; the exit code of `./run_all.sh check`.
+
+    Parameters
+    ----------
+    path, reference
+        As for `read_scores`.
+
+    Returns
+    -------
+    int
+        0, or 2 where the file cannot be used.
+    """
+    try:
+        scores = read_scores(path, reference)
+    except ScoresError as error:
+        print(f"{path} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
+        return 2
+    for cohort, rows in scores.predictions.groupby("cohort"):
+        films, seeds = rows.drop_duplicates("image_id"), ", ".join(map(str, sorted(set(rows["seed"]))))
+        size = f"{len(films):,} films of {films['patient_id'].nunique():,} patients"
+        print(f"{cohort}: {size}, {films['label'].sum():,} malignant; seeds {seeds}")
+    print(f"arms: {', '.join(scores.arms)}; reference: {scores.reference}", *scores.remarks, sep="\n")
+    print("No fault found.")
+    return 0
 
 
 def _finished(draft: Draft, reference: str | None) -> Scores:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from osteotl.workflow.folder import Refused, check_folder, held
+from osteotl.workflow.folder import Refused, check_folder, clean, held
 from osteotl.workflow.states import Whole, unchanged
-from osteotl.workflow.steps import ROOT, to_root
+from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 if TYPE_CHECKING:
     from osteotl.study import Study
@@ -25,15 +26,22 @@ HELP = """verbs:
   lab                  open JupyterLab
   plan                 plan the size of a study (./run_all.sh plan --help)
   clean                remove caches, logs, scratch and orphans; nothing of yours"""
-
-OPTIONS = {
-    "config": "FILE another study (default: study.yaml); its outputs go to outputs/NAME",
-    "outputs": "DIR another outputs folder",
-    "predictions": "FILE scores made elsewhere: no films, no training",
-    "reference": "ARM compare with this arm",
-    "profile": "DIR run on a cluster (profiles/slurm)",
-}
 CODES = "exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 another run holds the outputs folder"
+
+
+def _here(word: str) -> Path:
+    """A path as typed: relative to where the person stands, or else to the project."""
+    path = Path(os.path.abspath(Path(word).expanduser()))
+    return path if path.exists() or not (ROOT / word).exists() else ROOT / word
+
+
+OPTIONS: dict[str, tuple[str, Any, str]] = {
+    "config": ("FILE", _here, "another study (default: study.yaml); its outputs go to outputs/NAME"),
+    "outputs": ("DIR", os.path.abspath, "another outputs folder"),
+    "predictions": ("FILE", _here, "scores made elsewhere: no films, no training"),
+    "reference": ("ARM", str, "compare with this arm"),
+    "profile": ("DIR", _here, "run on a cluster (profiles/slurm)"),
+}
 
 
 def options(words: list[str]) -> argparse.Namespace:
@@ -42,28 +50,14 @@ def options(words: list[str]) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("verb", nargs="?", default="run", choices=["run", "check", "clean"], help=argparse.SUPPRESS)
     parser.add_argument("-n", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
-    for name, text in OPTIONS.items():
-        parser.add_argument(f"--{name}", metavar=text.split()[0], help=text.partition(" ")[2])
+    for name, (metavar, kind, text) in OPTIONS.items():
+        parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
     chosen = parser.parse_args(words)
-    default = "studies/scores.yaml" if chosen.predictions else "study.yaml"
-    chosen.config = _here(chosen.config) if chosen.config else ROOT / default
-    if chosen.predictions:
-        chosen.predictions = _here(chosen.predictions)
-    if chosen.profile:
-        chosen.profile = _here(chosen.profile)
-    if chosen.outputs:
-        chosen.outputs = Path(os.path.abspath(chosen.outputs))
-    elif chosen.predictions or chosen.config != ROOT / "study.yaml":
-        chosen.outputs = ROOT / "outputs" / (chosen.predictions or chosen.config).stem
-    else:
-        chosen.outputs = ROOT / "outputs"
+    own = ROOT / "study.yaml"
+    chosen.config = chosen.config or (ROOT / "studies" / "scores.yaml" if chosen.predictions else own)
+    named = (chosen.predictions or chosen.config).stem if chosen.predictions or chosen.config != own else ""
+    chosen.outputs = Path(chosen.outputs or ROOT / "outputs" / named)
     return chosen
-
-
-def _here(word: str) -> Path:
-    """A path as typed: relative to where the person stands, or else to the project."""
-    path = Path(os.path.abspath(Path(word).expanduser()))
-    return path if path.exists() or not (ROOT / word).exists() else ROOT / word
 
 
 def study_of(chosen: argparse.Namespace) -> Study:
@@ -99,47 +93,39 @@ def dry_run(chosen: argparse.Namespace) -> int:
         whole = Whole(study_file(chosen, Path(folder)), chosen.outputs)
     plan = whole.plan()
     if not plan:
-        print(f"Nothing to do: {to_root(chosen.outputs)}/report.html is up to date.")
+        print(f"Nothing to do: {to_root(whole.outputs)}/report.html is up to date.")
         return 0
     print(f"{len(plan)} of {len(whole.steps)} steps would run:")
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, reasons in plan.items():
-        groups.setdefault((whole.steps[name].notebook, *reasons), []).append(whole.steps[name].title)
-    for (notebook, *reasons), titles in groups.items():
-        title = titles[0] if len(titles) == 1 else f"{notebook} ({len(titles)} replicates)"
+        groups.setdefault((whole.steps[name].notebook, *reasons), []).append(name)
+    for (notebook, *reasons), names in groups.items():
+        title = names[0] if len(names) == 1 else f"{notebook} ({len(names)} replicates)"
         print(f"  {title}: {'; '.join(reasons[:4])}{f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''}")
     return 0
 
 
 def check(chosen: argparse.Namespace) -> int:
     """Configuration and cohorts, or scores made elsewhere: every fault, and nothing written."""
-    study = study_of(chosen)
+    study = study_of(chosen)  # the checkers by name: the workflow imports no science
     if study.predictions:
-        return _check_scores(study)
-    checker = importlib.import_module("osteotl.cohorts.tables")  # by name: the workflow imports no science
+        return int(importlib.import_module("osteotl.statistics.scores").check_scores(study.predictions, study.reference))
+    checker = importlib.import_module("osteotl.cohorts.tables")
     return int(checker.check_main(["--config", str(chosen.config), "--data", str(ROOT / "data")]))
 
 
-def _check_scores(study: Study) -> int:
-    reader = importlib.import_module("osteotl.statistics.scores")
-    try:
-        scores = reader.read_scores(study.predictions, study.reference)
-    except reader.ScoresError as error:
-        print(f"{study.predictions} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
-        return 2
-    for cohort, rows in scores.predictions.groupby("cohort"):
-        films, seeds = rows.drop_duplicates("image_id"), ", ".join(map(str, sorted(set(rows["seed"]))))
-        size = f"{len(films):,} films of {films['patient_id'].nunique():,} patients"
-        print(f"{cohort}: {size}, {films['label'].sum():,} malignant; seeds {seeds}")
-    print(f"arms: {', '.join(scores.arms)}; reference: {scores.reference}", *scores.remarks, sep="\n")
-    print("No fault found.")
-    return 0
+def request(chosen: argparse.Namespace) -> dict[str, Any]:
+    """All that distinguishes one request to run from another, the variables that the study file names too."""
+    text = chosen.config.read_text(encoding="utf-8", errors="replace") if chosen.config.is_file() else ""
+    environment = {name: os.environ.get(name) for name in re.findall(r"\$\{?(\w+)", text)}
+    return {"config": str(chosen.config), "text": text, "environment": environment,
+            "predictions": chosen.predictions and str(chosen.predictions), "reference": chosen.reference}  # fmt: skip
 
 
 def main(words: list[str]) -> int:
     """Do what the words ask; returns the exit code."""
     chosen = options(words)
-    asked = [str(word) for word in (chosen.config, chosen.predictions, chosen.reference)]
+    asked = request(chosen)
     if chosen.verb == "run" and not chosen.dry and unchanged(chosen.outputs, asked):
         print(f"Nothing has changed: {to_root(chosen.outputs)}/report.html is up to date.")
         return 0
@@ -155,17 +141,19 @@ def main(words: list[str]) -> int:
         return 2
 
 
-def _do(chosen: argparse.Namespace, asked: list[str]) -> int:
+def _do(chosen: argparse.Namespace, asked: dict[str, Any]) -> int:
     if chosen.verb == "check":
         return check(chosen)
-    if chosen.verb == "clean":
-        from osteotl.workflow.clean import clean
-
-        return clean(chosen.config, chosen.outputs)
     if chosen.dry:
         return dry_run(chosen)
-    from osteotl.workflow.engine import run
-
+    if chosen.verb == "clean" and not (chosen.outputs / ENGINE).is_dir():
+        print(f"{chosen.outputs} holds no study: nothing to clean there.")
+        return 0
     check_folder(chosen.outputs)
     with held(chosen.outputs):
-        return run(study_file(chosen, chosen.outputs), chosen.outputs, chosen.profile, asked)
+        whole = Whole(study_file(chosen, chosen.outputs), chosen.outputs)
+        if chosen.verb == "clean":
+            return clean(whole)
+        from osteotl.workflow.engine import run
+
+        return run(whole, chosen.profile, asked)

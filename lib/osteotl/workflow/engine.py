@@ -10,78 +10,65 @@ import statistics
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import write_json
+from osteotl.files import remove, write_json
 from osteotl.workflow import fingerprint
 from osteotl.workflow.folder import Refused
 from osteotl.workflow.run_notebook import die_with, hermetic
-from osteotl.workflow.states import Whole, read_json, record_path
+from osteotl.workflow.states import Whole, read_json
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 
-class Stopped(Exception):
-    """A signal asked the run to end."""
-
-
-def run(config: Path, outputs: Path, profile: Path | None, asked: list[str]) -> int:
+def run(whole: Whole, profile: Path | None, asked: dict[str, Any]) -> int:
     """Run what must run of a study; returns the exit code.
 
     Parameters
     ----------
-    config, outputs : Path
-        The study file and the outputs folder, which is held.
+    whole : Whole
+        The study; its outputs folder is held.
     profile : Path or None
         Folder of the engine's settings for a cluster.
-    asked : list of str
+    asked : dict
         As for `states.unchanged`.
     """
-    whole, own = Whole(config, outputs), outputs / ENGINE
-    plan = whole.plan()
-    if plan:
-        for folder in ("states", "marks"):
-            shutil.rmtree(own / folder, ignore_errors=True)
-            (own / folder).mkdir()
-        for name in whole.steps.keys() - plan.keys():
-            (own / "marks" / name).touch()
-            os.utime(own / "marks" / name, (1, 1))  # older than whatever runs now, whatever the clock says
-        watch = Watch(whole, plan)
-        code = watch.follow(_start(whole, profile))
-        if code:
-            return watch.failed(code)
+    report = to_root(whole.outputs / "report.html")
+    if plan := whole.plan():
+        whole.remember()
+        if code := follow(_start(whole, list(plan), profile), Watch(whole, list(plan))):
+            return code
         whole = Whole(whole.config, whole.outputs)
         if left := whole.plan():
-            print(f"Settings, code or films changed while the study ran ({', '.join(left)}): run ./run_all.sh again.")
+            say(f"Settings, code or films changed while the study ran ({', '.join(left)}): run ./run_all.sh again.")
             return 1
     whole.remember(asked)
-    report = to_root(whole.outputs / "report.html")
-    print(f"Done: {report}" if plan else f"Nothing has changed: {report} is up to date.")
+    say(f"Done: {report}" if plan else f"Nothing has changed: {report} is up to date.")
     return 0
 
 
 # --- the engine -------------------------------------------------------------------------------------------------------
 
 
-def _start(whole: Whole, profile: Path | None) -> subprocess.Popen[bytes]:
-    own, cores, here = whole.outputs / ENGINE, _cores(), os.getpid()
+def _start(whole: Whole, plan: list[str], profile: Path | None) -> subprocess.Popen[bytes]:
+    own, logs, here = whole.outputs / ENGINE, whole.outputs / "logs", os.getpid()
+    for folder in ("done", "ended"):  # marks of the Snakefile, words of the steps: both of this run alone
+        remove(own / folder)
+    logs.mkdir(exist_ok=True)
     hermetic(whole.outputs)
-    (whole.outputs / "logs").mkdir(exist_ok=True)
-    given = {
-        "study": to_root(whole.config),
-        "outputs": to_root(whole.outputs),
-        "python": sys.executable,
-        "workers": cores,
-    }
-    write_json(own / "config.json", given)
+    needs = {name: [need for need in whole.steps[name].needs if need in plan] for name in plan}
+    places = {"study": to_root(whole.config), "outputs": to_root(whole.outputs), "python": sys.executable}
+    config = write_json(own / "config.json", {**places, "workers": _cores(), "needs": needs})
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(own),
-               "--configfile", str(own / "config.json"), "--rerun-triggers", "mtime", "--rerun-incomplete", "--nolock",
+               "--configfile", str(config), "--rerun-triggers", "mtime", "--rerun-incomplete", "--nolock",
                "--keep-going"]  # fmt: skip
     if profile:
         command += ["--profile", str(profile), *_cluster(profile, whole.outputs)]
     else:
-        command += ["--cores", str(cores), "--resources", f"gpu={_at_once(cores)}"]
-    with (whole.outputs / "logs" / "engine.log").open("wb") as log:
+        command += ["--cores", str(_cores()), "--resources", f"gpu={_at_once()}"]
+        os.environ["SLURM_CONF"] = os.devnull  # the engine's SLURM plugin asks for a cluster at every start, up to 10 s
+    with (logs / "engine.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT,
                                 start_new_session=True, preexec_fn=lambda: die_with(here))  # fmt: skip
 
@@ -92,10 +79,10 @@ def _cores() -> int:
     return int(os.environ.get("OSTEOTL_CORES", 0)) or max(1, min(len(os.sched_getaffinity(0)), free))
 
 
-def _at_once(cores: int) -> int:
+def _at_once() -> int:
     """Replicates that train side by side: a few on each GPU, or one a core."""
     cards = len([name for name in os.listdir("/dev") if name.startswith("nvidia") and name[6:].isdigit()])
-    return cards * int(os.environ.get("OSTEOTL_REPLICATES_PER_GPU", "2")) or cores
+    return cards * int(os.environ.get("OSTEOTL_REPLICATES_PER_GPU", "2")) or _cores()
 
 
 def _cluster(profile: Path, outputs: Path) -> list[str]:
@@ -109,103 +96,6 @@ def _cluster(profile: Path, outputs: Path) -> list[str]:
     return ["--slurm-jobname-prefix", prefix]
 
 
-class Watch:
-    """What a person sees while the study runs."""
-
-    def __init__(self, whole: Whole, plan: dict[str, list[str]]):
-        self.whole, self.plan, self.told = whole, plan, set[str]()
-        self.own, self.logs = whole.outputs / ENGINE, whole.outputs / "logs"
-        self.began = self.shown = time.monotonic()
-        self.took: dict[str, list[float]] = {}
-        for step in whole.steps.values():
-            if record := whole.record(step.name):
-                self.took.setdefault(step.notebook, []).append(record["seconds"])
-
-    def say(self, *lines: str) -> None:
-        """To the terminal, as long as there is one."""
-        try:
-            print(*lines, sep="\n", flush=True)
-        except OSError:  # the terminal is gone (a closed laptop); the study goes on
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-
-    def follow(self, engine: subprocess.Popen[bytes]) -> int:
-        """Until the engine ends. Ctrl-C and SIGTERM end it; SIGHUP does not: a closed laptop must not cost a night."""
-
-        def stop(number: int, frame: Any) -> None:
-            raise Stopped(signal.Signals(number).name, 128 + number)
-
-        before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        total = len(self.whole.steps)
-        self.say(f"{len(self.plan)} of {total} steps to run; progress here, details in {to_root(self.logs)}")
-        try:
-            while engine.poll() is None:
-                time.sleep(0.2)
-                self.look()
-            self.look()
-            return engine.returncode
-        except Stopped as stopped:
-            _end(engine)
-            self.say(f"{stopped.args[0]}: stopped. Finished steps are kept; ./run_all.sh goes on from here.")
-            return int(stopped.args[1])
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def look(self) -> None:
-        """Tell what has ended since the last look; twice a minute also where the running steps are."""
-        for path in sorted((self.own / "marks").glob("*")):  # the engine removes an empty folder
-            if (name := path.name) in self.plan.keys() - self.told:
-                self.told.add(name)
-                step = self.whole.steps[name]
-                seconds = (read_json(record_path(self.whole.outputs, name)) or {}).get("seconds", 0)
-                self.took.setdefault(step.notebook, []).append(seconds)
-                self.say(f"  [{len(self.told)}/{len(self.plan)}] {step.title}: {_clock(seconds)}")
-        running = []
-        for name, state in self.states().items():
-            if "lines" not in state:
-                running.append(self._said(name))
-            elif name not in self.told:
-                self.told.add(name)
-                self.say("", *state["lines"], f"  everything it printed: {to_root(self.logs / name)}.log", "")
-        if running and time.monotonic() - self.shown > 30:
-            self.shown = time.monotonic()
-            self.say(" | ".join([*running[:2], self._left()]))
-
-    def states(self) -> dict[str, dict[str, Any]]:
-        """Steps that run or have failed."""
-        found = {file.stem: read_json(file) for file in sorted((self.own / "states").glob("*.json"))}
-        return {name: state for name, state in found.items() if state}
-
-    def _said(self, name: str) -> str:
-        """A running step and the last it said of the time left."""
-        lines = (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").split("\n")
-        said = [line.split(": ", 1)[-1] for line in lines[-20:] if "left" in line]
-        return ": ".join([self.whole.steps[name].title, *said[-1:]])
-
-    def _left(self) -> str:
-        """Time left for the whole study, once every kind of step has been seen."""
-        kinds = [self.whole.steps[name].notebook for name in self.plan.keys() - self.told]
-        if any(kind not in self.took for kind in kinds):
-            return f"{_clock(time.monotonic() - self.began)} so far"
-        left = sum(statistics.fmean(self.took[kind]) / (_cores() if kind == "02_finetune" else 1) for kind in kinds)
-        return f"about {_clock(max(left, 1))} left"
-
-    def failed(self, code: int) -> int:
-        """Say how the run ended; the exit code of the whole."""
-        if code > 128:
-            return code
-        codes = [state["code"] for state in self.states().values() if "code" in state]
-        if codes:
-            self.say(f"{len(codes)} of {len(self.plan)} steps failed; what did not depend on them is done and kept.")
-            return 2 if all(code == 2 for code in codes) else 1
-        free = shutil.disk_usage(self.whole.outputs).free / 1e6
-        log = self.logs / "engine.log"
-        self.say(f"The engine ended without a failed step (exit {code}, {free:,.0f} MB free on this disk).",
-                 *log.read_text(errors="replace").splitlines()[-8:], f"More in {to_root(log)}")  # fmt: skip
-        return 1
-
-
 def _end(engine: subprocess.Popen[bytes]) -> None:
     """End the engine and, by PR_SET_PDEATHSIG, every step and kernel; jobs on a cluster are cancelled first."""
     with contextlib.suppress(ProcessLookupError):
@@ -217,7 +107,88 @@ def _end(engine: subprocess.Popen[bytes]) -> None:
     engine.wait()
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+# --- what a person sees -----------------------------------------------------------------------------------------------
+
+
+def say(*lines: str) -> None:
+    """To the terminal, as long as there is one."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError:  # the terminal is gone (a closed laptop); the study goes on
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def follow(engine: subprocess.Popen[bytes], watch: Watch) -> int:
+    """Tell what happens until the engine ends; returns the exit code.
+
+    Ctrl-C and SIGTERM end a run; SIGHUP does not: a closed laptop must not cost a night.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        while engine.poll() is None:
+            time.sleep(0.2)
+            watch.look()
+    except SystemExit as stopped:
+        _end(engine)
+        name = signal.Signals(int(str(stopped.code)) - 128).name
+        say(f"{name}: stopped. Finished steps are kept; ./run_all.sh goes on from here.")
+        raise
+    watch.look()
+    if failed := [code for code in watch.codes if code]:
+        say(f"{len(failed)} of {len(watch.plan)} steps failed; what did not depend on them is done and kept.")
+        return 2 if set(failed) == {2} else 1
+    if engine.returncode:
+        log, free = watch.logs / "engine.log", shutil.disk_usage(watch.logs).free / 1e6
+        say(f"The engine ended without a failed step (exit {engine.returncode}, {free:,.0f} MB free on this disk).",
+            *log.read_text(errors="replace").splitlines()[-8:], f"More in {to_root(log)}")  # fmt: skip
+        return 1
+    return 0
+
+
+class Watch:
+    """Tells which steps have ended and how far the others are."""
+
+    def __init__(self, whole: Whole, plan: list[str]):
+        self.whole, self.plan, self.codes = whole, plan, list[int]()
+        self.logs, self.ahead = whole.outputs / "logs", list(plan)
+        self.records = {name: whole.record(step) for name, step in whole.steps.items()}
+        self.began = self.shown = time.monotonic()
+        say(f"{len(plan)} of {len(whole.steps)} steps to run; progress here, details in {to_root(self.logs)}")
+
+    def look(self) -> None:
+        """Tell what has ended since the last look; twice a minute also where the others are."""
+        for path in sorted((self.whole.outputs / ENGINE / "ended").glob("*")):
+            if (name := path.name) in self.ahead:
+                self.ahead.remove(name)
+                ended = read_json(path) or {}
+                self.codes.append(ended["code"])
+                self.records[name] = self.whole.record(self.whole.steps[name])
+                say(f"  [{len(self.codes)}/{len(self.plan)}] {ended['lines'][0]}", *ended["lines"][1:])
+        if self.ahead and time.monotonic() - self.shown > 30:
+            self.shown = time.monotonic()
+            say(" | ".join([*self._running()[:2], self._left()]))
+
+    def _running(self) -> list[str]:
+        """Steps that have printed something since the start, and the last they said of the time left."""
+        lines, since = [], (self.whole.outputs / ENGINE / "config.json").stat().st_mtime
+        for name in self.ahead:
+            log = self.logs / f"{name}.log"
+            if log.exists() and log.stat().st_mtime >= since:
+                words = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+                said = [line.partition(": ")[2] for line in words if "left" in line]
+                lines.append(": ".join([name, *said[-1:]]))
+        return lines
+
+    def _left(self) -> str:
+        """Time left for the whole study, once every kind of step has been seen."""
+        took: dict[str, list[float]] = {}
+        for name, record in self.records.items():
+            if record:
+                took.setdefault(self.whole.steps[name].notebook, []).append(record["seconds"])
+        kinds = [self.whole.steps[name].notebook for name in self.ahead]
+        if not set(kinds) <= took.keys():
+            return f"{timedelta(seconds=round(time.monotonic() - self.began))} so far"
+        left = sum(statistics.fmean(took[kind]) / (_cores() if kind == "02_finetune" else 1) for kind in kinds)
+        return f"about {timedelta(seconds=round(max(left, 1)))} left"

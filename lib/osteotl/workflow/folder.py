@@ -1,4 +1,4 @@
-"""One outputs folder, one run: whose folder it is, and who works in it now."""
+"""One outputs folder, one run: whose folder it is, who works in it now, and what in it can be made again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
-from osteotl.workflow.steps import ENGINE
+from osteotl.files import remove
+from osteotl.workflow import fingerprint
+from osteotl.workflow.states import Whole
+from osteotl.workflow.steps import ENGINE, ROOT
+
+# where steps leave what a study may later no longer name
+MADE = ("finetune/**/*", "pretrain/**/*", "other_modality/**/*", "notebooks/0*.ipynb", f"{ENGINE}/steps/*")
+PATIENCE = 3.0  # seconds that the steps of a run just killed may take to end
 
 
 class Refused(Exception):
@@ -39,14 +45,19 @@ def check_folder(outputs: Path) -> None:
 
 @contextlib.contextmanager
 def held(outputs: Path) -> Iterator[None]:
-    """Hold the outputs folder, or say who does. The kernel lets go of the locks of a dead process."""
-    with (outputs / ENGINE / "lock").open("a+") as lock, (outputs / ENGINE / "steps.lock").open("a") as steps:
-        if not _locked(lock):
-            lock.seek(0)
-            raise Refused(f"another run holds {outputs}: {lock.read()}. Wait for it, or stop that process", 3)
-        if not _locked(steps, patience=5):
-            raise Refused(f"a step left over from a killed run still works in {outputs}: wait, or end it", 3)
-        fcntl.flock(steps, fcntl.LOCK_UN)
+    """Hold the outputs folder, or say who does.
+
+    A run first locks it for itself alone, then shares the lock with its own steps and their kernels. So whatever of an
+    earlier run still lives keeps others out, and the lock of a dead process holds nobody.
+    """
+    until = time.monotonic() + PATIENCE
+    with (outputs / ENGINE / "lock").open("a+") as lock:
+        for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+            while not _locked(lock.fileno(), kind):
+                if time.monotonic() > until:
+                    lock.seek(0)
+                    raise Refused(f"another run holds {outputs}: {lock.read()}. Wait for it, or stop that process", 3)
+                time.sleep(0.1)
         lock.truncate(0)
         user = os.environ.get("USER", os.getuid())
         lock.write(f"pid {os.getpid()} of {user} on {socket.gethostname()}, since {time.strftime('%F %T')}")
@@ -54,13 +65,55 @@ def held(outputs: Path) -> Iterator[None]:
         yield
 
 
-def _locked(file: IO[str], patience: float = 0) -> bool:
-    until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                return False
-            time.sleep(0.1)
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+
+
+# --- cleaning up ------------------------------------------------------------------------------------------------------
+
+
+def clean(whole: Whole) -> int:
+    """Remove what a run can make again, and say how much disk that was; nothing of the user's is touched."""
+    outputs, freed = whole.outputs, 0
+    for what, paths in _leftovers(whole).items():
+        size = sum(map(_size, paths))
+        for path in paths:
+            remove(path)
+        print(f"  {what:<44} {_megabytes(size)}")
+        freed += size
+    print(f"freed {_megabytes(freed)}; {outputs} now uses {_megabytes(_size(outputs))}")
+    return 0
+
+
+def _leftovers(whole: Whole) -> dict[str, list[Path]]:
+    outputs, steps = whole.outputs, whole.steps.values()
+    named = {outputs / str(file) for step in steps for file in (*step.writes, step.executed)}
+    named |= {whole.record_path(step) for step in steps}
+    found = [path for pattern in MADE for path in sorted(outputs.glob(pattern)) if not path.is_dir()]
+    # a failed notebook waits for a success; a cache may serve other studies, whose outputs lie in the project's folder
+    orphans = [p for p in found if not named & {p, *p.parents} and not p.name.endswith(".failed.ipynb")]
+    tables = {table for root in (outputs, ROOT / "outputs") for table in root.rglob("cohorts/*.csv")}
+    used = {film for table in tables for film in fingerprint.values(table, "film")}
+    films = sorted((ROOT / "data" / ".prepared").rglob("*.png"))
+    return {
+        "scratch of notebooks run by hand": [outputs / "scratch"],
+        "logs": [outputs / "logs"],
+        "caches of the engine": [outputs / ENGINE / name for name in (".snakemake", "cache", "done", "ended")],
+        "half-written files": [path for path in outputs.rglob(".*.part") if path.is_file()],
+        "replicates that the study no longer names": orphans,
+        "prepared films that no study here uses": [film for film in films if film.stem not in used],
+    }
+
+
+def _size(path: Path) -> int:
+    """Bytes on disk of a file or of all below a folder; links count as nothing."""
+    files = [path, *path.rglob("*")]
+    return sum(file.stat().st_blocks * 512 for file in files if file.is_file() and not file.is_symlink())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

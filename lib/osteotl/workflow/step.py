@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from osteotl.study import Study
-from osteotl.workflow.states import Whole
-from osteotl.workflow.steps import ROOT, Step, from_root, step_name, to_root
+from osteotl.workflow.states import SHOWN, Whole
+from osteotl.workflow.steps import ROOT, Step, from_root, to_root
 
-RUNNING = "OSTEOTL_STEP"  # set by run_notebook: the step that the engine runs, and whether its outputs hold
+RUNNING = "OSTEOTL_STEP"  # set by run_notebook: the step that the engine runs
 
 
 @dataclass(frozen=True)
@@ -129,20 +129,19 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
         The study has no such step.
     """
     whole = Whole(from_root(config), from_root(outputs))
-    name = step_name(notebook, **parameters)
-    if name not in whole.steps:
-        raise ValueError(f"{to_root(whole.config)} has no step {name}; it has {', '.join(whole.steps)}")
-    running, _, state = os.environ.get(RUNNING, "").partition(":")
-    engine = running == name
-    reasons = [] if engine else _reasons(whole, name)
-    if reasons:
-        _link_inputs(whole, whole.steps[name])
+    step = next((s for s in whole.steps.values() if s.notebook == notebook and s.parameters == parameters), None)
+    if step is None:
+        asked = " ".join([notebook, *map(str, parameters.values())])
+        raise ValueError(f"{to_root(whole.config)} has no step {asked}; it has {', '.join(whole.steps)}")
+    reasons, by_hand = whole.reasons(step, SHOWN), os.environ.get(RUNNING) != step.name
+    if by_hand and (reasons := reasons + whole.unmet(step)):
+        _link_inputs(whole, step)
     return OpenStep(
-        name=name,
+        name=step.name,
         study=whole.study,
-        fresh=state == "fresh" if engine else not reasons,
+        fresh=not reasons,
         outputs=whole.outputs,
-        out=whole.outputs if engine or not reasons else whole.outputs / "scratch",
+        out=whole.outputs / "scratch" if by_hand and reasons else whole.outputs,
         config=whole.config,
         data=ROOT / "data",
         reasons=reasons,
@@ -150,21 +149,14 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     )
 
 
-def _reasons(whole: Whole, name: str) -> list[str]:
-    """Why a step does not hold, counting the steps before it but not its executed notebook."""
-    step = whole.steps[name]
-    before = [need for need in step.needs if whole.made_differently(whole.steps[need])]
-    return whole.made_differently(step) + [f"{need} does not hold either" for need in before]
-
-
 def _link_inputs(whole: Whole, step: Step) -> None:
     """Let scratch show the study's files that a step reads, so that a notebook finds all in one folder.
 
     Writing replaces a link, never what it points to.
     """
-    for source in whole.inputs(step):
-        link = whole.outputs / "scratch" / source.relative_to(whole.outputs)
-        if not link.exists():
+    for file in whole.now(step)["reads"]:
+        source, link = whole.outputs / file, whole.outputs / "scratch" / file
+        if source.is_file() and not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(source)

@@ -1,8 +1,13 @@
-"""The study as a list of steps: what each one reads, which settings it heeds, what it writes."""
+"""The study as a list of steps: what each one reads, which settings it heeds, what it writes.
+
+This is the only place that says so. Which step waits for which, what a change runs again and what the engine starts
+all follow from it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +20,7 @@ ENGINE = ".engine"  # below the outputs folder: records, locks, the engine's own
 
 _TRAINING = ("model", "image_size", "batch", "optimizer", "learning_rate", "augmentation", "device", "precision")
 _COMPARISON = ("title", "reference", "seeds", "fractions", "predictions", "arms", "statistics")
-_TRAINED = ("weights.safetensors", "training.csv", "pairing.json", "model.json")
+_TRAINED = ("weights.safetensors", "training.csv", "model.json")
 
 # The settings that a notebook heeds. 03 heeds none of `statistics`: the analysis plan is locked when films are first
 # scored, and a later change of a threshold or margin must be told by 04 as a change, not undone by planning again.
@@ -41,14 +46,14 @@ class Step:
     Attributes
     ----------
     name : str
-        Such as 02_finetune_transfer_1_0: the name of its record and of its executed notebook.
+        Such as 02_finetune_transfer_1_0: the name of its record, its log and its executed notebook.
     notebook : str
         The notebook's stem; 'report' has none.
     needs : tuple of str
-        Steps that must be done before.
+        Steps that write what it reads.
     reads, writes : tuple of str
-        Files below the outputs folder; `FILE?column=value` means only those rows of a table, and
-        `FOLDER/` all below it.
+        Files below the outputs folder; `FOLDER/` means all below it, `TABLE?column=value` only those rows, and
+        `TABLE?film` the prepared films that a cohort table names.
     settings : tuple of str
         Places in study.yaml.
     data : tuple of Path
@@ -59,10 +64,10 @@ class Step:
 
     name: str
     notebook: str
-    needs: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
+    needs: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    settings: tuple[str, ...]
     data: tuple[Path, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
 
@@ -71,102 +76,88 @@ class Step:
         """The executed notebook below the outputs folder."""
         return None if self.notebook == "report" else f"notebooks/{self.name}.ipynb"
 
-    @property
-    def title(self) -> str:
-        """The step as a person would say it."""
-        if self.notebook == "02_finetune":
-            arm, fraction, seed = self.parameters.values()
-            return f"02_finetune {arm}, seed {seed}" + ("" if fraction == 1 else f", {fraction:.4g} of the labels")
-        return self.name
-
-
-def step_name(notebook: str, cohort: str = "pretrain", arm: str = "", fraction: float = 1.0, seed: int = 0) -> str:
-    """The name of the step that a notebook with these parameters is."""
-    if notebook == "01_pretrain":
-        return notebook if cohort == "pretrain" else f"{notebook}_{cohort}"
-    return f"{notebook}_{arm}_{fraction:g}_{seed}" if notebook == "02_finetune" else notebook
-
 
 def steps_of(study: Study) -> dict[str, Step]:
-    """Every step of a study in an order in which they can run."""
-    steps = [] if study.predictions else _with_films(study)
-    writes = {step.name: step.writes for step in steps}
-
-    def after(name: str, needs: list[str], writes_: tuple[str, ...], data: tuple[Path, ...] = ()) -> None:
-        reads = tuple(file for need in needs for file in writes[need])
-        steps.append(Step(name, name, tuple(needs), reads, writes_, SETTINGS[name], data))
-        writes[name] = writes_
-
-    given = (study.predictions,) if study.predictions else ()
-    trained = [step.name for step in steps if step.notebook in ("01_pretrain", "02_finetune")]
-    films = [step.name for step in steps if step.name in ("00_cohorts", "03_evaluate")]
-    after("04_statistics", films, ("statistics.json", "tables/"), given)
-    after("05_figures", [*films, *trained, "04_statistics"], ("figures/",))
-    after("report", list(writes), ("report.html", "provenance.json"))
-    return {step.name: step for step in steps}
+    """Every step of a study, by name, in an order in which they can run."""
+    steps: dict[str, Step] = {}
+    if not study.predictions:
+        _add_cohorts(steps, study)
+        _add_training(steps, study)
+        _add_scoring(steps, study)
+    _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"), ["statistics.json", "tables/"],
+         data=[study.predictions])  # fmt: skip
+    _add(steps, "05_figures", _made(steps), ["figures/"])
+    _add(steps, "report", _made(steps), ["report.html", "provenance.json"])
+    return steps
 
 
-def _with_films(study: Study) -> list[Step]:
-    cohorts = [c for c in ("pretrain", "other_modality", "development", "external") if getattr(study.cohorts, c)]
-    tables = tuple(f"cohorts/{c}.csv" for c in cohorts)
-    roots = tuple(dict.fromkeys(root for c in cohorts for root in _roots(getattr(study.cohorts, c))))
-    first = Step("00_cohorts", "00_cohorts", (), (), (*tables, "cohorts/boxes.csv", "cohorts/integrity.json"),
-                 SETTINGS["00_cohorts"], roots)  # fmt: skip
-    starts = {arm.initialise for arm in study.arms.values()}
-    if any(arm.train_for == "pretrain_and_finetune" for arm in study.arms.values()):
-        starts.add("pretrain")
-    before = [_pretrain(study, c, first) for c in ("pretrain", "other_modality") if c in starts]
-    tuned = [_finetune(study, *replicate) for replicate in study.replicates()]
-    scored = [file for step in tuned for file in step.writes]
-    tested = [table for table in ("cohorts/development.csv", "cohorts/external.csv") if table in tables]
-    last = Step("03_evaluate", "03_evaluate", ("00_cohorts", *(step.name for step in tuned)),
-                (*tested, "cohorts/boxes.csv", *scored),
-                ("predictions.csv", *(["predictions_extra.csv"] if study.scores_extras else []), "detections.csv",
-                 "audit.csv", "audit.json", "occlusion/", "analysis_plan.json"),
-                SETTINGS["03_evaluate"])  # fmt: skip
-    return [first, *before, *tuned, last]
+def _made(steps: dict[str, Step], *notebooks: str) -> dict[str, str]:
+    """Files that these notebooks (or all) write so far, each with the step that writes it."""
+    chosen = [step for step in steps.values() if step.notebook in notebooks or not notebooks]
+    return {file: step.name for step in chosen for file in step.writes}
 
 
-def _pretrain(study: Study, cohort: str, first: Step) -> Step:
-    table = f"cohorts/{cohort}.csv"
-    reads = (table, f"cohorts/boxes.csv?cohort={cohort}") if table in first.writes else ()
-    given = study.detector.pretrained_weights if cohort == "pretrain" else None
-    return Step(step_name("01_pretrain", cohort), "01_pretrain", ("00_cohorts",), reads,
-                tuple(f"{cohort}/{file}" for file in ("weights.safetensors", "training.csv", "model.json")),
-                SETTINGS["01_pretrain"], (given,) if given else (), {"cohort": cohort})  # fmt: skip
+def _add(steps: dict[str, Step], notebook: str, reads: Iterable[str], writes: Iterable[str], name: str = "",
+         more: Iterable[str] = (), data: Iterable[Path | None] = (), **parameters: Any) -> None:  # fmt: skip
+    """One more step. What no step before it writes, it does not read; `more` are settings beside its notebook's."""
+    made, name = _made(steps), name or notebook
+    found = {file: by for file in reads if (by := made.get(file.partition("?")[0]))}
+    settings = [key.replace("ARM", str(parameters.get("arm"))) for key in SETTINGS[notebook]]
+    steps[name] = Step(name, notebook, tuple(dict.fromkeys(found.values())), tuple(found), tuple(writes),
+                       (*settings, *more), tuple(path for path in data if path), parameters)  # fmt: skip
 
 
-def _finetune(study: Study, arm: str, fraction: float, seed: int) -> Step:
-    start, longer = study.arms[arm].initialise, study.arms[arm].train_for == "pretrain_and_finetune"
-    settings = [key.replace("ARM", arm) for key in SETTINGS["02_finetune"]]
-    needs, reads, data = ["00_cohorts"], ["cohorts/development.csv", "cohorts/boxes.csv?cohort=development"], []
-    if start in ("pretrain", "other_modality"):
-        needs.append(step_name("01_pretrain", start))
-        reads += [f"{start}/weights.safetensors", f"{start}/model.json"]
-    elif start != "random":
-        data.append(Path(start))
-    if longer and start != "pretrain":  # it trains for as many steps as pretraining and fine-tuning together took
-        needs.append("01_pretrain")
-        reads.append("pretrain/model.json")
-    if longer:
-        settings.append("detector.pretrain_epochs")
-    if any(other.train_for == "pretrain_and_finetune" for other in study.arms.values()):
-        reads.append("cohorts/pretrain.csv")  # every arm is proved against every other, so each counts that one's steps
-    folder = f"finetune/{arm}/{fraction:g}/{seed}"
-    writes = [f"{folder}/{file}" for file in _TRAINED]
-    if study.detector.checkpoints:
-        writes.append(f"{folder}/checkpoints/")
-    if study.detector.fraction_training == "both" and fraction < 1:
-        writes.append(f"{folder}/equal_epochs/")
-    return Step(step_name("02_finetune", arm=arm, fraction=fraction, seed=seed), "02_finetune", tuple(needs),
-                tuple(reads), tuple(writes), tuple(settings), tuple(data),
-                {"arm": arm, "fraction": fraction, "seed": seed})  # fmt: skip
+def _add_cohorts(steps: dict[str, Step], study: Study) -> None:
+    cohorts = [name for name in ("pretrain", "other_modality", "development", "external")
+               if getattr(study.cohorts, name)]  # fmt: skip
+    tables = [f"cohorts/{name}.csv" for name in cohorts]
+    films = [f"{table}?film" for table in tables]
+    roots = [root for name in cohorts for root in _roots(getattr(study.cohorts, name))]
+    _add(steps, "00_cohorts", [], [*tables, *films, "cohorts/boxes.csv", "cohorts/integrity.json"], data=roots)
 
 
 def _roots(cohort: Any) -> list[Path]:
     if parts := getattr(cohort, "parts", None):
         return [root for part in parts for root in _roots(part)]
     return [cohort.root] if hasattr(cohort, "root") else []
+
+
+def _add_training(steps: dict[str, Step], study: Study) -> None:
+    """Pretraining as far as an arm starts from it, then every replicate."""
+    starts = {arm.initialise for arm in study.arms.values()}
+    longer = {name for name, arm in study.arms.items() if arm.train_for == "pretrain_and_finetune"}
+    for cohort in ("pretrain", "other_modality"):
+        if cohort in starts or (cohort == "pretrain" and longer):
+            _add(steps, "01_pretrain", [f"cohorts/{cohort}.csv", f"cohorts/boxes.csv?cohort={cohort}"],
+                       [f"{cohort}/{file}" for file in _TRAINED],
+                       name="01_pretrain" if cohort == "pretrain" else f"01_pretrain_{cohort}",
+                       data=[study.detector.pretrained_weights if cohort == "pretrain" else None],
+                       cohort=cohort)  # fmt: skip
+    for arm, fraction, seed in study.replicates():
+        start, folder = study.arms[arm].initialise, f"finetune/{arm}/{fraction:g}/{seed}"
+        reads = ["cohorts/development.csv", "cohorts/boxes.csv?cohort=development", f"{start}/weights.safetensors",
+                 f"{start}/model.json"]  # fmt: skip
+        if longer:  # every arm is proved against every other, so each counts that one's steps
+            reads.append("cohorts/pretrain.csv")
+        if arm in longer:  # it trains for as many steps as pretraining and fine-tuning together took
+            reads.append("pretrain/model.json")
+        writes = [f"{folder}/{file}" for file in (*_TRAINED, "pairing.json")]
+        if study.detector.checkpoints:
+            writes.append(f"{folder}/checkpoints/")
+        if study.detector.fraction_training == "both" and fraction < 1:
+            writes.append(f"{folder}/equal_epochs/")
+        _add(steps, "02_finetune", reads, writes, f"02_finetune_{arm}_{fraction:g}_{seed}",
+                   more=["detector.pretrain_epochs"] if arm in longer else [],
+                   data=[Path(start)] if study.arms[arm].from_file else [],
+                   arm=arm, fraction=fraction, seed=seed)  # fmt: skip
+
+
+def _add_scoring(steps: dict[str, Step], study: Study) -> None:
+    tuned = _made(steps, "02_finetune")
+    writes = ["predictions.csv", "detections.csv", "audit.csv", "audit.json", "occlusion/", "analysis_plan.json"]
+    if study.scores_extras:
+        writes.append("predictions_extra.csv")
+    _add(steps, "03_evaluate", ["cohorts/development.csv", "cohorts/external.csv", "cohorts/boxes.csv", *tuned], writes)
 
 
 def from_root(path: str | Path) -> Path:

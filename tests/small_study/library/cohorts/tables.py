@@ -20,12 +20,14 @@ def build(step):
     trace(step)
     boxes, faults = ["image_id,x_min,cohort"], []
     for cohort in ("pretrain", "development", "external"):
-        rows = ["image_id,content"]
+        rows = ["image_id,content,film"]
         for path in sorted(getattr(step.study.cohorts, cohort).root.glob("*.txt")):
             text = path.read_text(encoding="utf-8")
             if "broken" in text:
                 faults.append(f"error: {path.name} in {cohort} cannot be read")
-            rows.append(f"{path.stem},{sha256(text.encode()).hexdigest()[:12]}")
+            key = sha256(text.encode()).hexdigest()[:12]
+            rows.append(f"{path.stem},{key},{key}")
+            write_text(step.data / ".prepared" / key[:2] / f"{key}.png", "a prepared film\n")
             if "box" in text:
                 boxes.append(f"{path.stem},{len(text)},{cohort}")
         write_text(step.write(f"cohorts/{cohort}.csv"), "\n".join(rows) + "\n")

@@ -5,38 +5,46 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import osteotl
 from osteotl.files import sha256
-from osteotl.workflow.states import Whole
-from osteotl.workflow.steps import ROOT
+from osteotl.study import Study
 
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision", "ultralytics-opencv-headless", "safetensors", "pillow",
             "pydicom", "statsmodels", "scikit-learn", "matplotlib", "papermill", "snakemake")  # fmt: skip
 
 
-def provenance(whole: Whole) -> dict[str, Any]:
+def provenance(study: Study, config: Path, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What a reader needs to trace a result; no path, user or machine name.
 
     Parameters
     ----------
-    whole : Whole
-        A study whose steps have all been done.
+    study : Study
+        The configuration.
+    config : Path
+        The file that it was read from.
+    records : mapping
+        Of every step that was done, by its name: hashes of `code`, `data` and what it `writes`, `seconds`, `finished`.
 
     Returns
     -------
     dict
         Ready for provenance.json.
     """
-    records = {name: record for name in whole.steps if (record := whole.record(name)) and name != "report"}
+
+    def hashes(kind: str) -> dict[str, str]:
+        return {name: content for record in records.values() for name, content in record[kind].items()}
+
     return {
         "schema": "osteotl.provenance/1",
         "osteotl": osteotl.__version__,
         "commit": _commit(),
-        "study_file": {"name": whole.config.name, "sha256": sha256(whole.config)},
+        "study_file": {"name": config.name, "sha256": sha256(config)},
         "requirements_lock_sha256": sha256(ROOT / "requirements.lock"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -44,15 +52,11 @@ def provenance(whole: Whole) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads_per_process": int(os.environ.get("OMP_NUM_THREADS", "1")),
         "packages": {name: metadata.version(name) for name in PACKAGES},
-        "seeds": list(whole.study.seeds),
-        "fractions": list(whole.study.fractions),
-        "code": {
-            unit: content for record in records.values() for unit, content in record["depends"]["packages"].items()
-        },
-        "inputs": {
-            Path(path).name: content for r in records.values() for path, content in r["depends"]["data"].items()
-        },
-        "outputs": {file: entry[0] for record in records.values() for file, entry in record["outputs"].items()},
+        "seeds": list(study.seeds),
+        "fractions": list(study.fractions),
+        "code": hashes("code"),
+        "inputs": {Path(path).name: content for path, content in hashes("data").items()},
+        "outputs": hashes("writes"),
         "steps": {name: {"seconds": r["seconds"], "finished": r["finished"]} for name, r in records.items()},
     }
 
