@@ -89,9 +89,10 @@ class Whole:
             path = self.outputs / file
             if part == "film":
                 keys = self.memory.of(path, fingerprint.values, part) if path.exists() else []
-                folders = {key: ROOT / "data" / ".prepared" / key[:2] for key in keys}
-                there = all(f"{key}.png" in self.memory.of(folders[key], fingerprint.names) for key in keys)
-                yield f"{file} (its prepared films)", fingerprint.digest(*keys) if there else MISSING
+                folders = [ROOT / "data" / ".prepared" / start for start in sorted({key[:2] for key in keys})]
+                there = {name for folder in folders for name in self.memory.of(folder, fingerprint.names)}
+                lost = {f"{key}.png" for key in keys} - there
+                yield f"{file} (its prepared films)", MISSING if lost else fingerprint.digest(*keys)
             elif part:
                 yield name, self.memory.of(path, fingerprint.rows, *part.split("="))
             elif path.is_dir() or not name.endswith("/"):

@@ -94,7 +94,7 @@ def steps_of(study: Study) -> dict[str, Step]:
 def _made(steps: dict[str, Step], *notebooks: str) -> dict[str, str]:
     """Files that these notebooks (or all) write so far, each with the step that writes it."""
     chosen = [step for step in steps.values() if step.notebook in notebooks or not notebooks]
-    return {file: step.name for step in chosen for file in step.writes}
+    return {file: step.name for step in chosen for file in step.writes if "?" not in file}
 
 
 def _add(steps: dict[str, Step], notebook: str, reads: Iterable[str], writes: Iterable[str], name: str = "",
