@@ -107,11 +107,11 @@ def dry_run(chosen: argparse.Namespace) -> int:
 
 def check(chosen: argparse.Namespace) -> int:
     """Configuration and cohorts, or scores made elsewhere: every fault, and nothing written."""
-    study = study_of(chosen)  # the checkers by name: the workflow imports no science
+    study, module = study_of(chosen), importlib.import_module  # by name: the workflow imports no science
     if study.predictions:
-        return int(importlib.import_module("osteotl.statistics.scores").check_scores(study.predictions, study.reference))
-    checker = importlib.import_module("osteotl.cohorts.tables")
-    return int(checker.check_main(["--config", str(chosen.config), "--data", str(ROOT / "data")]))
+        return int(module("osteotl.statistics.scores").check_scores(study.predictions, study.reference))
+    words = ["--config", str(chosen.config), "--data", str(ROOT / "data")]
+    return int(module("osteotl.cohorts.tables").check_main(words))
 
 
 def request(chosen: argparse.Namespace) -> dict[str, Any]:
