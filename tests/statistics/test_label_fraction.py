@@ -42,8 +42,7 @@ def test_same_scores_from_half_of_the_labels_on(films):
     # equal at .5 in every draw, and chance at .25 never: the crossing is at .5, without any spread
     assert (found.estimate, found.lower, found.upper, found.reached) == (0.5, 0.5, 0.5, 1.0)
     assert (
-        found.sentence
-        == "The arm equals the reference on all labels with 50 % of the labels (95 % interval 50 % to 50 %)."
+        found.sentence == "The arm equals the reference on all labels with 50% of the labels (95% interval 50% to 50%)."
     )
 
 

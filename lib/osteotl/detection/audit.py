@@ -220,8 +220,9 @@ def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame) -> list[Alarm]:
             Alarm(
                 f"lesion_masked: {arm}",
                 masked["lower"] > MASKED_LIMIT,
-                f"with lesions painted over, the AUC's lower 95 % limit may not exceed {MASKED_LIMIT}",
-                f"AUC {masked['auc']:.3f} ({masked['lower']:.3f} to {masked['upper']:.3f}); whole {plain['auc']:.3f}",
+                f"with lesions painted over, the AUC's lower 95% limit may not exceed {MASKED_LIMIT}",
+                f"AUC {masked['auc']:.3f} ({masked['lower']:.3f} to {masked['upper']:.3f}); "
+                f"with lesions in sight {plain['auc']:.3f}",
             )
         )
         alarms.append(_class_alarm(arm, by[arm, "class_probe"]))
@@ -243,7 +244,7 @@ def _class_alarm(arm: str, probe: dict[str, Any]) -> Alarm:
         f"class_without_lesion: {arm}",
         probe["lower"] > MASKED_LIMIT,
         "with lesions painted over, a linear classifier on the detector's features may not tell the classes: "
-        f"its AUC's lower 95 % limit may not exceed {MASKED_LIMIT}",
+        f"its AUC's lower 95% limit may not exceed {MASKED_LIMIT}",
         f"AUC {probe['auc']:.3f} ({probe['lower']:.3f} to {probe['upper']:.3f}), cross-validated by patient",
     )
 

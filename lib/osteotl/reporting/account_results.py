@@ -171,7 +171,7 @@ def _predictive(run: Run) -> str | None:
     parts = []
     for arm in run.arms:
         values = [v for v in run.get("arms", {})[arm].get("predictive_values", []) if v["point"] == run.main_point]
-        told = ", ".join(f"{interval(v['ppv'])} at {100 * v['prevalence']:g} %" for v in values)
+        told = ", ".join(f"{interval(v['ppv'])} at {100 * v['prevalence']:g}%" for v in values)
         if told:
             parts.append(f"'{run.label(arm)}' {told}")
     return "; ".join(parts) or None

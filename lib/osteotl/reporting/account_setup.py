@@ -76,7 +76,7 @@ def _external_kind(run: Run) -> str | None:
 
 def _prevalence(run: Run) -> str | None:
     value = run.get("cohorts.external.prevalence")
-    return None if value is None else f"{100 * value:.1f} %"
+    return None if value is None else f"{100 * value:.1f}%"
 
 
 def _exclusions(run: Run) -> str | None:
@@ -188,7 +188,7 @@ def start(run: Run, arm: str) -> str:
     text = STARTS.get(initialise) or f"the file {line(initialise)}"
     moved = run.training.get(arm, {}).get("pairing", {}).get("initialisation", {})
     if moved.get("from_source"):
-        text += f" ({moved['from_source']} of {moved['tensors']} tensors, {100 * moved['share']:.1f} % of parameters)"
+        text += f" ({moved['from_source']} of {moved['tensors']} tensors, {100 * moved['share']:.1f}% of parameters)"
     if configured and configured.seed_offset:
         text += f", other seeds (offset {configured.seed_offset})"
     if configured and configured.train_for != "finetune":
@@ -262,7 +262,7 @@ def _analysis(run: Run) -> dict[str, str | None]:
     family = [_test(line(entry)) for entry in settings.get("family", [])]
     low, high = settings.get("decision_range", [None, None])
     return {
-        "confidence": f"{100 * settings['confidence']:g} %" if "confidence" in settings else None,
+        "confidence": f"{100 * settings['confidence']:g}%" if "confidence" in settings else None,
         "margin": f"{settings['auc_margin']:g}" if "auc_margin" in settings else None,
         "margin_reason": line(settings["auc_margin_reason"]) if settings.get("auc_margin_reason") else None,
         "points": joined(points) or None,
@@ -272,8 +272,8 @@ def _analysis(run: Run) -> dict[str, str | None]:
         "bootstrap_seed": f"{settings['bootstrap_seed']}" if "bootstrap_seed" in settings else None,
         "sampling": "within class" if settings.get("sampling") == "by_class" else "over all films",
         "hit_rule": None if run.flags["no_boxes"] else HIT_RULES.get(settings.get("hit_rule", "")),
-        "decision_range": None if low is None else f"{100 * low:g} % to {100 * high:g} %",
-        "prevalences": joined([f"{100 * value:g} %" for value in settings.get("prevalences", [])]) or None,
+        "decision_range": None if low is None else f"{100 * low:g}% to {100 * high:g}%",
+        "prevalences": joined([f"{100 * value:g}%" for value in settings.get("prevalences", [])]) or None,
         "recalibration": None if run.flags["no_validation"] else "logistic recalibration on the validation films",
     }
 

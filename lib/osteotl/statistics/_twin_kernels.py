@@ -15,7 +15,7 @@ Counts = NDArray[np.int64]
 
 CONCLUSIONS = {
     "auc_not_different": "the AUCs do not differ (DeLong p >= .05)",  # McNemar below: with the correction
-    "auc_equivalent": "the AUCs are equivalent (90 % interval inside the margin)",
+    "auc_equivalent": "the AUCs are equivalent (90% interval inside the margin)",
     "specificity_at_high_sensitivity": "higher specificity of the arm at sensitivity >= .90 (McNemar p < .05)",
     "sensitivity_at_high_specificity": "higher sensitivity of the arm at specificity >= .90 (McNemar p < .05)",
     "sensitivity_at_youden": "higher sensitivity of the arm at the Youden point (McNemar p < .05)",

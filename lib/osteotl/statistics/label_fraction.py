@@ -130,7 +130,7 @@ def equal_fraction(
 
 def _sentence(limits: tuple[float | None, ...], shares: list[float], confidence: float) -> str:
     value, low, high = (_share(x, shares[0]) for x in limits)
-    interval = f"{100 * confidence:g} % interval {low} to {high}"
+    interval = f"{100 * confidence:g}% interval {low} to {high}"
     if limits[0] is None:
         return f"The arm did not reach the reference on all labels at any fraction ({interval})."
     return f"The arm equals the reference on all labels with {value} of the labels ({interval})."
@@ -139,4 +139,4 @@ def _sentence(limits: tuple[float | None, ...], shares: list[float], confidence:
 def _share(value: float | None, smallest: float) -> str:
     if value is None:
         return "not reached"
-    return f"{100 * value:.3g} %" + (" or less" if math.isclose(value, smallest) else "")
+    return f"{100 * value:.3g}%" + (" or less" if math.isclose(value, smallest) else "")

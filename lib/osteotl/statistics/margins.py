@@ -163,4 +163,4 @@ _MEANING = {
 def _sentence(word: str, also: str | None, wide: tuple[float, float], margin: float, confidence: float) -> str:
     first = f"{word.capitalize()}: {_MEANING[word]}"
     second = f"; at the same time {also}: {_MEANING[also]}" if also else ""
-    return f"{first}{second} (margin {margin:g}; {100 * confidence:g} % interval {wide[0]:+.3f} to {wide[1]:+.3f})."
+    return f"{first}{second} (margin {margin:g}; {100 * confidence:g}% interval {wide[0]:+.3f} to {wide[1]:+.3f})."

@@ -87,7 +87,7 @@ def _auc_lines(published: Published, auc: AucConsistency) -> list[Line]:
         lines.append(Line("correlation from the discordant pairs (binormal)", "", follows, agrees))
     at = "; ".join(f"margin {m}: {'equivalent' if ok else 'not equivalent'}" for m, ok in auc.equivalent_at.items())
     low90, high90 = auc.interval90
-    return [*lines, Line("equivalence", "", f"90 % interval {low90:+.3f} to {high90:+.3f}; {at}", None)]
+    return [*lines, Line("equivalence", "", f"90% interval {low90:+.3f} to {high90:+.3f}; {at}", None)]
 
 
 # --- this study in the paper's layout ---------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def precision_recall(statistics: Statistics, tables: Tables) -> Drawn:
     figure, axes = plt.subplots()
     axes.axhline(prevalence, color="0.6", lw=0.8)
     below = prevalence > 0.5
-    axes.text(0.01, prevalence + (-0.015 if below else 0.015), f"prevalence in the study: {100 * prevalence:.0f} %",
+    axes.text(0.01, prevalence + (-0.015 if below else 0.015), f"prevalence in the study: {100 * prevalence:.0f}%",
               fontsize=6.5, color="0.35", va="top" if below else "bottom")  # fmt: skip
     entries = []
     for arm, look, rows in by_arm(statistics, table):

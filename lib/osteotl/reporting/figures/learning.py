@@ -44,7 +44,7 @@ def learning_curve(statistics: Statistics, tables: Tables) -> Drawn:
         if (rows["training"] != main).any():
             _curve(axes, rows[rows["training"] != main], "fraction", look, aside * 1.08, hollow=True)
     axes.set_xscale("log")
-    axes.set_xticks(fractions, [f"{100 * f:g} %" for f in fractions])
+    axes.set_xticks(fractions, [f"{100 * f:g}%" for f in fractions])
     axes.minorticks_off()
     axes.set(xlabel="Share of training labels (logarithmic)", ylabel="AUC")
     both = bool((table["training"] != main).any())
@@ -52,7 +52,7 @@ def learning_curve(statistics: Statistics, tables: Tables) -> Drawn:
     legend_below(figure, [*_entries(statistics), *([key] if both else [])])
     means = table[table["seed"].isna()]
     said = [
-        f"with {100 * f:g} % of labels{kind} {_said(statistics, rows)}"
+        f"with {100 * f:g}% of labels{kind} {_said(statistics, rows)}"
         for f in (fractions[0], fractions[-1])
         for kind, rows in _kinds(means[means["fraction"] == f], main)
     ]

@@ -103,7 +103,7 @@ def decision_curve(statistics: Statistics, tables: Tables) -> Drawn:
     axes.set(ylim=(1.05 * lowest - 0.04 * highest, 1.08 * highest), ylabel="Net benefit (true positives per film)")
     axes.set_xlabel("Threshold probability: act at this risk or above")
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
     legend_below(figure, entries)
     low, high = table["threshold"].min(), table["threshold"].max()
     at_end = {r.arm: f"{r.net_benefit:.3f}" for r in own[own["threshold"] == high].itertuples()}
@@ -112,7 +112,7 @@ def decision_curve(statistics: Statistics, tables: Tables) -> Drawn:
     return Drawn(
         figure,
         table,
-        f"Net benefit over threshold probabilities {100 * low:g} % to {100 * high:g} %. At {100 * high:g} %: "
+        f"Net benefit over threshold probabilities {100 * low:g}% to {100 * high:g}%. At {100 * high:g}%: "
         f"{said_of(statistics, at_end)}{beside}.",
     )
 

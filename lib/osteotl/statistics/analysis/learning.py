@@ -70,7 +70,7 @@ def label_savings(inputs: Inputs) -> Numbers:
         steps = [_against_all_labels(inputs, whole, fraction, runs, target) for fraction, runs in curve.items()]
         enough = [step["fraction"] for step in steps if step["noninferior"]]
         said = (
-            f"With {100 * enough[0]:g} % of the labels the arm was not worse than the reference on all labels by "
+            f"With {100 * enough[0]:g}% of the labels the arm was not worse than the reference on all labels by "
             f"{asked.auc_margin:g} or more."
             if enough
             else "At no fraction was the arm shown to be as good as the reference on all labels, within the margin."
@@ -168,7 +168,7 @@ def _above(number: Numbers) -> bool:
 
 
 def _told(step: Numbers, prepared: Prepared) -> str:
-    number, level = step["difference"], f"{100 * prepared.settings.confidence:g} %"
+    number, level = step["difference"], f"{100 * prepared.settings.confidence:g}%"
     return f"AUC {number['estimate']:+.3f}, {level} interval {number['lower']:+.3f} to {number['upper']:+.3f}"
 
 

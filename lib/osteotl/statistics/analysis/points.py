@@ -75,6 +75,6 @@ def warnings(settings: Settings, validation: Cohort | None, given: Cohort | None
         if malignant < needed:
             said.append(
                 f"The validation set holds {malignant} malignant patients: under {needed}, no threshold can assure a "
-                f"sensitivity of {target:g} with {100 * settings.confidence:g} % confidence."
+                f"sensitivity of {target:g} with {100 * settings.confidence:g}% confidence."
             )
     return said
