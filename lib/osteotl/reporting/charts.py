@@ -38,7 +38,7 @@ class Icons:
         return cls(found, tumours - found, alarms, films - tumours - alarms)
 
 
-def icon_array(icons: Icons, title: str, across: int = 40) -> Markup:
+def icon_array(icons: Icons, title: str, across: int = 50) -> Markup:
     """A thousand dots in one picture: filled, ringed, crossed and faint, so that no colour is needed to read it."""
     kinds = (("missed", icons.missed), ("found", icons.found), ("alarm", icons.false_alarm), ("quiet", icons.quiet))
     total = sum(count for _, count in kinds)

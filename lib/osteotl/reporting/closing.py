@@ -8,8 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from osteotl.reporting.checklists import guideline, names
-from osteotl.reporting.film_tables import any_table
+from osteotl.reporting.checklists import NEEDED, PARTLY, guideline, names
 from osteotl.reporting.html import bullets, folded, join, paragraph, section, table, tag
 from osteotl.reporting.markdown import unescaped
 from osteotl.reporting.pictures import leftovers, place
@@ -32,6 +31,9 @@ GLOSSARY = (
     ),
     ("Calibration", "whether films given a risk of 20% turn out malignant one time in five."),
     ("Net benefit", "tumours found, minus false alarms weighed by how many of them one found tumour is worth."),
+    ("LROC, AFROC", "curves that count a tumour as found only where the mark lies on it; the area is 1 where all do."),
+    ("IoU", "intersection over union: how far two boxes cover the same ground, from 0 to 1."),
+    ("Brier score", "the mean squared distance between the risk given and what was there; 0 is perfect."),
     ("Seed", "the number that starts one training run; another seed gives another detector from the same films."),
     ("Margin", "the largest difference in AUC that would not matter, declared beforehand."),
     ("Holm", "an adjustment of p values for having run several tests."),
@@ -46,12 +48,6 @@ def limitations(results: Results) -> Markup:
         items.append(
             "The films are phantoms made by a program: they validate the instrument and say nothing about patients."
         )
-    if len(results.seeds) == 1:
-        items.append(
-            "One training run per arm: every result is conditional on it. Another seed can give another answer."
-        )
-    elif len(results.seeds) < 5:
-        items.append("Fewer than five training runs per arm: variation between training runs is poorly estimated.")
     if facts.get("cohorts.validation") is None:
         items.append(
             "No validation films: thresholds were found on the films they are tested on, and scores are not "
@@ -111,14 +107,30 @@ def _block(text: str) -> Markup:
 
 
 def _checklists(results: Results) -> Iterator[Markup | None]:
-    """One table per guideline: OUT/checklists/NAME.csv."""
-    for path in sorted((results.out / "checklists").glob("*.csv")):
-        frame = results.csv(f"checklists/{path.name}").fillna("")
-        if not frame.empty:
-            title = f"Checklist {frame['guideline'].iloc[0]}" if "guideline" in frame else f"Checklist {path.stem}"
-            listed = any_table(title, frame.drop(columns=["guideline"], errors="ignore"), f"checklists/{path.name}")
-            about = paragraph(guideline(path.stem)["numbering"]) if path.stem in names() else None
-            yield folded(title, about, listed, identifier=f"checklist-{path.stem}")
+    """One table per guideline: OUT/checklists/NAME.csv, each answer with a link to the place that shows it."""
+    heads = ["Item", "Section", "What it asks", "Status", "Answer", "Read from"]
+    for name in names():
+        frame = results.csv(f"checklists/{name}.csv").fillna("")
+        if frame.empty:
+            continue
+        known, source = guideline(name), f"checklists/{name}.csv"
+        rows = [
+            [row.item, row.section, row.asks, row.status, _answer(row), without_paths(str(row.source))]
+            for row in frame.itertuples()
+        ]
+        about = paragraph(known["cite"], " ", known["numbering"], " The same as a table: ", tag("code", source), ".")
+        listed = table(f"{known['name']}, filled from the run", heads, rows, source=source, class_="checklist")
+        yield folded(f"Checklist {known['name']}", about, listed, identifier=f"checklist-{name}")
+
+
+def _answer(row: Any) -> list[Any]:
+    """The answer, with where the page shows it, or where in study.yaml the author can give it."""
+    said: list[Any] = [str(row.text)]
+    if row.anchor:
+        said += [" ", tag("a", "Shown here", href=f"#{row.anchor}"), "."]
+    if row.topic and row.status in (NEEDED, PARTLY):
+        said += [" Author: ", tag("code", f"report.author.{row.topic}"), " of study.yaml."]
+    return said
 
 
 def _cards(results: Results) -> Markup | None:

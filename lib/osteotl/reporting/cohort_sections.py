@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from osteotl.reporting.charts import Scale, flow_diagram, interval_mark
-from osteotl.reporting.film_tables import any_table
+from osteotl.reporting.film_tables import written
 from osteotl.reporting.html import folded, paragraph, section, table, tag
 from osteotl.reporting.results import Results
 
@@ -42,8 +43,7 @@ def flow(results: Results) -> Markup | None:
         for name, part in cohorts.items()
     ]
     missing = paragraph(
-        "Films that could not be scored stay in the denominators' account: they are counted above (intention to "
-        "diagnose)."
+        "Films that could not be scored are counted in the last column, not dropped in silence (intention to diagnose)."
     )
     body = (
         tag("div", drawn, class_="flows")
@@ -58,10 +58,19 @@ def table_one(results: Results) -> Markup | None:
     frame = results.csv("table_one.csv")
     if frame.empty:
         return None
-    return folded(
-        "Table 1: characteristics of the films",
-        any_table("Characteristics by cohort and class", frame, "table_one.csv"),
-    )
+    return folded("Table 1: characteristics of the films", _turned(frame), class_="print")
+
+
+def _turned(frame: pd.DataFrame) -> Markup:
+    """Characteristics as rows and groups as columns, as papers print a Table 1; rows without an entry are left out."""
+    groups = [c for c in ("cohort", "partition", "class") if c in frame]
+    heads = ["Characteristic", *(", ".join(map(str, group)) for group in frame[groups].to_numpy())]
+    rows = [
+        [name[:1].upper() + name[1:], *(written(value) for value in frame[name])]
+        for name in frame.columns
+        if name not in groups and frame[name].notna().any()
+    ]
+    return table("Characteristics by cohort, partition and class", heads, rows, source="table_one.csv")
 
 
 def subgroups(results: Results) -> Markup | None:
@@ -77,20 +86,20 @@ def subgroups(results: Results) -> Markup | None:
         index = results.arms.index(arm) if arm in results.arms else 0
         rows.append(
             [
-                f"{entry.get('group', '')}: {entry.get('level', '')}",
+                f"{entry.get('group', '')}: {entry.get('level', '')}".replace(">=", "\N{GREATER-THAN OR EQUAL TO}"),
                 results.mark(arm) if arm in results.arms else arm,
                 facts.value(f"subgroups.{i}.n", "count"),
                 facts.number(f"subgroups.{i}.auc", "auc"),
                 interval_mark(entry.get("auc"), scale, index),
-                facts.number(f"subgroups.{i}.sensitivity", "percent"),
+                *(facts.number(f"subgroups.{i}.{rate}", "percent") for rate in ("sensitivity", "specificity")),
             ]
         )
     lead = paragraph("Descriptive, not tested. A wide interval means few films, not a weak detector.")
     forest = table(
-        "AUC and sensitivity within groups",
-        ["Group", "Arm", "#Films", "#AUC", "AUC with interval", "#Sensitivity"],
+        "AUC within groups, and the rates at the operating point of the first page",
+        ["Group", "Arm", "#Films", "#AUC", "AUC with interval", "#Sensitivity", "#Specificity"],
         rows,
-        class_="forest-table",
+        class_="forest-table stack",
     )
     return section("subgroups", "Subgroups", lead, forest)
 
@@ -100,7 +109,9 @@ AUDITS = {
     "only_lesion": "AUC with the lesion alone",
     "flipped": "AUC on mirrored films",
     "as_is": "AUC on unchanged films",
+    "class_probe": "AUC of a linear classifier on the detector's features, lesions painted over",
 }
+FEATURES = {"mean_grey": "mean grey level", "sd_grey": "spread of grey levels"}
 
 
 def audit(results: Results) -> Markup | None:
@@ -108,10 +119,13 @@ def audit(results: Results) -> Markup | None:
     facts = results.facts
     rows = [[_check(results, path), facts.number(path, "auc")] for path in _numbers(facts.get("audit", {}), "audit")]
     if facts.get("baseline.auc") is not None:
-        features = ", ".join(str(f) for f in facts.get("baseline.features", []))
-        rows.append([f"AUC without the film ({features or 'covariates alone'})", facts.number("baseline.auc", "auc")])
+        features = ", ".join(FEATURES.get(f, str(f)) for f in facts.get("baseline.features", []))
+        rows.append(
+            [f"AUC without the detector ({features or 'covariates alone'})", facts.number("baseline.auc", "auc")]
+        )
+    rows += _site_probe(results)
     alarms = [
-        [str(alarm.get("alarm", "")).replace("_", " "), "ALARM" if alarm.get("raised") else "no alarm",
+        [_alarm(results, str(alarm.get("alarm", ""))), "ALARM" if alarm.get("raised") else "no alarm",
          str(alarm.get("rule", "")), str(alarm.get("finding", ""))]
         for alarm in facts.get("audit.alarms", [])
     ]  # fmt: skip
@@ -124,6 +138,24 @@ def audit(results: Results) -> Markup | None:
     numbers = table("Shortcut checks and trivial baseline", ["Check", "#Value"], rows) if rows else None
     rules = table("Rules set beforehand", ["Check", "Outcome", "Rule", "Finding"], alarms, source="statistics.json")
     return section("audit", "Shortcut audit", lead, rules if alarms else None, numbers)
+
+
+def _alarm(results: Results, name: str) -> list[Any]:
+    """`lesion_masked: scratch` in words."""
+    check, _, arm = name.partition(": ")
+    return [check.replace("_", " "), [", ", results.mark(arm)] if arm in results.arms else arm]
+
+
+def _site_probe(results: Results) -> list[list[Any]]:
+    """How well a linear classifier tells the sites from what the detector sees."""
+    facts, rows = results.facts, []
+    for i, probe in enumerate(facts.get("audit.site_probe", [])):
+        base = f"audit.site_probe.{i}"
+        if isinstance(probe, dict) and probe.get("arm") in results.arms and facts.get(f"{base}.balanced_accuracy"):
+            words = ["Sites told apart from the detector's features, balanced accuracy, ", results.mark(probe["arm"])]
+            chance = [" (guessing: ", facts.value(f"{base}.chance", "auc"), ")"]
+            rows.append([words, [facts.value(f"{base}.balanced_accuracy", "auc"), chance]])
+    return rows
 
 
 def _check(results: Results, path: str) -> list[Any]:

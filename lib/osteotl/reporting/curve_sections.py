@@ -53,14 +53,14 @@ def calibration(results: Results) -> Markup | None:
     """Whether a risk of 20 % means one in five."""
     facts, seed = results.facts, results.first_seed
     names = (
-        ("brier_recalibrated", "Brier score", "auc"),
+        ("brier_recalibrated", "Brier score (0 is perfect)", "auc"),
         ("brier_raw", "Brier score, raw", "auc"),
-        ("calibration_in_the_large", "Calibration in the large", "signed3"),
+        ("calibration_in_the_large", "Calibration in the large (ideal 0; above: risks too low)", "signed3"),
         ("calibration_in_the_large_raw", "Calibration in the large, raw", "signed3"),
-        ("calibration_slope", "Calibration slope", "fixed2"),
+        ("calibration_slope", "Calibration slope (ideal 1; below: risks too extreme)", "fixed2"),
         ("calibration_slope_raw", "Calibration slope, raw", "fixed2"),
-        ("ici", "Mean absolute error (ICI)", "auc"),
-        ("e90", "90th percentile of error (E90)", "auc"),
+        ("ici", "Mean distance of predicted from observed risk (ICI)", "auc"),
+        ("e90", "The same, 90th percentile (E90)", "auc"),
     )
     rows = [
         [name, *(facts.number(f"arms.{arm}.per_seed.{seed}.{key}", style) for arm in results.arms)]

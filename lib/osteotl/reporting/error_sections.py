@@ -11,7 +11,7 @@ from osteotl.reporting.film_tables import HEADINGS, any_table, seed_rows
 from osteotl.reporting.html import folded, paragraph, section, table, tag
 from osteotl.reporting.pictures import place
 from osteotl.reporting.results import Results
-from osteotl.reporting.wording import HIT_RULES, point_name
+from osteotl.reporting.wording import HIT_RULES, counted, point_name
 
 MOST_ROWS = 2000
 """Films that the other seeds missed are listed up to this many rows, about 1 MB of the page's 5."""
@@ -23,9 +23,15 @@ def errors(results: Results) -> Markup | None:
     for name, title in (("missed", "Every missed tumour"), ("false_alarms", "False alarms")):
         frame = results.table(name)
         if frame.empty:
+            if len(frame.columns):  # the table was written: there were none
+                none = f"None at the operating point “{point_name(results.main_point)}”, in any training run."
+                parts += [tag("h3", title), paragraph(none)]
             continue
         shown = seed_rows(results, frame, results.first_seed)
-        lead = f"{title} at the operating point “{point_name(results.main_point)}”, training seed {results.first_seed}."
+        lead = (
+            f"{title} at the operating point “{point_name(results.main_point)}”, training seed {results.first_seed}; "
+            f"{'lowest' if name == 'missed' else 'highest'} score first."
+        )
         others = [
             _other_seed(results, part, seed)
             for seed in results.seeds
@@ -47,8 +53,8 @@ def _of_arm(results: Results, frame: pd.DataFrame, arm: str, name: str, title: s
     part = frame[frame["arm"].eq(arm)] if "arm" in frame else frame
     body = any_table(f"{title}, {results.label(arm)}", _columns(part).drop(columns="arm", errors="ignore"),
                      f"tables/{name}.csv")  # fmt: skip
-    kind = "print" if name == "missed" else None
-    return folded([results.mark(arm), f": {len(part)} films"], body, class_=kind)
+    told, every = [results.mark(arm), f": {counted(len(part), 'film')}"], name == "missed"
+    return folded(told, body, class_="print tall" if every else None, opened=every)
 
 
 def _other_seed(results: Results, frame: pd.DataFrame, seed: str) -> Markup:
@@ -57,7 +63,7 @@ def _other_seed(results: Results, frame: pd.DataFrame, seed: str) -> Markup:
     if "arm" in named:
         rows = pd.concat([named[named["arm"].eq(arm)] for arm in results.arms])
         named = rows.assign(arm=rows["arm"].map(results.label))
-    return folded(f"Seed {seed}, all arms: {len(named)} films",
+    return folded(f"Seed {seed}, all arms: {counted(len(named), 'film')}",
                   any_table(f"Every missed tumour, seed {seed}", named, "tables/missed.csv"))  # fmt: skip
 
 
@@ -67,23 +73,33 @@ def _columns(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_kind(results: Results, frame: pd.DataFrame, name: str) -> Markup | None:
-    column = next((c for c in ("kind", "subtype") if c in frame and len(set(frame[c].dropna())) > 1), None)
+    """Films counted by what they show, beside how many such films were tested where the cohort says so."""
+    column = next((c for c in ("kind", "subtype") if c in frame and frame[c].notna().any()), None)
     if column is None or "arm" not in frame:
         return None
-    counted = pd.crosstab(frame[column], frame["arm"])
-    rows = [
-        [
-            str(kind),
-            *(tag("span", f"{int(line.get(arm, 0)):,}", data_source=f"tables/{name}.csv") for arm in results.arms),
-        ]
-        for kind, line in counted.iterrows()
-    ]
-    return table(
-        f"Counted by {HEADINGS.get(column, column).lower()}",
-        [HEADINGS.get(column, column), *[f"#{results.label(a)}" for a in results.arms]],
-        rows,
-        source=f"tables/{name}.csv",
-    )
+    crossed = pd.crosstab(frame[column], frame["arm"])
+    tested = _tested(results, 1 if name == "missed" else 0)
+    source, heading = f"tables/{name}.csv", HEADINGS.get(column, column)
+    rows = []
+    for kind in [*tested, *(str(k) for k in crossed.index if str(k) not in tested)]:
+        line = crossed.loc[kind] if kind in crossed.index else {}
+        cells = [tag("span", f"{int(line.get(arm, 0)):,}", data_source=source) for arm in results.arms]
+        total = tag("span", f"{tested[kind]:,}", data_source="cohorts/external.csv") if kind in tested else ""
+        rows.append([kind, *([total] if tested else []), *cells])
+    heads = [heading, *(["#Films tested"] if tested else []), *[f"#{results.label(a)}" for a in results.arms]]
+    return table(f"Counted by {heading.lower()}", heads, rows, source=source)
+
+
+def _tested(results: Results, label: int) -> dict[str, int]:
+    """How many external films of a class show what, in the words of the tables; empty where that is not known."""
+    external = results.csv("cohorts/external.csv")
+    if "subtype" not in external:
+        return {}
+    shown = external.loc[external["label"].eq(label), "subtype"].fillna("")
+    if label:
+        shown = shown[shown.ne("")]
+    counts = shown.replace("", "no finding recorded").astype(str).value_counts()
+    return {str(kind): int(n) for kind, n in counts.sort_index().items()}
 
 
 MCNEMAR = [
@@ -126,13 +142,13 @@ def _mcnemar(results: Results, arm: str) -> list[list[Any]]:
 
 
 LOCALISATION = {
-    "lesion_sensitivity": "Lesions hit",
-    "right_place": "Tumours called in the right place",
+    "lesion_sensitivity": "Lesions hit, share of all",
+    "right_place": "Tumours called in the right place, share of all",
     "false_marks_per_film": "False marks per film",
-    "lroc_area": "Area under the LROC curve",
-    "wafroc": "Weighted AFROC (figure of merit)",
-    "coco_ap": "AP, IoU .50 to .95",
-    "coco_ap50": "AP, IoU .50",
+    "lroc_area": "Area under the localisation ROC curve (LROC)",
+    "wafroc": "Area under the free-response curve (weighted AFROC)",
+    "coco_ap": "Average precision of boxes, overlap (IoU) 0.50 to 0.95",
+    "coco_ap50": "Average precision of boxes, overlap (IoU) 0.50",
 }
 
 

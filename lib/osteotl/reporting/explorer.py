@@ -113,7 +113,7 @@ def explorer_data(statistics: Mapping[str, Any], scores: pd.DataFrame) -> dict[s
                 "runs": runs,
             }
         )
-    data["points"] = {key: point_name(key) for key in _keys(statistics["arms"][arms[0]])}
+    data["points"] = {key: point_name(key).split(", ", 1) for key in _keys(statistics["arms"][arms[0]])}
     data["risk"] = all(run.get("risk") for arm in data["arms"] for run in arm["runs"].values())
     return data
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from osteotl.reporting.html import paragraph, table
 from osteotl.reporting.results import Results
+from osteotl.reporting.wording import fixed, known
 
 HEADINGS = {
     "arm": "Arm",
@@ -34,28 +35,37 @@ HEADINGS = {
 
 
 def any_table(caption: str, frame: pd.DataFrame, source: str, limit: int = 600) -> Markup:
-    """A CSV table as it stands, numbers rounded for reading; identifiers are the hashes."""
+    """A CSV table as it stands, numbers rounded for reading, empty columns left out; identifiers are the hashes."""
+    frame = frame.dropna(axis="columns", how="all") if len(frame) else frame
     numeric = {c: pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns}
     heads = [
-        ("#" if numeric[c] and i else "") + HEADINGS.get(c, c.replace("_", " ")) for i, c in enumerate(frame.columns)
+        ("#" if numeric[c] and i else "") + HEADINGS.get(c, c.replace("_", " ").capitalize())
+        for i, c in enumerate(frame.columns)
     ]
-    rows = [[written(value) for value in row] for row in frame.head(limit).itertuples(index=False)]
+    columns = [_column(c, frame[c].head(limit)) for c in frame.columns]
     note = (
         paragraph(f"The first {limit} of {len(frame):,} rows; all of them: {source}.", class_="fine")
         if len(frame) > limit
         else None
     )
-    return Markup("").join(part for part in (table(caption, heads, rows, source=source), note) if part)
+    shown = table(caption, heads, zip(*columns, strict=True), source=source)
+    return Markup("").join(part for part in (shown, note) if part)
+
+
+def _column(name: str, values: pd.Series) -> list[str]:
+    """One column's texts: a score to three digits, other broken numbers to as many decimals all the way down."""
+    if name == "score" or not pd.api.types.is_float_dtype(values) or (values.dropna() % 1 == 0).all():
+        return [written(value) for value in values]
+    return [fixed(value, 3 if name == "risk" else 1) if known(value) else "" for value in values]
 
 
 def written(value: Any) -> str:
+    """A value of a table as text: nothing where it is missing, three significant digits where it is a fraction."""
     if value is None or value != value:
         return ""
-    return (
-        f"{value:.3g}"
-        if isinstance(value, float) and value != int(value)
-        else (f"{value:g}" if isinstance(value, float) else str(value))
-    )
+    if isinstance(value, float):
+        return f"{value:g}" if value == int(value) else f"{value:.3g}"
+    return str(value)
 
 
 def seed_rows(results: Results, frame: pd.DataFrame, seed: str) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def box_key(results: Results) -> Markup:
     items = [_key("truth", "reference standard: solid, white")]
     styles = ("dashed", "dotted", "dash-dotted", "long-dashed", "finely dotted", "dashed")
     items += [
-        _key(f"pred arm-{i % 6} dash-{i % 6}", [results.mark(arm), f": {styles[i % 6]}; its strongest box"])
+        _key(f"pred arm-{i % 6} dash-{i % 6}", tag("span", results.mark(arm), f": {styles[i % 6]}; its strongest box"))
         for i, arm in enumerate(results.arms)
     ]
     return tag("p", items, class_="legend boxes")
@@ -201,7 +201,6 @@ def film_figure(
             alt=alt,
             width=int(row["width"]),
             height=int(row["height"]),
-            loading="lazy",
             decoding="async",
         ),
         _boxes(results, film, row, arms, called.seed),
@@ -211,22 +210,30 @@ def film_figure(
         "figcaption",
         tag("span", film[:6], class_="id"),
         " ",
-        _facts_of(row),
+        *_lines_of(row),
         [[tag("br"), marked] for _, marked in words] if not arm else None,
     )
     return tag("figure", picture, caption)
 
 
+def _parts_of(row: pd.Series) -> tuple[str, list[str]]:
+    """What the film shows; the patient's age and sex, and the view."""
+    named = row.get("subtype")
+    shown = str(named) if pd.notna(named) and str(named) else ("malignant" if row.get("label") == 1 else "no tumour")
+    about = [f"{row['age']:g} y"] if pd.notna(row.get("age")) else []
+    about += [str(row[name]) for name in ("sex", "view") if pd.notna(row.get(name)) and str(row.get(name))]
+    return shown, about
+
+
 def _facts_of(row: pd.Series) -> str:
-    parts = [
-        str(row.get("subtype"))
-        if row.get("label") == 1 and pd.notna(row.get("subtype"))
-        else ("malignant" if row.get("label") == 1 else "no tumour")
-    ]
-    if pd.notna(row.get("age")):
-        parts.append(f"{row['age']:g} y")
-    parts += [str(row[name]) for name in ("sex", "view") if pd.notna(row.get(name)) and str(row.get(name))]
-    return ", ".join(parts)
+    shown, about = _parts_of(row)
+    return ", ".join([shown, *about])
+
+
+def _lines_of(row: pd.Series) -> list[Any]:
+    """The same in two lines, so that a narrow caption does not break within a word."""
+    shown, about = _parts_of(row)
+    return [tag("br"), shown, [tag("br"), ", ".join(about)] if about else None]
 
 
 def _said(results: Results, row: pd.Series, arm: str) -> tuple[str, Markup]:

@@ -75,9 +75,12 @@ def section(identifier: str, title: str, *children: Child, level: int = 2, class
     return tag("section", heading, *children, id=identifier, class_=class_, aria_labelledby=f"{identifier}-title")
 
 
-def folded(title: Child, *children: Child, class_: str | None = None, identifier: str | None = None) -> Markup:
-    """Content behind a line that opens it."""
-    return tag("details", tag("summary", title), tag("div", *children, class_="folded"), class_=class_, id=identifier)
+def folded(
+    title: Child, *children: Child, class_: str | None = None, identifier: str | None = None, opened: bool = False
+) -> Markup:
+    """Content behind a line that opens it; `opened` lets it stand open at first."""
+    body = tag("div", *children, class_="folded")
+    return tag("details", tag("summary", title), body, class_=class_, id=identifier, open=opened)
 
 
 def notice(*children: Child, kind: str = "note") -> Markup:

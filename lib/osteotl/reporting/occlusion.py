@@ -23,21 +23,26 @@ def occlusion(results: Results) -> Markup | None:
     """The occlusion maps that the audit drew, arm by arm; None where there are none."""
     file = results.out / "audit.json"
     entries = json.loads(file.read_text(encoding="utf-8")).get("occlusion", []) if file.is_file() else []
-    shown = [picture for entry in entries if (picture := _map(results, entry)) is not None]
-    if not shown:
+    rows: list[Markup] = []
+    for arm in results.arms:
+        shown = [p for entry in entries if entry["arm"] == arm and (p := _map(results, entry)) is not None]
+        if shown:
+            rows += [tag("p", results.mark(arm)), tag("div", shown, class_="films")]
+    if not rows:
         return None
     rule = paragraph(
         "For each arm the film of each class with the highest and with the lowest score (first training seed). A grey "
-        "patch hides one part of the film after another: vermilion where the score then falls, so where it rests; blue "
-        "where it rises; full colour is the change of the logit that stands below each film. White: the reference "
-        "standard. A detector that looks at the tumour is vermilion inside the white box of its surest hit."
+        "patch hides one part of the film after another: orange where the score then falls, so where it rests; blue "
+        "where it rises; full colour is the change of the logit (log odds of the score) that stands below each film. "
+        "White: the reference standard. A detector that looks at the tumour is orange inside the white box of its "
+        "surest hit."
     )
-    return tag("div", tag("h3", "What the scores rest on"), rule, tag("div", shown, class_="films"), id="occlusion")
+    return tag("div", tag("h3", "What the scores rest on"), rule, rows, id="occlusion")
 
 
 def _map(results: Results, entry: dict[str, Any]) -> Markup | None:
     picture = results.out / "occlusion" / str(entry["file"])
-    if entry["arm"] not in results.arms or not picture.is_file():
+    if not picture.is_file():
         return None
     source = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
     kind, change = KINDS[entry["kind"]], f"{entry['full_colour']:.1f}"
@@ -45,8 +50,9 @@ def _map(results: Results, entry: dict[str, Any]) -> Markup | None:
         f"Occlusion map of film {entry['image_id'][:6]}, {results.label(entry['arm'])}, {kind}. Hiding a patch lowers "
         f"the logit by at most {entry['falls']:.1f} and raises it by at most {entry['rises']:.1f}."
     )
-    image = tag("img", src=source, alt=alt, width=384, height=384, loading="lazy", decoding="async")
+    image = tag("img", src=source, alt=alt, width=384, height=384, decoding="async")
     film = tag("span", entry["image_id"][:6], class_="id")
     colour = tag("span", change, data_source="audit.json")
-    caption = tag("figcaption", film, " ", results.mark(entry["arm"]), f": {kind}. Full colour: ", colour)
+    name, _, which = kind.partition(": ")
+    caption = tag("figcaption", film, tag("br"), tag("strong", name), f": {which}; full colour ", colour)
     return tag("figure", tag("div", image, class_="film"), caption)

@@ -20,6 +20,7 @@ from osteotl.reporting.results import Results, load_results
 from osteotl.reporting.safety import film_names
 from osteotl.reporting.sections import BODY, flags
 from osteotl.reporting.summary import summary
+from osteotl.reporting.wording import counted
 from osteotl.study import Study
 
 LARGEST = 5 * 1024 * 1024
@@ -120,7 +121,7 @@ def _meta(results: Results) -> Markup:
         " patients, ",
         facts.value(f"{base}.malignant", "count"),
         " malignant",
-        f" · {len(results.arms)} arms · {len(results.seeds)} training run{'s' if len(results.seeds) != 1 else ''} each",
+        f" · {counted(len(results.arms), 'arm')} · {counted(len(results.seeds), 'training run')} each",
     ]
     if results.study.report.institution:
         said = [results.study.report.institution, " · ", *said]

@@ -50,8 +50,8 @@ def operating_points(results: Results) -> Markup | None:
         "points",
         "Operating points",
         lead,
-        place(results, "operating_points", "predictive_values"),
         blocks[0],
+        place(results, "operating_points", "predictive_values"),
         _patients(results),
         family,
         blocks[1:],
@@ -90,8 +90,8 @@ def _source(results: Results, source: str) -> Markup:
     return join(
         [
             rates,
-            *_differences(results, keys, place_of),
             _counts(results, keys, place_of),
+            *_differences(results, keys, place_of),
             _predictive(results, keys, place_of),
         ]
     )
@@ -153,9 +153,9 @@ def _counts(results: Results, keys: list[str], place_of: str) -> Markup:
                     facts.value(f"{base}.threshold", "small"),
                     *(facts.value(f"{base}.{k}", "count") for k in ("tp", "fn", "fp", "tn")),
                 ]
-                rates = [facts.number(f"{base}.{m}", "percent") for m in ("sensitivity", "specificity")]
-                relearnt = [facts.interval(f"{base}.{m}_relearnt", "percent") for m in ("sensitivity", "specificity")]
-                rows.append([_where(key, [results.mark(arm), f", seed {seed}"]), *cells, *rates, *relearnt])
+                rates = [_two_intervals(results, f"{base}.{m}") for m in ("sensitivity", "specificity")]
+                achieved = [_achieved(results, f"{base}.validation", *pair) for pair in (("tp", "fn"), ("tn", "fp"))]
+                rows.append([_where(key, [results.mark(arm), f", seed {seed}"]), *cells, *rates, *achieved])
     heads = [
         "Run",
         "#Threshold",
@@ -165,15 +165,36 @@ def _counts(results: Results, keys: list[str], place_of: str) -> Markup:
         "#Rightly quiet",
         "#Sensitivity",
         "#Specificity",
-        "#Sensitivity, relearnt",
-        "#Specificity, relearnt",
+        "#Found, validation",
+        "#Quiet, validation",
     ]
-    caption = "External films; relearnt: the interval when the threshold itself is learnt anew in each resample"
+    caption = (
+        "External films. In brackets: the interval when the threshold itself is learnt anew in each resample. "
+        "Validation: what the threshold achieved on the films that it was locked on"
+    )
+    if all(not cell for row in rows for cell in row[-2:]):
+        heads, rows = heads[:-2], [row[:-2] for row in rows]
     return folded(
         f"Counts of every training run, thresholds {place_of}",
         table(caption, heads, rows, class_="stack"),
-        class_="print",
+        class_="print tall",
+        opened=True,
     )
+
+
+def _two_intervals(results: Results, path: str) -> list[Any]:
+    """A rate with the interval at its fixed threshold, then the one with the threshold learnt anew in brackets."""
+    relearnt = results.facts.interval(f"{path}_relearnt", "percent")
+    return [results.facts.number(path, "percent"), tag("span", "[", relearnt, "]", class_="ci") if relearnt else None]
+
+
+def _achieved(results: Results, base: str, right: str, wrong: str) -> list[Any]:
+    """`92 of 100`: films called rightly on validation; nothing where there were none."""
+    facts = results.facts
+    if facts.get(f"{base}.{right}") is None or facts.get(f"{base}.{wrong}") is None:
+        return []
+    total = int(facts.get(f"{base}.{right}")) + int(facts.get(f"{base}.{wrong}"))
+    return [facts.value(f"{base}.{right}", "count"), f" of {total:,}"]
 
 
 def _predictive(results: Results, keys: list[str], place_of: str) -> Markup | None:

@@ -21,8 +21,8 @@ def explorer(results: Results) -> Markup | None:
     lead = paragraph(
         "Move the threshold, the prevalence or the worth of a found tumour and see what follows. Counts are exact, on "
         "the external films. Thresholds picked here are picked on the test films: for thinking, not for reporting. At "
-        "the study's own operating points the study's intervals stand; elsewhere Wilson's (films taken as independent) "
-        "and, for predictive values, Mercaldo's; for a mean over seeds, the range of the seeds."
+        f"the study's own operating points its own {results.facts.level} intervals stand; elsewhere Wilson's (films "
+        "taken as independent) and, for predictive values, Mercaldo's; for a mean over seeds, the range of the seeds."
     )
     return section(
         "explorer",

@@ -26,10 +26,17 @@ BOTH = {
 }
 POINTS_AIM = {"high_sensitivity": "sensitivity", "high_specificity": "specificity"}
 BURDENS = (
-    ("missed_per_100", "fixed1", "tumours missed", "of 100 films with a tumour"),
-    ("false_alarms_per_1000", "count", "false alarms", "on 1,000 films without one"),
-    ("right_film_wrong_place_per_100", "fixed1", "right film, wrong place", "of 100 films with a tumour"),
+    ("missed_per_100", "fixed1", "tumours missed", "of 100 films with a tumour", "missed of 100 tumours"),
+    ("false_alarms_per_1000", "count", "false alarms", "on 1,000 films without one", "alarms on 1,000 without"),
+    (
+        "right_film_wrong_place_per_100",
+        "fixed1",
+        "right film, wrong place",
+        "of 100 films with a tumour",
+        "wrong place of 100 tumours",
+    ),
 )
+"""Key and style of each count, its name, of how many, and both in few words for a narrow screen."""
 
 
 def summary(results: Results) -> Markup:
@@ -38,6 +45,7 @@ def summary(results: Results) -> Markup:
         "summary",
         "In two minutes",
         _question(results),
+        _scope(results),
         _answer(results),
         _burdens(results),
         _prevalence(results),
@@ -55,6 +63,20 @@ def _question(results: Results) -> Markup:
         f"them \N{EM DASH} {listed}?"
     )
     return paragraph(tag("span", "The question", class_="eyebrow"), asked, class_="question")
+
+
+def _scope(results: Results) -> Markup:
+    """What was told apart, and by which reference standard: no answer means anything without it."""
+    reference = results.study.report.reference_standard
+    standards = [
+        [
+            tag("strong", f"Reference standard, {name}: "),
+            str(reference.get(name) or "not stated by the author").rstrip("."),
+            ". ",
+        ]
+        for name in ("malignant", "normal")
+    ]
+    return paragraph(_negatives(results), " ", standards, class_="scope")
 
 
 def _answer(results: Results) -> Markup:
@@ -89,11 +111,21 @@ def _verdict(results: Results, arm: str) -> Markup:
 
 def _difference(results: Results, arm: str) -> list[Any]:
     facts, base = results.facts, f"comparisons.{arm}"
-    said: list[Any] = ["Difference in AUC ", facts.estimate(f"{base}.auc_difference", "signed3")]
+    said: list[Any] = [
+        "AUC, the chance that a film with a tumour scores above one without: ",
+        facts.estimate(f"arms.{arm}.auc", "auc"),
+        " against ",
+        facts.estimate(f"arms.{results.reference}.auc", "auc"),
+        "; difference ",
+        facts.estimate(f"{base}.auc_difference", "signed3"),
+    ]
     if limits := facts.interval(f"{base}.auc_difference", "signed3"):
         said += [f" ({facts.level} CI ", limits, ")"]
     if facts.get(f"{base}.auc_difference.p") is not None:
-        said += [", p = ", facts.p(f"{base}.auc_difference")]
+        said += [
+            ", p = " if facts.get(f"{base}.auc_difference.p") >= 0.001 else ", p ",
+            facts.p(f"{base}.auc_difference"),
+        ]
     said += ["; margin declared beforehand ", facts.value(f"{base}.verdict.margin", "auc")]
     if facts.get(f"{base}.verdict.smallest_margin") is not None:
         said += ["; the smallest margin that would have passed ", facts.value(f"{base}.verdict.smallest_margin", "auc")]
@@ -107,11 +139,13 @@ def _difference(results: Results, arm: str) -> list[Any]:
 def _burdens(results: Results) -> Markup:
     columns = [
         tag("th", tag("span", name, class_="name"), tag("span", of, class_="of"), scope="col")
-        for _, _, name, of in BURDENS
+        for _, _, name, of, _ in BURDENS
     ]
     rows = []
     for arm in results.arms:
-        cells = [tag("td", _big(results, f"arms.{arm}.{key}", style)) for key, style, _, _ in BURDENS]
+        cells = [
+            tag("td", _big(results, f"arms.{arm}.{key}", style), data_name=short) for key, style, _, _, short in BURDENS
+        ]
         rows.append(tag("tr", tag("th", results.mark(arm), scope="row"), cells))
     head = tag("thead", tag("tr", tag("th", "Arm", scope="col"), columns))
     caption = tag("caption", "What it would mean at the reading desk", tag("span", _at(results), class_="fine"))
@@ -132,8 +166,8 @@ def _at(results: Results) -> list[Any]:
     said: list[Any] = ["At the threshold ", LEARNT.get(source, source)]
     if facts.get(path):
         said += [f", aimed at a {POINTS_AIM.get(point, point)} of ", facts.value(path, "percent0")]
-    runs = f"{len(results.seeds)} training run{'s' if len(results.seeds) != 1 else ''}"
-    return [*said, f". Mean over {runs}; {facts.level} intervals."]
+    runs = f"Mean over {len(results.seeds)} training runs" if len(results.seeds) > 1 else "One training run"
+    return [*said, f". {runs}; {facts.level} intervals."]
 
 
 def _big(results: Results, path: str, style: str) -> Markup:
@@ -157,7 +191,7 @@ KEY = (
     ("missed", "\N{MULTIPLICATION SIGN} missed"),
     ("found", "● found"),
     ("alarm", "○ false alarm"),
-    ("quiet", "· rightly quiet"),
+    ("quiet", "\N{MIDDLE DOT}\N{NO-BREAK SPACE}rightly quiet"),
 )
 
 
@@ -169,7 +203,7 @@ def _prevalence(results: Results) -> Markup:
         "In this study ",
         results.facts.value("cohorts.external.prevalence", "percent0"),
         " of the films show a malignant tumour; in a clinic far fewer do. "
-        f"Where only {1000 * q:g} in 1,000 do, this becomes of 1,000 films:",
+        f"If {1000 * q:g} in 1,000 did, of 1,000 films:",
     )
     text = tag("div", tag("h3", "The same detectors in a clinic"), said, key if pictures else None)
     return tag("div", text, pictures, class_="clinic")
@@ -184,7 +218,7 @@ def _icons(results: Results, arm: str, prevalence: float) -> Markup | None:
     icons = Icons.of(rates[0], rates[1], prevalence)
     words = (
         f"{icons.found + icons.missed} with a tumour: {icons.found} found, {icons.missed} missed. "
-        f"{icons.false_alarm} false alarms."
+        f"{icons.false_alarm} false alarms, so {icons.found} of {icons.found + icons.false_alarm} alarms are right."
     )
     title = f"Of 1,000 films at a prevalence of {100 * prevalence:g}%, {results.label(arm)}: {words}"
     derived = f"{point}.sensitivity {point}.specificity settings.prevalences"
@@ -194,13 +228,7 @@ def _icons(results: Results, arm: str, prevalence: float) -> Markup | None:
 
 def _coverage(results: Results) -> Markup:
     facts = results.facts
-    items: list[Any] = [_negatives(results)]
-    reference = results.study.report.reference_standard
-    for name in ("malignant", "normal"):
-        items.append(
-            [tag("strong", f"Reference standard, {name}: "), reference.get(name) or "not stated by the author"]
-        )
-    items.append(_range(results))
+    items: list[Any] = [_others(results), _range(results)]
     if facts.get("cohorts.external.unscored"):
         items.append(
             [
@@ -215,20 +243,33 @@ def _coverage(results: Results) -> Markup:
     return tag("div", tag("h3", "Whom it does not cover"), bullets([item for item in items if item]))
 
 
-def _negatives(results: Results) -> Any:
+def _named(results: Results) -> list[str]:
+    """What films without malignancy show, where the cohort says so."""
     external = results.csv("cohorts/external.csv")
-    named = (
-        sorted(set(external.loc[external["label"].eq(0), "subtype"].dropna().astype(str)))
-        if "subtype" in external
-        else []
-    )
-    if named:
-        return [
-            tag("strong", "Films without malignancy include: "),
-            ", ".join(named[:6]),
-            ". Other conditions are untested.",
-        ]
+    if "subtype" not in external:
+        return []
+    return sorted(set(external.loc[external["label"].eq(0), "subtype"].dropna().astype(str)))
+
+
+def _negatives(results: Results) -> list[Any]:
+    """What malignant films were told apart from, and what is untested."""
+    if named := _named(results):
+        more = f" and {len(named) - 6} more" if len(named) > 6 else ""
+        return [tag("strong", "Malignant against: "), ", ".join(named[:6]), f"{more}. Other findings are untested."]
+    if results.csv("cohorts/external.csv").empty:
+        said = "What the latter show is not in the scores file."
+        return [tag("strong", "Malignant against not malignant. "), said]
     return [tag("strong", "Malignant against normal only. "), "Benign tumours, infection and fractures are untested."]
+
+
+def _others(results: Results) -> str:
+    """The patients whose condition was not tested."""
+    if _named(results):
+        return "Patients with findings other than those named above."
+    known = not results.csv("cohorts/external.csv").empty
+    return "Patients with a benign tumour, infection or fracture" + (
+        "." if known else ", unless such films were tested."
+    )
 
 
 def _range(results: Results) -> Any:

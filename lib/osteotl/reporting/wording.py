@@ -75,6 +75,11 @@ def line(text: Any) -> str:
     return without_paths(" ".join(str(text).split()))
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 film`, `2,000 films`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def joined(parts: list[str]) -> str:
     """`a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

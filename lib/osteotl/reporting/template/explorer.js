@@ -36,9 +36,13 @@
       return el('label', { class: 'field' }, [el('span', { text: label })].concat([control], note ? [note] : []));
     }
     var mode = el('select', { 'data-control': 'mode' }, [].concat(
-      keys.length ? [option('point', 'an operating point of the study')] : [],
+      keys.length ? [option('point', 'an operating point')] : [],
       D.risk ? [option('risk', 'the recalibrated risk')] : [], [option('target', 'a target sensitivity')]));
-    var point = el('select', { 'data-control': 'point' }, keys.map(function (k) { return option(k, D.points[k]); }));
+    var sources = keys.map(function (k) { return D.points[k][1]; }).filter(function (s, i, all) { return all.indexOf(s) === i; });
+    var point = el('select', { 'data-control': 'point' }, sources.map(function (s) {
+      return el('optgroup', { label: 'threshold ' + s }, keys.filter(function (k) { return D.points[k][1] === s; })
+        .map(function (k) { return option(k, D.points[k][0]); })); }));
+    var learnt = el('span', { class: 'after' });
     var slider = el('input', { type: 'range', min: 1, max: 1000, step: 1, value: 100, 'data-control': 'slider' });
     var shown = el('output', { 'aria-live': 'off' });
     var seed = el('select', { 'data-control': 'seed' }, D.seeds.map(function (s) { return option(s, 'seed ' + s); })
@@ -49,7 +53,7 @@
       return option(o, o + ' false alarm' + (o > 1 ? 's' : '') + ' (threshold ' + +(100 / (o + 1)).toFixed(1) + '%)'); }));
     odds.value = '9';
     var q = study, useStudy = true;
-    var pointField = field('Point', point), sliderField = field('Threshold', slider, shown);
+    var pointField = field('Operating point', point, learnt), sliderField = field('Threshold', slider, shown);
     var body = el('div', { class: 'cards' }), said = el('p', { class: 'visually-hidden', role: 'status' });
     live.appendChild(el('div', { class: 'controls', role: 'group', 'aria-label': 'Settings of the explorer' }, [
       field('Set the threshold by', mode), pointField, sliderField, field('Training run', seed),
@@ -100,7 +104,7 @@
           el('tr', {}, [el('th', { scope: 'row', text: 'quiet' }), cell('fn'), cell('tn')])])]);
       var list = el('table', { class: 'rates' }, [el('caption', { class: 'visually-hidden', text: 'Rates, ' + arm.label }), el('tbody', {}, [
         row('Sensitivity', pct(m('sensitivity')), spread('sensitivity'), 'sensitivity'), row('Specificity', pct(m('specificity')), spread('specificity'), 'specificity'),
-        row('PPV', pct(m('ppv')), spread('ppv'), 'ppv'), row('NPV', pct(m('npv')), spread('npv'), 'npv'),
+        row('PPV: alarms that are right', pct(m('ppv')), spread('ppv'), 'ppv'), row('NPV: quiet films that are right', pct(m('npv')), spread('npv'), 'npv'),
         row('Missed tumours per 1,000 films', num(m('missed'), 1), '', 'missed'), row('False alarms per 1,000 films', num(m('alarms'), 1), '', 'alarms'),
         row('Net benefit per 1,000 films', num(m('benefit'), 1), '', 'benefit')])]);
       return { node: el('div', { class: 'card', 'data-arm': arm.id }, [head, square, list]),
@@ -108,6 +112,7 @@
     }
     var timer;
     function draw() {
+      learnt.textContent = D.points[point.value] ? 'threshold ' + D.points[point.value][1] : '';
       pointField.hidden = mode.value !== 'point'; sliderField.hidden = mode.value === 'point';
       sliderField.firstChild.textContent = mode.value === 'risk' ? 'Alarm from a risk of' : 'Find at least';
       shown.textContent = (slider.value / 10).toFixed(1) + '%' + (mode.value === 'target' ? ' of tumours' : '');
