@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from osteotl.reporting.account import Run
-from osteotl.reporting.wording import POINTS, fixed, interval, line, p_sentence, point_words
+from osteotl.reporting.wording import POINTS, fixed, interval, line, p_sentence, point_words, typeset
 
 FALSE_ALARMS = "false alarms per 1,000 normal films"
 
@@ -34,7 +34,7 @@ def phrases(run: Run) -> dict[str, str | None]:
         "baseline": _baseline(run),
         "ppv": _predictive(run),
         "spread": _spread(run),
-        "warnings": " ".join(line(flag) for flag in run.get("flags", [])) or None,
+        "warnings": " ".join(typeset(line(flag)) for flag in run.get("flags", [])) or None,
     }
 
 
@@ -44,7 +44,7 @@ def _each(run: Run, phrase: Callable[[Mapping[str, Any]], str]) -> str | None:
 
 
 def _verdicts(run: Run) -> str | None:
-    found = [line(c["verdict"]["sentence"]) for c in run.get("comparisons", {}).values() if c.get("verdict")]
+    found = [typeset(line(c["verdict"]["sentence"])) for c in run.get("comparisons", {}).values() if c.get("verdict")]
     return " ".join(found) or None
 
 

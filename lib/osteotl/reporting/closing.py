@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from osteotl.reporting.markdown import unescaped
 from osteotl.reporting.pictures import leftovers, place
 from osteotl.reporting.results import Results, read_json
 from osteotl.reporting.safety import without_paths
+from osteotl.reporting.wording import typeset
 
 GLOSSARY = (
     ("Arm", "one way to start training the detector; the arms differ in nothing else unless the study says so."),
@@ -65,7 +67,7 @@ def limitations(results: Results) -> Markup:
         "The share of malignant films is far above a clinic's; predictive values were recomputed, the mix of cases "
         "was not.",
     ]
-    items += [str(text) for text in facts.get("flags", [])]
+    items += [typeset(text) for text in facts.get("flags", [])]
     return section("limitations", "Limitations", bullets(dict.fromkeys(items)))
 
 
@@ -79,6 +81,7 @@ def further(results: Results, so_far: str) -> Markup:
     ]
     parts += list(_checklists(results))
     parts.append(_folded("cards", "Model cards", _cards(results)))
+    parts.append(_folded("not-estimable", "What could not be estimated, and why", _not_estimable(results)))
     parts.append(_folded("published", "The published figures, derived again", _published(results)))
     parts.append(_folded("data-faults", "Faults found in the films", _faults(results)))
     terms = [[tag("dt", term), tag("dd", meaning)] for term, meaning in GLOSSARY]
@@ -131,6 +134,25 @@ def _answer(row: Any) -> list[Any]:
     if row.topic and row.status in (NEEDED, PARTLY):
         said += [" Author: ", tag("code", f"report.author.{row.topic}"), " of study.yaml."]
     return said
+
+
+def _not_estimable(results: Results) -> Markup | None:
+    """Every reason that statistics.json gives for a number or an interval that is missing."""
+    counts = Counter(_reasons(results.facts.statistics))
+    rows = [[typeset(reason), f"{number:,}"] for reason, number in counts.most_common()]
+    return (
+        table("Numbers of statistics.json without estimate or interval", ["Reason", "#Numbers"], rows) if rows else None
+    )
+
+
+def _reasons(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(reason := node.get("not_estimable"), str):
+            yield reason
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _reasons(child)
 
 
 def _cards(results: Results) -> Markup | None:

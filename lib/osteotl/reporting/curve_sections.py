@@ -14,10 +14,12 @@ from osteotl.reporting.results import Results
 def discrimination(results: Results) -> Markup | None:
     """ROC: the primary outcome."""
     facts = results.facts
-    measures = ("auc", "patient_level.auc", "average_precision", "max_f1")
-    rows = [[results.mark(arm), *(facts.number(f"arms.{arm}.{m}", "auc") for m in measures)] for arm in results.arms]
-    heads = ["Arm", "#AUC, films", "#AUC, patients", "#Average precision", "#Largest F1"]
-    numbers = table(f"Discrimination, mean over seeds, {facts.level} intervals", heads, rows)
+    measures = {"auc": "AUC, films", "patient_level.auc": "AUC, patients", "average_precision": "Average precision",
+                "max_f1": "Largest F1"}  # fmt: skip
+    known = [m for m in measures if any(facts.get(f"arms.{arm}.{m}") is not None for arm in results.arms)]
+    rows = [[results.mark(arm), *(facts.number(f"arms.{arm}.{m}", "auc") for m in known)] for arm in results.arms]
+    heads = ["Arm", *(f"#{measures[m]}" for m in known)]
+    numbers = table(f"Discrimination, {results.over_runs}, {facts.level} intervals", heads, rows)
     reason = facts.get("settings.auc_margin_reason")
     why = None
     if reason and facts.get("settings.auc_margin"):
@@ -108,17 +110,14 @@ def decision(results: Results) -> Markup | None:
 def seeds(results: Results) -> Markup | None:
     """Every training run, and label fractions."""
     facts = results.facts
+    measures = {"auc": "AUC, films", "auc_patient": "AUC, patients", "average_precision": "Average precision"}
+    runs_of = [(arm, seed, f"arms.{arm}.per_seed.{seed}") for arm in results.arms for seed in results.seeds]
+    known = [m for m in measures if any(facts.get(f"{base}.{m}") is not None for *_, base in runs_of)]
     rows = [
-        [
-            [results.mark(arm), f", seed {seed}"],
-            facts.number(f"arms.{arm}.per_seed.{seed}.auc", "auc"),
-            facts.number(f"arms.{arm}.per_seed.{seed}.auc_patient", "auc"),
-            facts.number(f"arms.{arm}.per_seed.{seed}.average_precision", "auc"),
-        ]
-        for arm in results.arms
-        for seed in results.seeds
+        [[results.mark(arm), f", seed {seed}"], *(facts.number(f"{base}.{m}", "auc") for m in known)]
+        for arm, seed, base in runs_of
     ]
-    runs = table("Every training run", ["Run", "#AUC, films", "#AUC, patients", "#Average precision"], rows)
+    runs = table("Every training run", ["Run", *(f"#{measures[m]}" for m in known)], rows)
     parts = [place(results, "seeds"), runs, *learning(results)]
     return section("seeds", "Training runs and scarce labels", *parts, _variance(results))
 

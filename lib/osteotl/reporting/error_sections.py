@@ -23,7 +23,7 @@ def errors(results: Results) -> Markup | None:
     for name, title in (("missed", "Every missed tumour"), ("false_alarms", "False alarms")):
         frame = results.table(name)
         if frame.empty:
-            if len(frame.columns):  # the table was written: there were none
+            if _none(results, "fn" if name == "missed" else "fp"):
                 none = f"None at the operating point “{point_name(results.main_point)}”, in any training run."
                 parts += [tag("h3", title), paragraph(none)]
             continue
@@ -49,8 +49,17 @@ def errors(results: Results) -> Markup | None:
     return section("errors", "Missed tumours and false alarms", *parts) if parts else None
 
 
+def _none(results: Results, cell: str) -> bool:
+    """Whether no training run of any arm has such a film at the operating point."""
+    point = f"operating_points.{results.main_point}.{cell}"
+    runs = [results.facts.get(f"arms.{arm}.per_seed.{seed}.{point}") for arm in results.arms for seed in results.seeds]
+    return bool(runs) and all(count == 0 for count in runs)
+
+
 def _of_arm(results: Results, frame: pd.DataFrame, arm: str, name: str, title: str) -> Markup:
     part = frame[frame["arm"].eq(arm)] if "arm" in frame else frame
+    if part.empty:
+        return paragraph(results.mark(arm), ": none")
     body = any_table(f"{title}, {results.label(arm)}", _columns(part).drop(columns="arm", errors="ignore"),
                      f"tables/{name}.csv")  # fmt: skip
     told, every = [results.mark(arm), f": {counted(len(part), 'film')}"], name == "missed"
@@ -178,4 +187,4 @@ def localisation(results: Results) -> Markup | None:
     )
     heads = ["Measure", *[f"#{results.label(arm)}" for arm in results.arms]]
     pictures = place(results, "localisation", "froc", "lroc")
-    return section("localisation", title, lead, pictures, table("Localisation, mean over seeds", heads, rows))
+    return section("localisation", title, lead, pictures, table(f"Localisation, {results.over_runs}", heads, rows))

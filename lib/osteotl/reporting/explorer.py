@@ -236,7 +236,7 @@ def static_table(facts: Facts) -> Markup:
         for arm in arms
     ]
     return table(
-        "The study's operating points, mean over seeds",
+        "The study's operating points, mean over training runs",
         ["Arm and point", "#Sensitivity", "#Specificity", "#PPV in this study"],
         rows,
     )

@@ -83,7 +83,7 @@ class Facts:
         """One plain number, marked with its source; `unit` False leaves its unit out (limits of an interval)."""
         raw = self.get(path)
         if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-            return tag("span", "not estimated", class_="missing")
+            return tag("span", "not estimable" if style == "p" else "not estimated", class_="missing")
         text = write_number(raw, style) if unit else write_number(raw, style).removesuffix(STYLES[style].unit)
         return tag("span", text, data_source=path, data_scale=f"{STYLES[style].scale:g}", class_="num")
 
@@ -102,11 +102,16 @@ class Facts:
         )
 
     def number(self, path: str, style: str) -> Markup:
-        """Estimate with its interval behind it: `0.954 (0.937 to 0.970)`."""
-        limits = self.interval(path, style)
+        """Estimate with its interval behind it: `0.954 (0.937 to 0.970)`, or that there is none where one was due."""
+        limits = self.interval(path, style) or self.no_interval(path)
         if self.get(f"{path}.estimate") is None or not limits:
             return self.estimate(path, style)
         return Markup('{} <span class="ci">({})</span>').format(self.estimate(path, style), limits)
+
+    def no_interval(self, path: str) -> Markup:
+        """`no interval` for an estimate without limits, with the reason; empty where none was due."""
+        reason = self.get(f"{path}.not_estimable")
+        return tag("span", "no interval", title=reason) if reason else Markup("")
 
     def p(self, path: str) -> Markup:
         """The p value of a Number, or of a plain entry that is one."""

@@ -11,6 +11,7 @@ from PIL import Image
 
 from osteotl.reporting.html import folded, paragraph, tag
 from osteotl.reporting.results import Results
+from osteotl.reporting.wording import typeset
 
 HEAVY = 90_000
 """An SVG above this many bytes is shown as its (lossless) picture instead."""
@@ -19,9 +20,13 @@ HEAVY = 90_000
 def place(results: Results, *names: str) -> Markup | None:
     """The named figures side by side, and why others were left out; None where the study knows of none."""
     drawn = [picture for name in names if (picture := figure(results, name)) is not None]
-    why = [tag("p", f"Figure “{name.replace('_', ' ')}” left out: {results.left_out[name]}.", id=f"figure-{name}",
-               class_="fine") for name in names if name in results.left_out]  # fmt: skip
+    why = [_left_out(name, results.left_out[name]) for name in names if name in results.left_out]
     return Markup("").join([tag("div", drawn, class_="figures") if drawn else "", *why]) or None
+
+
+def _left_out(name: str, reason: str) -> Markup:
+    said = f"Figure “{name.replace('_', ' ')}” left out: {typeset(reason)}."
+    return tag("p", said, id=f"figure-{name}", class_="fine")
 
 
 def figure(results: Results, name: str) -> Markup | None:
@@ -35,7 +40,7 @@ def figure(results: Results, name: str) -> Markup | None:
     source, width, height = found
     lines = [(head, entry.get(key)) for head, key in (("Shown", "shown"), ("Good", "good"), ("Bad", "bad"))]
     told = [paragraph(tag("strong", f"{head}. "), text) for head, text in lines if text]
-    image = tag("img", src=source, alt=entry["alt"], width=width, height=height, decoding="async")
+    image = tag("img", src=source, alt=typeset(entry["alt"]), width=width, height=height, decoding="async")
     caption = tag(
         "figcaption", entry.get("caption") or entry.get("title") or "", folded("How to read it", told) if told else None
     )

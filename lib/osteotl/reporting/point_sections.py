@@ -39,11 +39,11 @@ def operating_points(results: Results) -> Markup | None:
         "in sensitivity and in specificity together, and their sum."
     )
     sources = list(dict.fromkeys(key.partition("@")[2] for key in results.points))
-    blocks: list[Any] = [_source(results, sources[0])]
+    note = paragraph(
+        "Shown because the published study did so: such thresholds know the answers and flatter every arm."
+    )
+    blocks: list[Any] = [join([note if sources[0] == "external" else None, _source(results, sources[0])])]
     for source in sources[1:]:
-        note = paragraph(
-            "Shown because the published study did so: such thresholds know the answers and flatter every arm."
-        )
         blocks.append(folded(f"Thresholds {SOURCES.get(source, source)}", note, _source(results, source)))
     family = [_family(results, arm) for arm in results.others]
     return section(
@@ -85,7 +85,7 @@ def _source(results: Results, source: str) -> Markup:
         for key in keys
         for i, arm in enumerate(results.arms)
     ]
-    caption = f"Thresholds {place_of}: mean over seeds, {results.facts.level} intervals"
+    caption = f"Thresholds {place_of}: {results.over_runs}, {results.facts.level} intervals"
     rates = table(caption, ["Point and arm", *[f"#{name}" for _, name, _ in RATES]], rows, class_="stack")
     return join(
         [
@@ -150,7 +150,9 @@ def _counts(results: Results, keys: list[str], place_of: str) -> Markup:
                 if facts.get(base) is None:
                     continue
                 cells = [
-                    facts.value(f"{base}.threshold", "small"),
+                    facts.value(f"{base}.threshold", "small")
+                    if facts.get(f"{base}.threshold") is not None
+                    else "above every score",
                     *(facts.value(f"{base}.{k}", "count") for k in ("tp", "fn", "fp", "tn")),
                 ]
                 rates = [_two_intervals(results, f"{base}.{m}") for m in ("sensitivity", "specificity")]
@@ -173,7 +175,7 @@ def _counts(results: Results, keys: list[str], place_of: str) -> Markup:
         "Validation: what the threshold achieved on the films that it was locked on"
     )
     if all(not cell for row in rows for cell in row[-2:]):
-        heads, rows = heads[:-2], [row[:-2] for row in rows]
+        heads, rows, caption = heads[:-2], [row[:-2] for row in rows], caption.partition(" Validation")[0]
     return folded(
         f"Counts of every training run, thresholds {place_of}",
         table(caption, heads, rows, class_="stack"),

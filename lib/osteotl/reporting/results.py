@@ -110,6 +110,11 @@ class Results:
         return str(self.facts.get("settings.first_seed", self.seeds[0] if self.seeds else ""))
 
     @property
+    def over_runs(self) -> str:
+        """What a number of an arm stands for: `mean over 3 training runs`, or `one training run`."""
+        return f"mean over {len(self.seeds)} training runs" if len(self.seeds) > 1 else "one training run"
+
+    @property
     def points(self) -> list[str]:
         """Keys of the operating points, thresholds locked on validation first."""
         arms: dict[str, dict[str, Any]] = self.facts.get("arms", {})

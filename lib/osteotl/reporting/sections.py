@@ -14,6 +14,7 @@ from osteotl.reporting.gallery import gallery
 from osteotl.reporting.html import notice, paragraph, section, tag
 from osteotl.reporting.point_sections import operating_points
 from osteotl.reporting.results import Results
+from osteotl.reporting.wording import typeset
 
 
 def explorer(results: Results) -> Markup | None:
@@ -35,7 +36,7 @@ def explorer(results: Results) -> Markup | None:
 
 def flags(results: Results) -> Markup | None:
     """Warnings of the analysis."""
-    texts = [str(text) for text in results.facts.get("flags", [])]
+    texts = [typeset(text) for text in results.facts.get("flags", [])]
     return (
         notice(tag("strong", "Mind this when reading."), tag("ul", [tag("li", text) for text in texts]), kind="warn")
         if texts

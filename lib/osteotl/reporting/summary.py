@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from osteotl.reporting.charts import Icons, icon_array
 from osteotl.reporting.gallery import missed_strip
-from osteotl.reporting.html import bullets, notice, paragraph, section, tag
+from osteotl.reporting.html import bullets, join, notice, paragraph, section, tag
 from osteotl.reporting.results import Results
+from osteotl.reporting.wording import typeset
 
 VERDICTS = {
     "superior": "Better than the reference",
@@ -17,6 +18,7 @@ VERDICTS = {
     "equivalent": "No difference that matters",
     "inferior": "Worse than the reference",
     "inconclusive": "No difference shown, and none ruled out",
+    "not estimable": "Not estimable",
 }
 BOTH = {
     ("superior", "equivalent"): "Better, but by less than matters",
@@ -59,23 +61,22 @@ def _question(results: Results) -> Markup:
     names = [results.label(arm) for arm in results.arms]
     listed = ", ".join(names[:-1]) + (" or " if len(names) > 1 else "") + names[-1] if names else "no arm"
     asked = (
-        "Radiographs of malignant bone tumours are few. Does the start of training change how well a detector finds "
-        f"them \N{EM DASH} {listed}?"
+        f"Which finds malignant bone tumours on radiographs better: {listed}?"
+        if results.study.predictions is not None  # what the scores are of is not known
+        else "Radiographs of malignant bone tumours are few. Does the start of training change how well a detector "
+        f"finds them \N{EM DASH} {listed}?"
     )
     return paragraph(tag("span", "The question", class_="eyebrow"), asked, class_="question")
 
 
 def _scope(results: Results) -> Markup:
     """What was told apart, and by which reference standard: no answer means anything without it."""
-    reference = results.study.report.reference_standard
-    standards = [
-        [
-            tag("strong", f"Reference standard, {name}: "),
-            str(reference.get(name) or "not stated by the author").rstrip("."),
-            ". ",
-        ]
+    told = results.study.report.reference_standard
+    standards: list[Any] = [
+        [tag("strong", f"Reference standard, {name}: "), str(told[name]).rstrip("."), ". "]
         for name in ("malignant", "normal")
-    ]
+        if told.get(name)
+    ] or [tag("strong", "Reference standard: "), "not stated by the author."]
     return paragraph(_negatives(results), " ", standards, class_="scope")
 
 
@@ -84,13 +85,14 @@ def _answer(results: Results) -> Markup:
     if not parts:
         nothing = paragraph("statistics.json holds no comparison with a reference arm.")
         parts.append(tag("div", tag("p", "Nothing was compared", class_="verdict"), nothing, class_="answer"))
+    warning = None
     if results.phantoms:
         said = (
             "Phantoms validate the instrument; only real cohorts speak to the hypothesis. "
             "Nothing on this page says anything about patients."
         )
-        parts.append(notice(tag("strong", "These films are phantoms. "), said, kind="warn"))
-    return tag("div", parts, class_="answers")
+        warning = notice(tag("strong", "These films are phantoms. "), said, kind="warn")
+    return join([tag("div", parts, class_="answers"), warning])
 
 
 def _verdict(results: Results, arm: str) -> Markup:
@@ -103,7 +105,7 @@ def _verdict(results: Results, arm: str) -> Markup:
         tag("span", "The answer", class_="eyebrow"),
         tag("p", results.mark(arm), against, results.mark(results.reference), class_="about"),
         tag("p", head, class_="verdict"),
-        tag("p", facts.get(f"{base}.sentence", "")),
+        tag("p", typeset(facts.get(f"{base}.sentence", ""))),
         tag("p", _difference(results, arm), class_="fine"),
         class_="answer",
     )
@@ -123,7 +125,9 @@ def _difference(results: Results, arm: str) -> list[Any]:
         said += [f" ({facts.level} CI ", limits, ")"]
     if facts.get(f"{base}.auc_difference.p") is not None:
         said += [
-            ", p = " if facts.get(f"{base}.auc_difference.p") >= 0.001 else ", p ",
+            ", p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+            if facts.get(f"{base}.auc_difference.p") >= 0.001
+            else ", p\N{NO-BREAK SPACE}",
             facts.p(f"{base}.auc_difference"),
         ]
     said += ["; margin declared beforehand ", facts.value(f"{base}.verdict.margin", "auc")]
@@ -176,7 +180,10 @@ def _big(results: Results, path: str, style: str) -> Markup:
         reason = facts.get(f"{path}.not_estimable") or "not assessed in this study"
         return tag("span", "\N{EM DASH}", tag("span", reason, class_="limits"), class_="big none")
     return tag(
-        "span", facts.estimate(path, style), tag("span", facts.interval(path, style), class_="limits"), class_="big"
+        "span",
+        facts.estimate(path, style),
+        tag("span", facts.interval(path, style) or facts.no_interval(path), class_="limits"),
+        class_="big",
     )
 
 

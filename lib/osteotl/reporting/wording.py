@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -73,6 +74,11 @@ def _point(key: str) -> tuple[str, str]:
 def line(text: Any) -> str:
     """Free text of a user on one line, without paths of the machine."""
     return without_paths(" ".join(str(text).split()))
+
+
+def typeset(text: Any) -> str:
+    """A sentence of statistics.json with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w.\N{EN DASH}-])-(?=\d)", MINUS, str(text))
 
 
 def counted(number: int, thing: str) -> str:
