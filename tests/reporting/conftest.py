@@ -37,7 +37,7 @@ def _page(folder: Path, **kind: Any) -> Page:
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The ordinary study: two arms, three seeds, validation films, boxes."""
-    return _page(tmp_path_factory.mktemp("page"), films=180, malignant=70, analysed=True)
+    return _page(tmp_path_factory.mktemp("page"), films=180, malignant=70)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 UNUSUAL: dict[str, dict[str, Any]] = {
     "one_seed": {"seeds": (3,)},
-    "no_validation": {"validation": False},
+    "no_validation": {"validation": False, "scores_only": True, "notebooks": False},
     "scores_only": {"scores_only": True, "notebooks": False, "figures": False},
     "many_arms": {"arms": ("scratch", "transfer", "photographs", "control")},
     "fractions": {"fractions": (0.1, 0.25, 1.0)},

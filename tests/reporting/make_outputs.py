@@ -14,9 +14,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-sys.path.insert(0, str(Path(__file__).parent))
-from simulated_statistics import simulated_statistics
-
 from osteotl.files import write_csv, write_json
 from osteotl.statistics.analysis import analyse_study
 from osteotl.statistics.plan import make_plan
@@ -36,14 +33,14 @@ def _hash(text: str, digits: int = 12) -> str:
 
 
 def make_study(
-    arms: tuple[str, ...], seeds: tuple[int, ...], fractions: tuple[float, ...], scores_only: bool, text: str
+    arms: tuple[str, ...], seeds: tuple[int, ...], fractions: tuple[float, ...], scores: Path | None, text: str
 ) -> Study:
-    """The configuration that the folder answers to; `text` is planted wherever a user can write."""
+    """The configuration that the folder answers to: films, or `scores`; `text` is planted wherever a user can write."""
     content: dict[str, Any] = {
         "title": f"Phantom study{text}",
         "arms": {
             a: {
-                "initialise": "random" if scores_only or a in ("scratch", "control") else "pretrain",
+                "initialise": "random" if scores or a in ("scratch", "control") else "pretrain",
                 "label": (LABELS[a] + text)[:60],
             }
             for a in arms
@@ -52,18 +49,20 @@ def make_study(
         "seeds": list(seeds),
         "fractions": list(fractions),
         "report": {
+            "institution": f"Institute of Phantoms{text}",
+            "author": {"funding": f"Grant 7{text}", "CLAIM 2024, 13": f"CR{text}"},
             "reference_standard": {
                 "malignant": f"a lesion drawn by the phantom generator, its box known exactly{text}",
                 "normal": "no lesion drawn; benign distractors may be present",
-            }
+            },
         },
         "statistics": {
             "bootstrap": 200,
             "auc_margin_reason": f"a smaller difference would not change which detector is picked{text}",
         },
     }
-    if scores_only:
-        content["predictions"] = "predictions.csv"
+    if scores:
+        content["predictions"] = str(scores)
     else:
         content["cohorts"] = {
             "pretrain": {"reader": "phantom-chest", "films": 300},
@@ -121,16 +120,16 @@ def make_cohort(
             {
                 "image_id": image_id,
                 "patient_id": patient,
-                "site": "B" if cohort == "external" else "A",
+                "site": ("B" if cohort == "external" else "A") + text,
                 "partition": "test"
                 if cohort == "external"
                 else ("validation" if cohort == "validation" else "training"),
                 "label": label[i],
-                "path": f"phantoms/secret name {i}.png",
+                "path": f"phantoms/secret name {i}.png{text}",
                 "film": _hash(f"film{cohort}{i}", 32),
                 "width": width,
                 "height": height,
-                "view": ["frontal", "lateral"][i % 2],
+                "view": ["frontal", "lateral"][i % 2] + text,
                 "age": int(rng.integers(6, 78)),
                 "sex": "FM"[int(rng.integers(2))],
                 "subtype": (SUBTYPES[i % 4] + text) if label[i] else "",
@@ -218,22 +217,16 @@ def make_outputs(
     text: str = "",
     notebooks: bool = True,
     figures: bool = True,
-    analysed: bool = False,
 ) -> Study:
     """Write OUT (and prepared films below `data`) and return the study; `text` is planted in every free text."""
     rng = np.random.default_rng(7)
-    study = make_study(arms, seeds, fractions, scores_only, text)
+    study = make_study(arms, seeds, fractions, out / "predictions.csv" if scores_only else None, text)
     external, boxes = make_cohort(rng, "external", films, malignant, not scores_only, text)
     cohorts = {"external": external}
     if validation:
         cohorts["validation"] = make_cohort(rng, "validation", 250, 100, False, text)[0]
     predictions = make_predictions(rng, cohorts, study)
     write_csv(out / "predictions.csv", predictions)
-    if not analysed:
-        statistics, tables = simulated_statistics(study, predictions, external, boxes)
-        write_json(out / "statistics.json", statistics)
-        for name, frame in tables.items():
-            write_csv(out / "tables" / f"{name}.csv", frame)
     if not scores_only:
         write_csv(out / "cohorts" / "external.csv", external)
         write_csv(out / "cohorts" / "boxes.csv", boxes)
@@ -244,8 +237,7 @@ def make_outputs(
         )
         write_csv(out / "detections.csv", make_detections(rng, predictions, external, boxes))
         _write_films(rng, data, external, boxes)
-    if analysed:
-        _analyse(out, study, predictions)
+    _analyse(out, study, predictions)
     write_json(out / "cohorts" / "integrity.json", _integrity(external, validation, text))
     write_json(out / "provenance.json", _provenance(text))
     if figures:
@@ -256,14 +248,20 @@ def make_outputs(
 
 
 def _analyse(out: Path, study: Study, predictions: pd.DataFrame) -> None:
-    """What 03 and 04 write, by the real functions; masked lesions are simulated by scores that know nothing."""
+    """What 03 and 04 write, by the real functions."""
+    if study.predictions is None:
+        _before_analysis(out, study, predictions)
+    analyse_study(study, lambda name: out / name).write(lambda name: out / name)
+
+
+def _before_analysis(out: Path, study: Study, predictions: pd.DataFrame) -> None:
+    """The plan and the audit; masked lesions are simulated by scores that know nothing."""
     write_json(out / "analysis_plan.json", make_plan(study, predictions[predictions["cohort"].eq("validation")]))
     external = predictions[predictions["cohort"].eq("external")]
     shuffled = external.assign(audit="lesion_masked", score=np.random.default_rng(1).random(len(external)))
     write_csv(out / "audit.csv", shuffled[["image_id", "arm", "fraction", "seed", "audit", "score"]])
     alarm = {"alarm": "lesion_masked", "raised": False, "rule": "stays below 0.60", "finding": "0.50"}
     write_json(out / "audit.json", {"alarms": [alarm], "site_probe": []})
-    analyse_study(study, lambda name: out / name).write(lambda name: out / name)
 
 
 def _write_films(rng: np.random.Generator, data: Path, external: pd.DataFrame, boxes: pd.DataFrame) -> None:

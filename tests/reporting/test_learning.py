@@ -16,6 +16,7 @@ from test_page import check_numbers
 from osteotl.reporting.figures import FIGURES, draw_all, read_tables
 from osteotl.reporting.page import build_report
 from osteotl.reporting.style import apply
+from osteotl.reporting.wording import typeset
 from osteotl.statistics.analysis import Inputs, Settings, analyse
 
 
@@ -53,8 +54,8 @@ def test_the_page_says_that_the_start_buys_convergence(learnt):
     statistics = json.loads((learnt.out / "statistics.json").read_text())
     found = statistics["comparisons"]["transfer"]["convergence"]
     assert found["buys"] == "convergence"
-    assert found["sentence"] in soup.select_one("#seeds #convergence").get_text()
-    assert soup.select_one("#seeds #figure-steps_curve img")["alt"].endswith(found["sentence"])
+    assert typeset(found["sentence"]) in soup.select_one("#seeds #convergence").get_text()
+    assert soup.select_one("#seeds #figure-steps_curve img")["alt"].endswith(typeset(found["sentence"]))
 
 
 def test_the_page_says_which_share_of_labels_equals_all(learnt):

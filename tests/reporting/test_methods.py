@@ -16,6 +16,7 @@ from osteotl.reporting.account import Run
 from osteotl.reporting.exports import read_run, write_exports
 from osteotl.reporting.markdown import md, unescaped
 from osteotl.reporting.methods import methods_text, table_one, written
+from osteotl.reporting.wording import typeset
 from osteotl.study import parse_study
 
 HOSTILE = "*bold* _it_ `code` [link](https://evil.example) ![p](x) <img src=x onerror=a()> $x$ a|b &lt; # ~~s~~ \\n"
@@ -88,7 +89,7 @@ def test_no_result_is_typed(run):
     text = written(Run(run.study, flooded(run.statistics), run.integrity, run.provenance, run.training))
     results = text.partition("## Results")[2].partition("## References")[0]
     for comparison in run.statistics["comparisons"].values():
-        results = results.replace(md(comparison["verdict"]["sentence"]), "")
+        results = results.replace(md(typeset(comparison["verdict"]["sentence"])), "")
     assert set(re.findall(r"\d\.\d{3}", results)) == {"0.777", "0.555"}
 
 

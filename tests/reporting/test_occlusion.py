@@ -1,7 +1,9 @@
 """Occlusion maps beside the gallery."""
 
+import base64
 import json
 import shutil
+from io import BytesIO
 
 from bs4 import BeautifulSoup
 from PIL import Image
@@ -31,7 +33,11 @@ def test_a_map_stands_in_the_gallery_with_its_arm_its_rule_and_its_scale(page, t
     report = build_report(page.study, out, page.data).read_text(encoding="utf-8")
     shown = BeautifulSoup(report, "html.parser").select_one("#gallery #occlusion")
     (image,) = shown.select("img")
-    assert image["src"].startswith("data:image/png;base64,")
+    kind, _, content = image["src"].partition(";base64,")
+    assert kind == "data:image/webp"
+    with Image.open(BytesIO(base64.b64decode(content))) as shown_map:  # small, and the map that was drawn
+        assert shown_map.size == (384, 384)
+        assert max(abs(low - 90) for low, _ in shown_map.getextrema()) <= 2
     assert "abcdef" in image["alt"]
     assert "lowers the logit by at most 3.2" in image["alt"]
     assert "the malignant film with the lowest score" in shown.get_text()

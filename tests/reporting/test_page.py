@@ -12,7 +12,7 @@ from conftest import PLANTED
 from osteotl.reporting.page import LARGEST, build_report
 from osteotl.reporting.printing import write_pdf
 from osteotl.reporting.results import load_results
-from osteotl.reporting.wording import MINUS
+from osteotl.reporting.wording import MINUS, typeset
 
 
 def soup_of(page):
@@ -124,7 +124,7 @@ def test_the_first_page_answers_what_a_radiologist_asks(page):
     ):  # fmt: skip
         assert said in text, said
     statistics = json.loads((page.out / "statistics.json").read_text(encoding="utf-8"))
-    assert " ".join(statistics["comparisons"]["transfer"]["verdict"]["sentence"].split()) in text
+    assert " ".join(typeset(statistics["comparisons"]["transfer"]["verdict"]["sentence"]).split()) in text
 
 
 def test_icon_arrays_hold_a_thousand_films(page):

@@ -8,6 +8,7 @@ from osteotl.reporting.film_tables import written
 from osteotl.reporting.html import folded, paragraph, table, tag
 from osteotl.reporting.pictures import place
 from osteotl.reporting.results import Results
+from osteotl.reporting.wording import typeset
 
 
 def learning(results: Results) -> list[Markup | None]:
@@ -41,8 +42,8 @@ def _savings(results: Results) -> Markup | None:
     heads = ["Arm", "#Within the margin from", "#Equal at", "#Interval"]
     name = f"Share of labels at which an arm does as well as {results.label(results.reference)} on all labels"
     told = [
-        paragraph(results.mark(arm), ": ", facts.get(f"learning.{arm}.sentence"), " ",
-                  facts.get(f"learning.{arm}.equal_fraction.sentence"))
+        paragraph(results.mark(arm), ": ", _sentence(results, f"learning.{arm}"), " ",
+                  _sentence(results, f"learning.{arm}.equal_fraction"))
         for arm in arms
     ]  # fmt: skip
     why = paragraph(
@@ -51,6 +52,10 @@ def _savings(results: Results) -> Markup | None:
         class_="fine",
     )
     return tag("div", told, table(name, heads, rows), why, id="label-savings")
+
+
+def _sentence(results: Results, path: str) -> str:
+    return typeset(results.facts.get(f"{path}.sentence", ""))
 
 
 def _share(results: Results, path: str) -> Markup:
@@ -82,7 +87,7 @@ def _convergence(results: Results) -> list[Markup | None]:
     arms = [arm for arm in results.others if facts.get(f"comparisons.{arm}.convergence.steps")]
     told = [
         paragraph(tag("strong", "Convergence. ") if i == 0 else None, results.mark(arm), ": ",
-                  facts.get(f"comparisons.{arm}.convergence.sentence"))
+                  _sentence(results, f"comparisons.{arm}.convergence"))
         for i, arm in enumerate(arms)
     ]  # fmt: skip
     rows = [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
+from PIL import Image
 
 from osteotl.reporting.html import paragraph, tag
 from osteotl.reporting.results import Results
@@ -40,11 +43,19 @@ def occlusion(results: Results) -> Markup | None:
     return tag("div", tag("h3", "What the scores rest on"), rule, rows, id="occlusion")
 
 
+def _embedded(picture: Path) -> str:
+    """The map as WebP, a tenth of the PNG's bytes: eight lossless maps alone would be 2 of the page's 5 MB."""
+    buffer = BytesIO()
+    with Image.open(picture) as image:
+        image.convert("RGB").save(buffer, "WEBP", quality=82, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def _map(results: Results, entry: dict[str, Any]) -> Markup | None:
     picture = results.out / "occlusion" / str(entry["file"])
     if not picture.is_file():
         return None
-    source = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    source = _embedded(picture)
     kind, change = KINDS[entry["kind"]], f"{entry['full_colour']:.1f}"
     alt = (
         f"Occlusion map of film {entry['image_id'][:6]}, {results.label(entry['arm'])}, {kind}. Hiding a patch lowers "

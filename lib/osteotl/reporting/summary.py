@@ -23,6 +23,7 @@ VERDICTS = {
 BOTH = {
     ("superior", "equivalent"): "Better, but by less than matters",
     ("inferior", "equivalent"): "Worse, but by less than matters",
+    ("equivalent", "non-inferior"): "No difference that matters",
     ("inconclusive", "too few films to tell"): "Too few films or training runs to tell",
     ("inconclusive", "no difference shown"): "No difference shown, and none ruled out",
 }
