@@ -32,6 +32,11 @@ def _hash(text: str, digits: int = 12) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
+def _file(i: int, text: str) -> str:
+    """A film's file name; a name can hold all of `text` but its slashes."""
+    return f"secret name {i}{text.replace('/', '')}.png"
+
+
 def make_study(
     arms: tuple[str, ...], seeds: tuple[int, ...], fractions: tuple[float, ...], scores: Path | None, text: str
 ) -> Study:
@@ -125,7 +130,7 @@ def make_cohort(
                 if cohort == "external"
                 else ("validation" if cohort == "validation" else "training"),
                 "label": label[i],
-                "path": f"phantoms/secret name {i}.png{text}",
+                "path": f"phantoms/{_file(i, text)}",
                 "film": _hash(f"film{cohort}{i}", 32),
                 "width": width,
                 "height": height,
@@ -399,7 +404,7 @@ def _write_notebooks(out: Path, study: Study, text: str) -> None:
                 "from osteotl.study import load_study\nstudy = load_study('study.yaml')  # one "
                 "file\nprint(study.title)",
                 outputs=[
-                    v4.new_output("stream", name="stdout", text=f"/Users/someone/data/x.png secret name 7.png{text}\n"),
+                    v4.new_output("stream", name="stdout", text=f"/Users/someone/data/x.png {_file(7, text)} {text}\n"),
                     v4.new_output(
                         "display_data",
                         data={

@@ -168,6 +168,10 @@ def test_planted_scripts_are_text(hostile):
     assert not [node for node in soup.find_all(True) for name in node.attrs if name.startswith("on")]
     assert not soup.select("img[src=x]")
     assert PLANTED in soup.h1.get_text()
+    assert f"Institute of Phantoms{PLANTED}" in soup.select_one(".meta").get_text()
+    assert f"Grant 7{PLANTED}" in soup.select_one("#checklist-claim2024").get_text()
+    assert f"lateral{PLANTED}" in soup.select_one("#subgroups").get_text()
+    assert "secret name" not in hostile.report.read_text(encoding="utf-8")  # a film's name, hostile or not, stays
     check_numbers(hostile)
 
 

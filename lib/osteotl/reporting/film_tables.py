@@ -35,7 +35,19 @@ HEADINGS = {
 
 
 def any_table(caption: str, frame: pd.DataFrame, source: str, limit: int = 600) -> Markup:
-    """A CSV table as it stands, numbers rounded for reading, empty columns left out; identifiers are the hashes."""
+    """A CSV table as it stands, numbers rounded for reading, empty columns left out; identifiers are the hashes.
+
+    Parameters
+    ----------
+    caption : str
+        What the table shows.
+    frame : DataFrame
+        Its rows, one column a fact.
+    source : str
+        The file below the outputs folder that holds all of them.
+    limit : int
+        Most rows that are shown; a note tells of the others.
+    """
     frame = frame.dropna(axis="columns", how="all") if len(frame) else frame
     numeric = {c: pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns}
     heads = [
