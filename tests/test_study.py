@@ -103,6 +103,17 @@ def test_impossible_values_name_their_place_and_rule(changes, place, rule):
     assert rule in text
 
 
+def test_the_reference_standard_of_phantoms_is_known_and_never_that_of_films():
+    """study.yaml is there to be copied: what is said of phantoms must not be said of a hospital's films."""
+    default = load_study(ROOT / "study.yaml")
+    assert "phantom generator" in default.reference_standard["malignant"]
+    ours = {"development": {"reader": "manifest", "root": "a"}, "external": {"reader": "manifest", "root": "b"}}
+    content = default.model_dump(mode="json", exclude_unset=True)
+    assert parse_study(content | {"cohorts": content["cohorts"] | ours}).reference_standard == {}
+    stated = parse_study(SMALL | {"report": {"reference_standard": {"malignant": "histology"}}})
+    assert stated.reference_standard["malignant"] == "histology"
+
+
 def test_all_faults_at_once():
     text = faults_of(foo=1, reference="nobody", fractions=[0], statistics={"confidence": 2})
     for word in ("foo", "nobody", "fractions", "confidence"):

@@ -329,6 +329,13 @@ class Report(_Strict):
     gallery_seed: int = Field(0, ge=0, description="decides which films the gallery shows")
 
 
+#: Not in study.yaml: whoever copies that file for films of their own must not take this over.
+PHANTOM_STANDARD = {
+    "malignant": "a lesion drawn by the phantom generator, its box known exactly",
+    "normal": "no lesion drawn; benign distractors may be present",
+}
+
+
 class Study(_Strict):
     """One study, checked."""
 
@@ -354,6 +361,14 @@ class Study(_Strict):
     def replicates(self) -> list[tuple[str, float, int]]:
         """Every (arm, fraction, seed) to train, in the order of the file."""
         return [(arm, fraction, seed) for arm in self.arms for fraction in self.fractions for seed in self.seeds]
+
+    @property
+    def reference_standard(self) -> Mapping[str, str]:
+        """What made a film malignant, and what normal: the author's words; of phantoms it is known."""
+        judged = (self.cohorts.development, self.cohorts.external) if self.cohorts else ()
+        drawn = any(isinstance(cohort, PhantomCohort) for cohort in judged)
+        stated = {str(name): text for name, text in self.report.reference_standard.items()}
+        return PHANTOM_STANDARD | stated if drawn else stated
 
     @property
     def scores_extras(self) -> bool:

@@ -124,7 +124,7 @@ def _deidentification(run: Run) -> str | None:
 
 
 def _reference_standard(run: Run) -> str | None:
-    given = run.study.report.reference_standard
+    given = run.study.reference_standard
     return "; ".join(f"{kind}: {line(text)}" for kind, text in given.items()) or None
 
 

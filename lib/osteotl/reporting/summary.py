@@ -72,7 +72,7 @@ def _question(results: Results) -> Markup:
 
 def _scope(results: Results) -> Markup:
     """What was told apart, and by which reference standard: no answer means anything without it."""
-    told = results.study.report.reference_standard
+    told = results.study.reference_standard
     standards: list[Any] = [
         [tag("strong", f"Reference standard, {name}: "), str(told[name]).rstrip("."), ". "]
         for name in ("malignant", "normal")
