@@ -84,6 +84,20 @@ def test_a_notebook_is_its_code_cells(tmp_path, lib):
         assert changed[0] != whole[0]
 
 
+def test_values_of_parameters_do_not_count_and_their_names_do(tmp_path, lib):
+    """JupyterLab saves what an explorer sets in that cell; a run of the study sets values of its own."""
+
+    def with_parameters(source):
+        cells = [{"cell_type": "code", "source": source, "metadata": {"tags": ["parameters"]}, "outputs": []}]
+        (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
+        return fingerprint.notebook(tmp_path / "a.ipynb", str(lib))
+
+    shipped = with_parameters('config = "study.yaml"\nseed = 0\nfraction = 1.0')
+    assert with_parameters("config = 'studies/a b.yaml'\nseed = 7  # mine\nfraction = 0.25") == shipped
+    assert with_parameters('config = "study.yaml"\nseeds = 0\nfraction = 1.0') != shipped
+    assert with_parameters('config = "study.yaml"\nseed = 0\nfraction = 1.0\nprint(seed)') != shipped
+
+
 def test_a_folder_is_its_names_and_contents_not_its_dates(tmp_path):
     for name in ("a.txt", "below/b.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -104,10 +104,21 @@ def module(path: Path, lib: str) -> list[Any]:
     return code(path.read_text(encoding="utf-8"), ".".join(path.relative_to(lib).parent.parts), Path(lib))
 
 
+def _source(cell: dict[str, Any]) -> str:
+    """Code of a cell; of the parameters the names alone, since a run gives them values of its own.
+
+    JupyterLab saves by itself what somebody sets there to explore, and that must not undo a finished study.
+    """
+    source = "".join(cell["source"])
+    if "parameters" not in cell.get("metadata", {}).get("tags", []):
+        return source
+    return re.sub(r"""^(\w+) *= *(?:[\w.+-]+|"[^"\n]*"|'[^'\n]*') *(?:#.*)?$""", r"\1 = None", source, flags=re.M)
+
+
 def notebook(path: Path, lib: str) -> list[Any]:
     """Hash of a notebook's code cells, and the units of the library that they import."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    sources = [_source(cell) for cell in cells if cell["cell_type"] == "code"]
     # IPython's own lines (%magic, !command) as strings, so that the rest can be parsed and they still count
     plain = [re.sub(r"^[%!].*$", lambda line: f"_ = {line[0]!r}", source, flags=re.M) for source in sources]
     parts = [code(source, "osteotl", Path(lib)) for source in plain if source.strip()]
