@@ -34,9 +34,10 @@ def native_boxes(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool = True) 
     table = _with_sizes(films, boxes)
     faults = _size_mismatches(films)
     broken = np.zeros(len(table), dtype=bool)
-    for code, mask, text, remedy in _rules(table):
-        faults += _listed(table, code, mask & ~broken, text, remedy)
-        broken |= mask
+    unusable = _unusable(table)
+    for rule, (code, text, remedy) in RULES.items():
+        faults += _listed(table, code, unusable[rule] & ~broken, text, remedy)
+        broken |= unusable[rule]
     faults += _edges(table, ~broken) + _suspicions(table, ~broken) + contradictions(films, boxes, trains)
     kept = table[~broken]
     limits = kept[["width", "height", "width", "height"]].to_numpy()
@@ -61,60 +62,58 @@ def _with_sizes(films: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _rules(table: pd.DataFrame) -> list[tuple[str, np.ndarray, str, str]]:
-    """Faults that make a box unusable; each box is listed under the first that fits."""
+#: What makes a box unusable: code, what is wrong, what would mend it. A box is listed under the first that fits.
+RULES = {
+    "invalid": ("box_invalid", "has a coordinate that is not a finite number", "write four numbers, with a point"),
+    "in shares": (
+        "box_units",
+        "lies within 0 and 1: shares of the film, read here as pixels",
+        "multiply by the film's width and height",
+    ),
+    "in pixels": (
+        "box_units",
+        "makes sense only if it was written in pixels, read here as shares of the film",
+        "divide by the film's width and height",
+    ),
+    "sizes as corners": (
+        "box_mixup",
+        "makes sense only if its last two numbers are a width and a height, read here as corners",
+        "convert x, y, width, height to corners",
+    ),
+    "corners as sizes": (
+        "box_mixup",
+        "makes sense only if its last two numbers are corners, read here as width and height",
+        "convert corners to x, y, width, height",
+    ),
+    "inverted": ("box_inverted", "has its maximum before its minimum", "order the corners"),
+    "empty": ("box_empty", "has no area", "draw it again or take it out"),
+    "outside": ("box_outside", "leaves the film", "correct the box, or the film that it was drawn on"),
+}
+
+
+def _unusable(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Which boxes break which of the `RULES`."""
     x0, y0, x1, y1 = (table[name].to_numpy() for name in CORNERS)
     width, height = table["width"].to_numpy(), table["height"].to_numpy()
     tolerance = np.where(width <= 1, ROUNDING / 1000, ROUNDING)  # normalised boxes of a film that was not decoded
+    shares = (table["annotated_width"] == 1).to_numpy()
     with np.errstate(invalid="ignore"):
-        inverted = (x1 < x0) | (y1 < y0)
-        empty = (x1 == x0) | (y1 == y0)
-        outside = (x0 < -tolerance) | (y0 < -tolerance) | (x1 > width + tolerance) | (y1 > height + tolerance)
-        size_as_corner = (
-            inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= width + tolerance) & (y0 + y1 <= height + tolerance)
-        )
-        w, h = x1 - x0, y1 - y0
-        shares = (table["annotated_width"] == 1).to_numpy()
+        w, h, right, bottom = x1 - x0, y1 - y0, width + tolerance, height + tolerance
+        inverted = (w < 0) | (h < 0)
+        outside = (x0 < -tolerance) | (y0 < -tolerance) | (x1 > right) | (y1 > bottom)
         # a minimum may lie below 0: reader voc takes 1 from it
-        in_shares = ~shares & (width > 2) & (np.minimum(x0, y0) >= -1) & (np.maximum(x1, y1) <= 1) & (w > 0) & (h > 0)
+        within_one = (width > 2) & (np.minimum(x0, y0) >= -1) & (np.maximum(x1, y1) <= 1) & (w > 0) & (h > 0)
         x, y = x1 / width, y1 / height  # as they were written, where shares are read
-        in_pixels = shares & outside & (np.maximum(x, y) > 2) & (x <= width + tolerance) & (y <= height + tolerance)
-        corner_as_size = outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height)
-    return [
-        (
-            "box_invalid",
-            ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1),
-            "has a coordinate that is not a finite number",
-            "draw the box again",
-        ),
-        (
-            "box_units",
-            in_shares,
-            "lies within 0 and 1: shares of the film, read here as pixels",
-            "multiply by the film's width and height",
-        ),
-        (
-            "box_units",
-            in_pixels,
-            "makes sense only if it was written in pixels, read here as shares of the film",
-            "divide by the film's width and height",
-        ),
-        (
-            "box_mixup",
-            size_as_corner,
-            "makes sense only if its last two numbers are a width and a height, read here as corners",
-            "convert x, y, width, height to corners",
-        ),
-        (
-            "box_mixup",
-            corner_as_size,
-            "makes sense only if its last two numbers are corners, read here as width and height",
-            "convert corners to x, y, width, height",
-        ),
-        ("box_inverted", inverted, "has its maximum before its minimum", "order the corners"),
-        ("box_empty", empty, "has no area", "draw it again or take it out"),
-        ("box_outside", outside, "leaves the film", "correct the box, or the film that it was drawn on"),
-    ]
+        return {
+            "invalid": ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1),
+            "in shares": ~shares & within_one,
+            "in pixels": shares & outside & (np.maximum(x, y) > 2) & (x <= right) & (y <= bottom),
+            "sizes as corners": inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= right) & (y0 + y1 <= bottom),
+            "corners as sizes": outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height),
+            "inverted": inverted,
+            "empty": (w == 0) | (h == 0),
+            "outside": outside,
+        }
 
 
 def _listed(table: pd.DataFrame, code: str, mask: np.ndarray, text: str, remedy: str) -> list[Fault]:

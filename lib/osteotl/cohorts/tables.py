@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from osteotl.cohorts.faults import CohortError, Fault, counts, errors, fault, judge, listing
+from osteotl.cohorts.faults import CohortError, Fault, counts, errors, fault, judge, listing, plural
 from osteotl.cohorts.pool import (
     COHORTS,
     FILM_COLUMNS,
@@ -255,6 +255,8 @@ def report(summary: CohortSummary, limit: int | None = 25) -> str:
                 f"{size['not_malignant']:>8,}"
             )
     left = [
-        f"  {s['films']:,} {s['cohort']} films left out: {s['reason']}" for s in summary.flow if s["step"] == "left out"
+        f"  {plural(s['films'], 'film')} of {s['cohort']} left out: {s['reason']}"
+        for s in summary.flow
+        if s["step"] == "left out"
     ]
     return "\n".join([*lines, *left, "", listing(summary.faults, limit)])

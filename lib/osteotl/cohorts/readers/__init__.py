@@ -55,7 +55,8 @@ def read_cohort(spec: Cohort, data_root: str | Path) -> RawCohort:
 def _from_files(spec: FileCohort) -> RawCohort:
     draft = Draft(spec)
     if not draft.root.is_dir():
-        draft.fault("root_missing", draft.root, "there is no such folder", "set `root` to the folder of the films")
+        remedy = "set `root` to the folder of the films; a relative one starts at the study file's own folder"
+        draft.fault("root_missing", draft.root, "there is no such folder", remedy)
         films, boxes = draft.frames()
         return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")])
     READERS[spec.reader](draft)

@@ -29,7 +29,9 @@ def read_text(draft: Draft, path: Path) -> str | None:
             return None
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        draft.fault("file_missing", path, "there is no such file", "check `root`, `table` and `annotations`")
+        draft.fault(
+            "file_missing", path, "there is no such file", "check `root`, and the settings that name files of it"
+        )
     except UnicodeDecodeError as error:
         draft.fault("file_unreadable", path, f"not UTF-8 text (byte {error.start})", "save it as UTF-8")
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.faults import shown
+from osteotl.cohorts.faults import plural, shown
 from osteotl.cohorts.readers.columns import ages, canonical, known, queryable, sexes
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table
@@ -164,7 +164,7 @@ def _left_out(draft: Draft, films: pd.DataFrame) -> tuple[pd.DataFrame, list[Ste
         draft.fault(
             "not_annotated",
             "",
-            f"{unknown.sum():,} films whose status is not annotated were left out (such as {names})",
+            f"{plural(int(unknown.sum()), 'film')} left out, whose status is not annotated (such as {names})",
             "annotate them, or give the cohort a `label` if every film has the same status",
         )
     return leave(films, unknown, "status not annotated").astype({"label": int}), flow
