@@ -59,7 +59,9 @@ BETWEEN = """\
   `detector.pretrained_weights` will do instead).
 - An arm that starts from a `.pt` file needs `allow_pickle: true`; `.safetensors` files need nothing.
 - `train_for: pretrain_and_finetune` needs `cohorts.pretrain`.
-- A key that stands twice in the file is refused: YAML itself would keep the last in silence.
+- A key that stands twice in the file is refused: YAML itself would keep the last in silence. So is a seed, fraction,
+  checkpoint or test that a list names twice, and a label that two arms share.
+- A file of weights or scores that is not there is told by `check`, by `-n` and before a run starts.
 """
 
 

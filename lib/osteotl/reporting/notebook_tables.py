@@ -52,12 +52,19 @@ def seeds(statistics: Statistics) -> pd.DataFrame:
 def operating_points(statistics: Statistics) -> pd.DataFrame:
     """Mean rates over seeds at every operating point."""
     measures = ("sensitivity", "specificity", "ppv", "npv")
-    return pd.DataFrame(
+    rows = [
         {"point": point, "threshold from": source, "arm": _label(statistics, arm)}
         | {measure: interval(rates.get(measure)) for measure in measures}
         for arm, result in statistics["arms"].items()
         for (point, source), rates in _points(result["operating_points"])
-    ).set_index(["threshold from", "point", "arm"])
+    ]
+    return _by_point(rows)
+
+
+def _by_point(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A row a point and arm; none where a study has no point, such as locked ones without a validation set."""
+    index = ["threshold from", "point", "arm"]
+    return pd.DataFrame(rows, columns=None if rows else index).set_index(index)
 
 
 def _points(points: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -76,7 +83,7 @@ def differences(statistics: Statistics) -> pd.DataFrame:
         for arm, comparison in statistics["comparisons"].items()
         for (point, source), found in _points(comparison["operating_points"])
     ]  # fmt: skip
-    return pd.DataFrame(rows).set_index(["threshold from", "point", "arm"])
+    return _by_point(rows)
 
 
 def family(statistics: Statistics) -> pd.DataFrame:

@@ -163,12 +163,15 @@ LEARNT = {
 }
 
 
+NO_POINT = "No threshold: the study names no operating point, or has no validation films to lock one on"
+
+
 def _at(results: Results) -> list[Any]:
     """Which threshold the first page's numbers stand at."""
     facts = results.facts
     point, _, source = results.main_point.partition("@")
     path = f"arms.{results.reference}.operating_points.{results.main_point}.target"
-    said: list[Any] = ["At the threshold ", LEARNT.get(source, source)]
+    said: list[Any] = ["At the threshold ", LEARNT.get(source, source)] if source else [NO_POINT]
     if facts.get(path):
         said += [f", aimed at a {POINTS_AIM.get(point, point)} of ", facts.value(path, "percent0")]
     runs = f"Mean over {len(results.seeds)} training runs" if len(results.seeds) > 1 else "One training run"
@@ -210,8 +213,8 @@ def _prevalence(results: Results) -> Markup:
     said = paragraph(
         "In this study ",
         results.facts.value("cohorts.external.prevalence", "percent0"),
-        " of the films show a malignant tumour; in a clinic far fewer do. "
-        f"If {1000 * q:g} in 1,000 did, of 1,000 films:",
+        " of the films show a malignant tumour; in a clinic far fewer do.",
+        f" If {1000 * q:g} in 1,000 did, of 1,000 films:" if pictures else None,
     )
     text = tag("div", tag("h3", "The same detectors in a clinic"), said, key if pictures else None)
     return tag("div", text, pictures, class_="clinic")
