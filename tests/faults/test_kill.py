@@ -45,17 +45,8 @@ def victims(project, door=None):
 
 
 def stop_writing(project):
-    """No process of the project that could write is left."""
-    assert until(lambda: not writers(project), 5), [command(pid) for pid in writers(project)]
-
-
-def writers(project):
-    """Processes of the project, SLURM's own `scontrol show config` apart.
-
-    Where SLURM is installed, Snakemake's executor plugin asks its controller when the engine starts; with no controller
-    running the question outlives a killed engine for a while. It writes nothing.
-    """
-    return [pid for pid in project.processes() if not command(pid).startswith("scontrol\0show")]
+    """No process of the project is left."""
+    assert until(lambda: not project.processes(), 5), [command(pid) for pid in project.processes()]
 
 
 def test_kill_9_at_20_random_moments(fresh, undisturbed):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from osteotl.study import parse_study
+from osteotl.workflow.engine import LOCAL
 from osteotl.workflow.steps import steps_of
 
 
@@ -285,7 +286,7 @@ def test_planning_500_replicates(project):
     configuration = {"study": "large.yaml", "outputs": "outputs", "python": sys.executable, "workers": 2}
     configuration["needs"] = {name: list(step.needs) for name, step in steps_of(parse_study(content)).items()}
     (project.root / "config.json").write_text(json.dumps(configuration))
-    command = [sys.executable, "-m", "snakemake", "-n", "--nolock", "--cores", "2", "--snakefile", "Snakefile"]
+    command = [sys.executable, *LOCAL, "-n", "--nolock", "--cores", "2", "--snakefile", "Snakefile"]
     command += ["--directory", "empty", "--configfile", "config.json"]
     environment = project.environment(PYTHONPATH=str(project.root / "lib"))
     began = time.perf_counter()

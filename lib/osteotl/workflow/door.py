@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -129,6 +130,8 @@ def main(words: list[str]) -> int:
     if chosen.verb == "run" and not chosen.dry and unchanged(chosen.outputs, asked):
         print(f"Nothing has changed: {to_root(chosen.outputs)}/report.html is up to date.")
         return 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     from osteotl.study import StudyError  # the heavy imports start here
 
     try:

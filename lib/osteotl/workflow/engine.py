@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -20,6 +21,9 @@ from osteotl.workflow.folder import Refused
 from osteotl.workflow.run_notebook import die_with, hermetic
 from osteotl.workflow.states import Whole, read_json
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
+
+# Snakemake on this machine: it would import whatever plugin is installed, and SLURM's asks for a controller, up to 10 s
+LOCAL = ["-c", "import pkgutil; pkgutil.iter_modules = list; from snakemake.cli import main; main()"]
 
 
 def run(whole: Whole, profile: Path | None, asked: dict[str, Any]) -> int:
@@ -53,21 +57,20 @@ def run(whole: Whole, profile: Path | None, asked: dict[str, Any]) -> int:
 
 def _start(whole: Whole, plan: list[str], profile: Path | None) -> subprocess.Popen[bytes]:
     own, logs, here = whole.outputs / ENGINE, whole.outputs / "logs", os.getpid()
-    for folder in ("done", "ended"):  # marks of the Snakefile, words of the steps: both of this run alone
-        remove(own / folder)
+    # marks of the Snakefile, words of the steps and what they print: those of this run alone
+    for place in (own / "done", own / "ended", *(logs / f"{name}.log" for name in plan)):
+        remove(place)
     logs.mkdir(exist_ok=True)
     hermetic(whole.outputs)
     needs = {name: [need for need in whole.steps[name].needs if need in plan] for name in plan}
     places = {"study": to_root(whole.config), "outputs": to_root(whole.outputs), "python": sys.executable}
     config = write_json(own / "config.json", {**places, "workers": _cores(), "needs": needs})
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(own),
-               "--configfile", str(config), "--rerun-triggers", "mtime", "--rerun-incomplete", "--nolock",
-               "--keep-going"]  # fmt: skip
     if profile:
-        command += ["--profile", str(profile), *_cluster(profile, whole.outputs)]
+        command = ["-m", "snakemake", "--profile", str(profile), *_cluster(profile, whole.outputs)]
     else:
-        command += ["--cores", str(_cores()), "--resources", f"gpu={_at_once()}"]
-        os.environ["SLURM_CONF"] = os.devnull  # the engine's SLURM plugin asks for a cluster at every start, up to 10 s
+        command = [*LOCAL, "--cores", str(_cores()), "--resources", f"gpu={_at_once()}"]
+    command = [sys.executable, *command, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(own),
+               "--configfile", str(config), "--nolock", "--keep-going"]  # fmt: skip
     with (logs / "engine.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT,
                                 start_new_session=True, preexec_fn=lambda: die_with(here))  # fmt: skip
@@ -121,10 +124,8 @@ def say(*lines: str) -> None:
 def follow(engine: subprocess.Popen[bytes], watch: Watch) -> int:
     """Tell what happens until the engine ends; returns the exit code.
 
-    Ctrl-C and SIGTERM end a run; SIGHUP does not: a closed laptop must not cost a night.
+    Ctrl-C and SIGTERM end a run (see `door.main`); SIGHUP does not: a closed laptop must not cost a night.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         while engine.poll() is None:
@@ -172,14 +173,9 @@ class Watch:
 
     def _running(self) -> list[str]:
         """Steps that have printed something since the start, and the last they said of the time left."""
-        lines, since = [], (self.whole.outputs / ENGINE / "config.json").stat().st_mtime
-        for name in self.ahead:
-            log = self.logs / f"{name}.log"
-            if log.exists() and log.stat().st_mtime >= since:
-                words = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-                said = [line.partition(": ")[2] for line in words if "left" in line]
-                lines.append(": ".join([name, *said[-1:]]))
-        return lines
+        logs = {name: log for name in self.ahead if (log := self.logs / f"{name}.log").exists()}
+        texts = {name: log.read_text(encoding="utf-8", errors="replace") for name, log in logs.items()}
+        return [": ".join([name, *re.findall(r": (.*left.*)", text)[-1:]]) for name, text in texts.items()]
 
     def _left(self) -> str:
         """Time left for the whole study, once every kind of step has been seen."""

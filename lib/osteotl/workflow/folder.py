@@ -30,8 +30,6 @@ class Refused(Exception):
 
 def check_folder(outputs: Path) -> None:
     """Refuse to work in a folder that holds something of the user's: it is ours, or new, or has only ours in it."""
-    if outputs.exists() and not outputs.is_dir():
-        raise Refused(f"{outputs} is a file; name a folder with --outputs DIR")
     if outputs.is_dir() and not (outputs / ENGINE).is_dir():
         others = sorted(entry.name for entry in outputs.iterdir() if not (entry / ENGINE).is_dir())
         if others:
@@ -56,7 +54,8 @@ def held(outputs: Path) -> Iterator[None]:
             while not _locked(lock.fileno(), kind):
                 if time.monotonic() > until:
                     lock.seek(0)
-                    raise Refused(f"another run holds {outputs}: {lock.read()}. Wait for it, or stop that process", 3)
+                    who = f"another run, or a step left over from it, holds {outputs}: {lock.read()}"
+                    raise Refused(f"{who}. Wait for it, or stop that process", 3)
                 time.sleep(0.1)
         lock.truncate(0)
         user = os.environ.get("USER", os.getuid())

@@ -33,12 +33,18 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 INPUT_FAULTS = ("CohortError", "ScoresError", "StudyError")  # their `faults` are the user's to mend: exit 2
 
 
+DEATHS = {
+    "DeadKernelError": "its Python process died (killed, or out of memory)",
+    "CellTimeoutError": "a cell ran past its time limit (OSTEOTL_CELL_TIMEOUT)",
+}
+
+
 class Failure(Exception):
     """A step came to nothing; `faults` tell a person why."""
 
-    def __init__(self, *faults: str, code: int = 1):
+    def __init__(self, *faults: str):
         super().__init__("\n".join(faults))
-        self.faults, self.code = faults, code
+        self.faults = faults
 
 
 def die_with(parent: int) -> None:
@@ -64,10 +70,10 @@ def hermetic(outputs: Path) -> None:
 
 def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     """Execute a notebook aside and move it into place when every cell has passed."""
+    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]  # papermill's door to Hadoop, 0.1 s
     import nbformat
     import papermill
     from jupyter_client.manager import AsyncKernelManager
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     class Manager(AsyncKernelManager):
         """Its kernels die with us, and hold the folder's lock as long as they live."""
@@ -89,13 +95,9 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
             kernel_name="python3", coalesce_streams=True, kernel_manager_class=Manager,
             start_timeout=300, execution_timeout=int(os.environ.get("OSTEOTL_CELL_TIMEOUT", "0")) or None,
         )  # fmt: skip
-    except papermill.PapermillExecutionError as error:
+    except papermill.PapermillExecutionError:
         os.replace(aside, failed)
-        raise _told(step, error, failed) from error
-    except DeadKernelError as error:
-        raise Failure(f"{step.name}: its Python process died (killed, or out of memory)") from error
-    except CellTimeoutError as error:
-        raise Failure(f"{step.name}: a cell ran past its time limit (OSTEOTL_CELL_TIMEOUT)") from error
+        raise
     finally:
         aside.unlink(missing_ok=True)
     for part in (notebook, *notebook.cells):  # times and paths, which differ at every run and on every machine
@@ -109,8 +111,6 @@ def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
     """papermill only warns of a mistyped parameter or a missing tag, and then computes something else."""
     import papermill
 
-    if not source.is_file():
-        raise Failure(f"{to_root(source)} is missing")
     known = papermill.inspect_notebook(_plain(source))
     if set(parameters) != set(known):
         has = ", ".join(known) or "nothing (is one cell tagged `parameters`?)"
@@ -120,21 +120,6 @@ def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
 def _plain(path: Path) -> str:
     """papermill fills in {braces} in paths."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _told(step: Step, error: Any, failed: Path) -> Failure:
-    """The failure of a cell as a person wants it: which, where, what, and the file to open."""
-    if error.ename in INPUT_FAULTS:
-        return Failure(*str(error.evalue).splitlines(), code=2)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-    line = re.search(r"^-+> *(\d+) (.*)$", text.partition("Cell In[")[2], flags=re.M)
-    where = f", line {line[1]}: {line[2].strip()}" if line else ""
-    lines = [f"{step.name} failed in cell {error.cell_index + 1} (In [{error.exec_count}]){where}"]
-    frames = re.findall(r"^File (.+?):(\d+), in (\w+)", text, flags=re.M)
-    for file, number, function in [frame for frame in frames if "/osteotl/" in frame[0]][-1:]:
-        lines.append(f"  raised in {to_root(Path(file).expanduser())}, line {number}, {function}()")
-    lines.append(f"  {error.ename}: {error.evalue}".rstrip())
-    return Failure(*lines, f"  open {to_root(failed)} in JupyterLab (./run_all.sh lab) to see it")
 
 
 # --- the step ---------------------------------------------------------------------------------------------------------
@@ -178,6 +163,28 @@ def _report(whole: Whole) -> None:
     importlib.import_module("osteotl.reporting.printing").write_pdf(report)
 
 
+# --- what a person is told --------------------------------------------------------------------------------------------
+
+
+def _told(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
+    """Exit code of a step that failed, and its failure as a person wants it: which, where, what, which file to open."""
+    kind = type(error).__name__
+    if kind != "PapermillExecutionError":
+        faults = getattr(error, "faults", [f"{name}: {DEATHS.get(kind, f'{kind}: {error}')}"])
+        return 2 if kind in INPUT_FAULTS else 1, [str(fault) for fault in faults]
+    if error.ename in INPUT_FAULTS:
+        return 2, str(error.evalue).splitlines()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    line = re.search(r"^-+> *(\d+) (.*)$", text.partition("Cell In[")[2], flags=re.M)
+    where = f", line {line[1]}: {line[2].strip()}" if line else ""
+    lines = [f"{name} failed in cell {error.cell_index + 1} (In [{error.exec_count}]){where}"]
+    frames = re.findall(r"^File (.+?/osteotl/.+?):(\d+), in (\w+)", text, flags=re.M)
+    for file, number, function in frames[-1:]:
+        lines.append(f"  raised in {to_root(Path(file).expanduser())}, line {number}, {function}()")
+    lines.append(f"  {error.ename}: {error.evalue}".rstrip())
+    return 1, [*lines, f"  open {notebooks}/{name}.failed.ipynb in JupyterLab (./run_all.sh lab) to see it"]
+
+
 def main(name: str, config: str, outputs: str) -> int:
     """Run one step as the engine does; returns the exit code."""
     die_with(int(os.environ.get("OSTEOTL_ENGINE", os.getppid())))
@@ -190,12 +197,11 @@ def main(name: str, config: str, outputs: str) -> int:
     with (out / ENGINE / "lock").open("a") as lock:  # held by every step and its kernel: an orphan keeps others out
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
-            lines, code = [run_step(name, Whole(from_root(config), out), lock.fileno())], 0
+            code, lines = 0, [run_step(name, Whole(from_root(config), out), lock.fileno())]
         except Exception as error:
             traceback.print_exc()
-            lines = [str(fault) for fault in getattr(error, "faults", [f"{name}: {type(error).__name__}: {error}"])]
+            code, lines = _told(name, error, to_root(out / "notebooks"))
             lines.append(f"  everything it printed: {to_root(out / 'logs' / name)}.log")
-            code = error.code if isinstance(error, Failure) else 2 if type(error).__name__ in INPUT_FAULTS else 1
     write_json(out / ENGINE / "ended" / name, {"code": code, "lines": lines})
     return code
 

@@ -74,12 +74,11 @@ class Whole:
 
     def _code_of(self, notebook: str) -> dict[str, str]:
         if notebook not in self._code:
-            file, own = ROOT / "notebooks" / f"{notebook}.ipynb", dict[str, str]()
-            units = ["osteotl.reporting"]
-            if notebook != "report" and file.exists():
+            file, units = ROOT / "notebooks" / f"{notebook}.ipynb", ["osteotl.reporting"]  # the report has no notebook
+            own = {"requirements.lock": self.memory.of(ROOT / "requirements.lock")}
+            if file.exists():
                 own[to_root(file)], units = self.memory.of(file, fingerprint.notebook, str(LIB))
-            lock = {"requirements.lock": self.memory.of(ROOT / "requirements.lock")}
-            self._code[notebook] = own | fingerprint.packages(units, LIB, self.memory) | lock
+            self._code[notebook] = fingerprint.packages(units, LIB, self.memory) | own
         return self._code[notebook]
 
     def _files(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -114,13 +113,8 @@ class Whole:
         record = self.record(step)
         if record is None:
             return ["not done yet"]
-        now = self.now(step)
-        return [
-            words
-            for kind in WORDS
-            if kind not in without
-            for words in _differences(kind, record.get(kind, {}), now[kind], step.name)
-        ]
+        now, kinds = self.now(step), [kind for kind in WORDS if kind not in without]
+        return [why for kind in kinds for why in _differences(kind, record.get(kind, {}), now[kind], step.name)]
 
     def unmet(self, step: Step) -> list[str]:
         """Why what a step reads is not to be used: the steps that write it do not hold."""

@@ -127,12 +127,12 @@ def _add_training(steps: dict[str, Step], study: Study) -> None:
     starts = {arm.initialise for arm in study.arms.values()}
     longer = {name for name, arm in study.arms.items() if arm.train_for == "pretrain_and_finetune"}
     for cohort in ("pretrain", "other_modality"):
-        if cohort in starts or (cohort == "pretrain" and longer):
-            _add(steps, "01_pretrain", [f"cohorts/{cohort}.csv", f"cohorts/boxes.csv?cohort={cohort}"],
-                       [f"{cohort}/{file}" for file in _TRAINED],
-                       name="01_pretrain" if cohort == "pretrain" else f"01_pretrain_{cohort}",
-                       data=[study.detector.pretrained_weights if cohort == "pretrain" else None],
-                       cohort=cohort)  # fmt: skip
+        own = cohort == "pretrain"
+        if cohort in starts or (own and longer):
+            reads = [f"cohorts/{cohort}.csv", f"cohorts/boxes.csv?cohort={cohort}"]
+            writes = [f"{cohort}/{file}" for file in _TRAINED]
+            _add(steps, "01_pretrain", reads, writes, "" if own else f"01_pretrain_{cohort}",
+                 data=[study.detector.pretrained_weights if own else None], cohort=cohort)  # fmt: skip
     for arm, fraction, seed in study.replicates():
         start, folder = study.arms[arm].initialise, f"finetune/{arm}/{fraction:g}/{seed}"
         reads = ["cohorts/development.csv", "cohorts/boxes.csv?cohort=development", f"{start}/weights.safetensors",
@@ -147,17 +147,16 @@ def _add_training(steps: dict[str, Step], study: Study) -> None:
         if study.detector.fraction_training == "both" and fraction < 1:
             writes.append(f"{folder}/equal_epochs/")
         _add(steps, "02_finetune", reads, writes, f"02_finetune_{arm}_{fraction:g}_{seed}",
-                   more=["detector.pretrain_epochs"] if arm in longer else [],
-                   data=[Path(start)] if study.arms[arm].from_file else [],
-                   arm=arm, fraction=fraction, seed=seed)  # fmt: skip
+             more=["detector.pretrain_epochs"] if arm in longer else [],
+             data=[Path(start)] if study.arms[arm].from_file else [],
+             arm=arm, fraction=fraction, seed=seed)  # fmt: skip
 
 
 def _add_scoring(steps: dict[str, Step], study: Study) -> None:
-    tuned = _made(steps, "02_finetune")
+    films = ["cohorts/development.csv", "cohorts/external.csv", "cohorts/boxes.csv"]
     writes = ["predictions.csv", "detections.csv", "audit.csv", "audit.json", "occlusion/", "analysis_plan.json"]
-    if study.scores_extras:
-        writes.append("predictions_extra.csv")
-    _add(steps, "03_evaluate", ["cohorts/development.csv", "cohorts/external.csv", "cohorts/boxes.csv", *tuned], writes)
+    extras = ["predictions_extra.csv"] if study.scores_extras else []
+    _add(steps, "03_evaluate", [*films, *_made(steps, "02_finetune")], [*writes, *extras])
 
 
 def from_root(path: str | Path) -> Path:
