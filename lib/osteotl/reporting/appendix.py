@@ -36,7 +36,7 @@ class _Renderer(IPythonRenderer):
         return _mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
 
     def heading(self, text: str, level: int, **attrs: Any) -> str:
-        return f"<h{min(level + 3, 6)}>{text}</h{min(level + 3, 6)}>\n"
+        return f"<h{min(level + 2, 6)}>{text}</h{min(level + 2, 6)}>\n"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return f"<em>[picture: {html.escape(text)}]</em>"  # pictures of notes are not carried along

@@ -150,7 +150,7 @@ def missed_strip(results: Results) -> Markup:
         )
     rng = np.random.default_rng(results.study.report.gallery_seed)
     groups = []
-    for arm in results.arms[:3]:
+    for arm in results.arms:
         frame = called.frame
         pool = np.sort(frame.loc[frame["label"].eq(1) & ~frame[f"{arm} called"], "image_id"].to_numpy())
         films = rng.choice(pool, size=min(2, len(pool)), replace=False).tolist() if len(pool) else []

@@ -114,8 +114,9 @@ def _verdict(results: Results, arm: str) -> Markup:
 
 def _difference(results: Results, arm: str) -> list[Any]:
     facts, base = results.facts, f"comparisons.{arm}"
+    first = arm == results.others[0]  # what holds for every arm is said once
     said: list[Any] = [
-        "AUC, the chance that a film with a tumour scores above one without: ",
+        "AUC, the chance that a film with a tumour scores above one without: " if first else "AUC: ",
         facts.estimate(f"arms.{arm}.auc", "auc"),
         " against ",
         facts.estimate(f"arms.{results.reference}.auc", "auc"),
@@ -136,7 +137,7 @@ def _difference(results: Results, arm: str) -> list[Any]:
         said += ["; the smallest margin that would have passed ", facts.value(f"{base}.verdict.smallest_margin", "auc")]
     if len(results.seeds) == 1:
         said.append("; conditional on this one training run")
-    elif flag := facts.get(f"{base}.verdict.flag"):
+    elif first and (flag := facts.get(f"{base}.verdict.flag")):
         said.append(f"; {flag}")
     return [*said, "."]
 
@@ -208,7 +209,7 @@ KEY = (
 
 def _prevalence(results: Results) -> Markup:
     q = clinic_prevalence(results)
-    pictures = [picture for arm in results.arms[:3] if (picture := _icons(results, arm, q)) is not None]
+    pictures = [picture for arm in results.arms if (picture := _icons(results, arm, q)) is not None]
     key = tag("p", [tag("span", sign, class_=f"key {kind}") for kind, sign in KEY], class_="legend")
     said = paragraph(
         "In this study ",
