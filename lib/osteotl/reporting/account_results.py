@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from osteotl.reporting.account import Run
-from osteotl.reporting.wording import POINTS, fixed, interval, line, p_sentence, point_words, typeset
+from osteotl.reporting.wording import FEATURES, POINTS, fixed, interval, line, p_sentence, point_words, typeset
 
 FALSE_ALARMS = "false alarms per 1,000 normal films"
 
@@ -163,7 +163,7 @@ def _baseline(run: Run) -> str | None:
     found = run.get("baseline") or {}
     if not found.get("auc"):
         return None
-    features = ", ".join(line(name).replace("_", " ") for name in found.get("features", []))
+    features = ", ".join(FEATURES.get(name) or line(name).replace("_", " ") for name in found.get("features", []))
     return f"{interval(found['auc'])} from {features or 'covariates'} alone, without the film"
 
 

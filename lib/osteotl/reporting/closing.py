@@ -106,23 +106,25 @@ def _written(results: Results, name: str, title: str) -> Markup | None:
 def _block(text: str) -> Markup:
     if match := re.match(r"(#+)\s*(.+)", text.strip()):
         return tag("h3", match[2])
+    if all(re.match(r"\d+\. ", line) for line in text.splitlines()):
+        return tag("ol", [tag("li", re.sub(r"^\d+\. ", "", line)) for line in text.splitlines()])
     return paragraph(" ".join(text.split()))
 
 
 def _checklists(results: Results) -> Iterator[Markup | None]:
     """One table per guideline: OUT/checklists/NAME.csv, each answer with a link to the place that shows it."""
-    heads = ["Item", "Section", "What it asks", "Status", "Answer", "Read from"]
+    heads = ["Item", "What it asks", "Status", "Answer"]
     for name in names():
         frame = results.csv(f"checklists/{name}.csv").fillna("")
         if frame.empty:
             continue
         known, source = guideline(name), f"checklists/{name}.csv"
         rows = [
-            [row.item, row.section, row.asks, row.status, _answer(row), without_paths(str(row.source))]
+            [row.item, [tag("span", row.section, class_="over"), row.asks], row.status, _answer(row)]
             for row in frame.itertuples()
         ]
         about = paragraph(known["cite"], " ", known["numbering"], " The same as a table: ", tag("code", source), ".")
-        listed = table(f"{known['name']}, filled from the run", heads, rows, source=source, class_="checklist")
+        listed = table(f"{known['name']}, filled from the run", heads, rows, source=source)
         yield folded(f"Checklist {known['name']}", about, listed, identifier=f"checklist-{name}")
 
 
@@ -130,7 +132,7 @@ def _answer(row: Any) -> list[Any]:
     """The answer, with where the page shows it, or where in study.yaml the author can give it."""
     said: list[Any] = [str(row.text)]
     if row.anchor:
-        said += [" ", tag("a", "Shown here", href=f"#{row.anchor}"), "."]
+        said += [" ", tag("a", "Shown here", href=f"#{row.anchor}"), ", read from ", tag("code", row.source), "."]
     if row.topic and row.status in (NEEDED, PARTLY):
         said += [" Author: ", tag("code", f"report.author.{row.topic}"), " of study.yaml."]
     return said

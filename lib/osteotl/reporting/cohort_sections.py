@@ -11,6 +11,7 @@ from osteotl.reporting.charts import Scale, flow_diagram, interval_mark
 from osteotl.reporting.film_tables import written
 from osteotl.reporting.html import folded, paragraph, section, table, tag
 from osteotl.reporting.results import Results
+from osteotl.reporting.wording import FEATURES
 
 
 def flow(results: Results) -> Markup | None:
@@ -111,7 +112,6 @@ AUDITS = {
     "as_is": "AUC on unchanged films",
     "class_probe": "AUC of a linear classifier on the detector's features, lesions painted over",
 }
-FEATURES = {"mean_grey": "mean grey level", "sd_grey": "spread of grey levels"}
 
 
 def audit(results: Results) -> Markup | None:

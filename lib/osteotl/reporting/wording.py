@@ -13,6 +13,7 @@ from osteotl.reporting.safety import without_paths
 MINUS = "\N{MINUS SIGN}"
 POINTS = {"high_sensitivity": "high sensitivity", "high_specificity": "high specificity", "youden": "Youden"}
 SOURCES = {"validation": "locked on the validation set", "external": "found on the external set"}
+FEATURES = {"mean_grey": "mean grey level", "sd_grey": "spread of grey levels"}
 HIT_RULES = {
     "iou50": "intersection over union with a reference box of 0.50 or more",
     "iou30": "intersection over union with a reference box of 0.30 or more",
