@@ -233,7 +233,7 @@ def _alarms(curves: list[dict[str, Any]], rows: pd.DataFrame) -> list[Alarm]:
                 f"flipped: {arm}",
                 loss > FLIP_LOSS,
                 f"mirroring every film may not cost more than {FLIP_LOSS} of AUC",
-                f"AUC {flipped['auc']:.3f} against {plain['auc']:.3f}; rank correlation of scores {agreement:.3f}",
+                f"AUC {flipped['auc']:.3f} against {plain['auc']:.3f}; rank correlation of scores {agreement}",
             )
         )
     return alarms
@@ -249,12 +249,13 @@ def _class_alarm(arm: str, probe: dict[str, Any]) -> Alarm:
     )
 
 
-def _agreement(rows: pd.DataFrame) -> float:
+def _agreement(rows: pd.DataFrame) -> str:
+    """Rank correlation of the scores of a film and of its mirror image, or that equal scores have none."""
     wide = rows.set_index(["audit", "image_id"])["score"]
     plain, flipped = wide.loc["as_is"], wide.loc["flipped"].loc[wide.loc["as_is"].index]
     if np.ptp(plain) == 0 or np.ptp(flipped) == 0:
-        return float("nan")
-    return float(spearmanr(plain, flipped).statistic)
+        return "not defined (equal scores)"
+    return f"{spearmanr(plain, flipped).statistic:.3f}"
 
 
 def _training_table(out: str | Path) -> pd.DataFrame:
