@@ -8,7 +8,9 @@ import zlib
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from make_outputs import make_outputs
 
+from osteotl.reporting.page import build_report
 from osteotl.reporting.printing import write_pdf
 
 pytestmark = pytest.mark.browser
@@ -244,3 +246,13 @@ def test_every_printed_page_says_research_use_only(page):
     assert "Filmsandpatients" not in pages[0]
     assert "Filmsandpatients" in pages[1]
     assert b"/StructTreeRoot" in pdf.read_bytes()
+
+
+def test_three_arms_fit_the_first_printed_page_too(tmp_path):
+    arms = ("scratch", "transfer", "photographs")
+    study = make_outputs(tmp_path / "out", tmp_path / "data", arms=arms, films=60, malignant=24, notebooks=False)
+    first, second, *_ = (text.replace(" ", "") for text in pages_text(write_pdf(build_report(
+        study, tmp_path / "out", tmp_path / "data"))))  # fmt: skip
+    assert "Twomissesofeacharm" in first
+    assert "tooweakforanalarm" in first
+    assert "Filmsandpatients" in second
