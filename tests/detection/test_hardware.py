@@ -25,13 +25,3 @@ def test_replicates_are_packed_by_memory():
     assert hardware.replicates_per_gpu("yolov5s", 640, 16, free=24.0) == 3  # 21.6 of 24 GB / 5.68
     assert hardware.replicates_per_gpu("yolov5x", 640, 64, free=8.0) == 1  # never none
     assert hardware.replicate_memory("yolov5s", 640, 16, "bf16") < large
-
-
-def test_replicates_at_once(monkeypatch):
-    monkeypatch.setattr(hardware, "gpus", lambda: [])
-    assert hardware.parallel_replicates("yolov5n", 160, 8) == hardware.cores()
-    two = [hardware.Gpu(0, "g", 24, 24), hardware.Gpu(1, "g", 24, 12)]
-    monkeypatch.setattr(hardware, "gpus", lambda: two)
-    monkeypatch.setattr(hardware, "cores", lambda: 64)
-    assert hardware.parallel_replicates("yolov5s", 640, 16) == 3 + 1
-    assert hardware.parallel_replicates("yolov5s", 640, 16, device="cuda:1") == 1

@@ -102,32 +102,9 @@ def replicate_memory(model: str, image_size: int, batch: int, precision: str = "
     return _CONTEXT + films * _PER_FILM[model]
 
 
-def replicates_per_gpu(
-    model: str, image_size: int, batch: int, precision: str = "float32", free: float | None = None
-) -> int:
-    """How many replicates fit on one GPU side by side, at least 1.
-
-    Parameters
-    ----------
-    free : float, optional
-        Free gigabytes; default: those of the emptiest-looking GPU that nvidia-smi lists, 0 without one.
-    """
-    if free is None:
-        free = min((gpu.free for gpu in gpus()), default=0.0)
+def replicates_per_gpu(model: str, image_size: int, batch: int, precision: str = "float32", *, free: float) -> int:
+    """How many replicates fit side by side into this many free gigabytes of a GPU, at least 1."""
     return max(1, int(free * (1 - _KEPT_FREE) / replicate_memory(model, image_size, batch, precision)))
-
-
-def parallel_replicates(
-    model: str, image_size: int, batch: int, precision: str = "float32", device: str = "auto"
-) -> int:
-    """How many replicates this machine should run at once: one a core on a CPU, as many as fit on all its GPUs."""
-    found = [] if device == "cpu" else gpus()
-    if not found:
-        return cores()
-    if ":" in device:
-        found = [gpu for gpu in found if gpu.index == int(device.partition(":")[2])]
-    packed = sum(replicates_per_gpu(model, image_size, batch, precision, gpu.free) for gpu in found)
-    return max(1, min(packed, cores()))
 
 
 def cores() -> int:
