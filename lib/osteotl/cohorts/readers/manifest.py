@@ -3,6 +3,8 @@
 Films: `manifest.csv` (or `table`) with `path` and `label` (1 malignant, 0 not, empty = not annotated) and, where known,
 image_id, patient_id, site, view, age, sex, subtype; every other column can be used in `where`.
 Boxes: `boxes.csv` (or `annotations`) with path or image_id, x_min, y_min, x_max, y_max (pixels) and finding.
+Tables may be separated by commas, semicolons or tabs; numbers have a decimal point. A film is found by its path below
+the root, its file name or its stem, in upper or lower case, where that is only one; a DICOM file needs no suffix.
 A table with corners in its own rows (image_file,label,xmin,ymin,xmax,ymax: one row per box) is read as well: rows of
 one film are joined. Its `label` is the class of the box, and a film without corners is a film without lesion; or it is
 1 or 0 (malignant, normal, ...), the status of the film, and a status that the corners contradict is a fault.
