@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osteotl.files import write_csv, write_text
+from osteotl.files import write_csv, write_json, write_text
 
 if TYPE_CHECKING:
     from osteotl.statistics.plan_study import StudyPlan
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 def write_plan_files(result: StudyPlan, folder: str | Path) -> list[Path]:
     """Write the curve as a table, as JSON and as a picture; the paths written."""
-    from osteotl.statistics.plan_study import plan_json
-
     folder = Path(folder)
-    return [write_csv(folder / "plan.csv", result.table()), write_text(folder / "plan.json", plan_json(result) + "\n"),
+    content = {"films": result.films, "sentence": result.sentence(), "settings": result.settings,
+               "curve": [asdict(point) for point in result.curve], "remarks": result.remarks}  # fmt: skip
+    return [write_csv(folder / "plan.csv", result.table()), write_json(folder / "plan.json", content),
             write_text(folder / "plan.svg", _picture(result))]  # fmt: skip
 
 

@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from osteotl.statistics._score_columns import CORNERS, arm_and_seed
-from osteotl.statistics.scores import DETECTION_COLUMNS, LESION_COLUMNS, Draft, ScoresError, _base, _read_table, _text
+from osteotl.statistics._score_tables import (
+    DETECTION_COLUMNS,
+    LESION_COLUMNS,
+    Draft,
+    ScoresError,
+    as_text,
+    base_columns,
+    read_table,
+)
 
 LABEL_FILES = ("labels.csv", "labels.parquet", "labels.json", "truth.json")
 BOX = ["image_id", *CORNERS, "score"]
@@ -90,11 +98,11 @@ def _films(folder: Path, contents: dict[Path, Any]) -> Films:
         return _films_of_picai(folder, contents)
     if path.suffix == ".json":
         return _films_of_coco(path)
-    frame, roles = _read_table(path)
+    frame, roles = read_table(path)
     draft = Draft(pd.DataFrame(), remarks=roles.remarks)
     if absent := [c for c in ("image_id", "label") if c not in roles.column]:
         raise ScoresError([f"{path.name}: no column {c!r}; it needs image_id and label of every film" for c in absent])
-    table = _base(frame, roles, draft)
+    table = base_columns(frame, roles, draft)
     for size in ("width", "height"):
         if size in roles.column:
             table[size] = pd.to_numeric(frame[roles.column[size]], errors="coerce")
@@ -154,13 +162,13 @@ def _read_arm(path: Path, content: Any, films: Films, draft: Draft) -> tuple[np.
     if path.is_dir():
         return _from_boxes(_yolo(path, films, draft), path.name, films, draft)
     if path.suffix == ".csv":
-        frame, roles = _read_table(path)
+        frame, roles = read_table(path)
         if not {"image_id", "score"} <= set(roles.column):
             draft.faults.append(f"{path.name}: needs the columns image_id and score")
             return np.zeros(len(films.table)), None
         scores = pd.to_numeric(frame[roles.column["score"]], errors="coerce").tolist()
         return _from_cases(
-            dict(zip(_text(frame[roles.column["image_id"]]), scores, strict=True)), path.name, films, draft
+            dict(zip(as_text(frame[roles.column["image_id"]]), scores, strict=True)), path.name, films, draft
         )
     if isinstance(content, dict) and "case_pred" in content:
         return _from_cases({k: float(v) for k, v in content["case_pred"].items()}, path.name, films, draft)

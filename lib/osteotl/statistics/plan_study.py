@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from osteotl.statistics._pilot import Pilot, pilot_from_predictions, pilot_from_published
+from osteotl.statistics._plan_files import write_plan_files
 from osteotl.statistics._simulate import (
     draw_scores,
     film_covariance,
@@ -329,8 +329,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(_said(result))
     if given.outputs:
-        from osteotl.statistics._plan_files import write_plan_files
-
         write_plan_files(result, given.outputs)
     return 0
 
@@ -342,12 +340,6 @@ def _said(result: StudyPlan) -> str:
         for p in result.curve
     ]
     return "\n".join([*lines, "", f"pilot: {result.pilot.source}", *(f"note: {r}" for r in result.remarks)])
-
-
-def plan_json(result: StudyPlan) -> str:
-    """The plan as JSON text."""
-    return json.dumps({"films": result.films, "sentence": result.sentence(), "settings": result.settings,
-                       "curve": [asdict(p) for p in result.curve], "remarks": result.remarks}, indent=1)  # fmt: skip
 
 
 if __name__ == "__main__":
