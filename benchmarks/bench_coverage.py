@@ -19,22 +19,27 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from _measure import RESULTS, Row, row, save
+from osteotl.files import write_text
+from osteotl.statistics import coverage
 from osteotl.statistics.bootstrap import joint_bootstrap, weighted_statistics
+from osteotl.statistics.coverage import FLAG_UNDER
 from osteotl.statistics.delong import auc_covariance, logit_interval, wald_interval
 from osteotl.statistics.paired import PairedTable, mcnemar
 from osteotl.statistics.rates import proportion_interval
-from osteotl.statistics.replicate_values import auc_replicates, crossed_bootstrap
-from osteotl.statistics.replicates import compare_replicates
+from osteotl.statistics.replicate_values import auc_replicates, crossed_bootstrap, rate_replicates
+from osteotl.statistics.replicates import arm_mean, compare_replicates
 
 NOMINAL = 0.95
-FLAG_UNDER = 0.93
+KNOWN = Path(coverage.__file__).with_name("coverage.csv")
 AUC = {"scratch": 0.95, "transfer": 0.96}
 SHARED = 0.6  # correlation of the two arms' scores on a film
 
@@ -124,7 +129,9 @@ def auc_coverage(pool: Executor, design: str, cohorts: int, seed: int = 1) -> li
 # --- the joint bootstrap ----------------------------------------------------------------------------------------------
 
 POINTS = {"cut": dict.fromkeys(AUC, 1.5)}
+MADE = " made"  # marks, among hits, how many intervals there were
 RULES = {"reselected": ("high_sensitivity", 0.90)}
+BENEFIT_AT = (0.02, 0.05, 0.1, 0.2, 0.5)
 WATCHED = (
     "auc",
     "average_precision",
@@ -135,8 +142,14 @@ WATCHED = (
     "cut/sensitivity",
     "cut/specificity",
     "cut/ppv",
-    "reselected/specificity",
-    "net_benefit/0.1",
+    "cut/npv",
+    "cut/accuracy",
+    "cut/f1",
+    "cut/lr_positive",
+    "cut/lr_negative",
+    "reselected/specificity",  # its sensitivity is the target itself: there is nothing to cover
+    "reselected/ppv",
+    *(f"net_benefit/{t:g}" for t in BENEFIT_AT),
 )
 
 
@@ -146,8 +159,8 @@ def risks_of(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def bootstrap_hits(design: str, truth: dict[str, float], replicates: int, seed: int, cohorts: range) -> Hits:
-    """How many intervals of the joint bootstrap hold the truth, for one arm and for the difference."""
-    hits: Hits = Counter(dict.fromkeys(truth, 0))
+    """How many intervals of the joint bootstrap were made and hold the truth, for one arm and for the difference."""
+    hits: Hits = Counter(dict.fromkeys([name + kind for name in truth for kind in ("", MADE)], 0))
     for cohort in cohorts:
         rng = np.random.default_rng([seed, cohort])
         label, patient = designs(rng, design)
@@ -159,7 +172,7 @@ def bootstrap_hits(design: str, truth: dict[str, float], replicates: int, seed: 
             patients=patient,
             thresholds=POINTS,
             reselect=RULES,
-            net_benefit_at=[0.1],
+            net_benefit_at=BENEFIT_AT,
             replicates=replicates,
             seed=cohort,
             threads=1,
@@ -167,20 +180,35 @@ def bootstrap_hits(design: str, truth: dict[str, float], replicates: int, seed: 
         for name in WATCHED:
             for kind, estimates in (("", result.estimates["scratch"]), ("_difference", result.differences["transfer"])):
                 low, high = estimates[name].interval
-                hits[name + kind] += low is not None and high is not None and low <= truth[name + kind] <= high
+                if low is not None and high is not None:
+                    hits[name + kind] += low <= truth[name + kind] <= high
+                    hits[f"{name + kind}{MADE}"] += 1
     return hits
 
 
 def bootstrap_coverage(pool: Executor, design: str, cohorts: int, replicates: int = 2_000, seed: int = 2) -> list[Row]:
     """Intervals of the joint bootstrap, for one arm and for the difference."""
     start = time.perf_counter()
-    hits = pooled(pool, partial(bootstrap_hits, design, true_values(design), replicates, seed), cohorts)
-    seconds = (time.perf_counter() - start) / len(hits)
-    notes = dict.fromkeys(hits, f"percentile bootstrap, B = {replicates:,}")
+    truth = true_values(design)
+    hits = pooled(pool, partial(bootstrap_hits, design, truth, replicates, seed), cohorts)
+    seconds = (time.perf_counter() - start) / len(truth)
+    notes = dict.fromkeys(truth, f"percentile bootstrap, B = {replicates:,}")
     notes["max_f1"] = f"bootstrap that allows for the optimism of a maximum, B = {replicates:,}"
+    for name in truth:
+        if name.startswith("net_benefit"):
+            notes[name] = f"MOVER from Wilson limits of both classes, variances by bootstrap, B = {replicates:,}"
+        if (made := hits[f"{name}{MADE}"]) < cohorts:
+            notes[name] += f", not estimable in {1 - made / cohorts:.1%} of cohorts"
     return [
-        coverage_row(f"bootstrap_{name}_{design}", count / cohorts, cohorts, seconds, films_of(design), notes[name])
-        for name, count in hits.items()
+        coverage_row(
+            f"bootstrap_{name}_{design}",
+            hits[name] / max(hits[f"{name}{MADE}"], 1),
+            hits[f"{name}{MADE}"],
+            seconds,
+            films_of(design),
+            notes[name],
+        )
+        for name in truth
     ]
 
 
@@ -191,7 +219,13 @@ def true_values(design: str, films: int = 2_000_000) -> dict[str, float]:
     many = (np.arange(films) < round(films * label.mean())).astype(int)
     scores = scores_of(many, rng)
     whole = weighted_statistics(
-        many, scores, np.ones(films), risks=risks_of(scores), thresholds=POINTS, reselect=RULES, net_benefit_at=[0.1]
+        many,
+        scores,
+        np.ones(films),
+        risks=risks_of(scores),
+        thresholds=POINTS,
+        reselect=RULES,
+        net_benefit_at=BENEFIT_AT,
     )
     value = {name: [float(whole.of(arm, name)[0]) for arm in ("scratch", "transfer")] for name in WATCHED}
     return {name: one for name, (one, _) in value.items()} | {
@@ -306,6 +340,53 @@ def seeds_coverage(
     return rows
 
 
+MEANS = ("auc", "sensitivity", "specificity")
+CUT = 0.0  # of the scores of `runs_of`: sensitivity .97, specificity .50
+
+
+def mean_hits(design: str, seeds: int, seed: int, cohorts: range) -> Hits:
+    """Intervals of one arm's means over seeds that hold what a new run is expected to have."""
+    malignant, normal = (int(part) for part in design.split("/"))
+    noise, shift = 1 + 0.5**2 + 0.6**2, 0.35**2  # variances of `runs_of`
+    truth = {
+        "auc": stats.norm.cdf(2.4 / np.sqrt(2 * noise + shift)),
+        "sensitivity": stats.norm.cdf((2.4 - CUT) / np.sqrt(noise + shift)),
+        "specificity": stats.norm.cdf(CUT / np.sqrt(noise)),
+    }
+    hits: Hits = Counter({name + kind: 0 for name in MEANS for kind in ("", "_wald")})
+    for cohort in cohorts:
+        label, runs = runs_of(seeds, np.random.default_rng([seed, seeds, cohort]), malignant, normal)
+        scores = {"arm": runs["arm"]}
+        calls = {"arm": {one: score >= CUT for one, score in runs["arm"].items()}}
+        for name in MEANS:
+            data = auc_replicates(label, scores) if name == "auc" else rate_replicates(label, calls, name)
+            for kind, one in (("", data), ("_wald", replace(data, denominators=None))):
+                scale = "wald" if kind else "logit"
+                low, high = arm_mean(one, "arm", scale=scale).interval
+                hits[name + kind] += low is not None and high is not None and low <= truth[name] <= high
+    return hits
+
+
+def means_coverage(pool: Executor, design: str, seeds: int, cohorts: int, seed: int = 4) -> list[Row]:
+    """Means of one arm over seeds: AUC on the logit, rates by Wilson at the effective number of patients."""
+    start = time.perf_counter()
+    hits = pooled(pool, partial(mean_hits, design, seeds, seed), cohorts)
+    seconds = (time.perf_counter() - start) / len(hits)
+    return [
+        coverage_row(
+            f"mean_{name}_{seeds}_seeds_{design}", hits[name] / cohorts, cohorts, seconds, films_of(design),
+            f"mean of one arm over {seeds} seeds, {_how(name)}",
+        )
+        for name in hits
+    ]  # fmt: skip
+
+
+def _how(name: str) -> str:
+    if name.endswith("_wald"):
+        return "symmetric, not shown in reports"
+    return "logit" if name == "auc" else "Wilson at the effective number of patients"
+
+
 # --- all of it --------------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +403,9 @@ def rows_of(scale: float, pool: Executor) -> Iterator[Row]:
         yield from bootstrap_coverage(pool, design, cohorts)
     for seeds in (2, 3, 5, 10):
         yield from seeds_coverage(pool, seeds, many, few)
+    for design in ("268/475", "30/60"):
+        for seeds in (2, 3, 5):
+            yield from means_coverage(pool, design, seeds, some)
 
 
 def plot(rows: list[Row]) -> None:
@@ -355,7 +439,15 @@ def main(scale: float = 1.0) -> list[Row]:
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         rows = save("coverage", list(rows_of(scale, pool)))
     plot(rows)
+    save_known(rows)
     return rows
+
+
+def save_known(rows: list[Row]) -> None:
+    """What marks intervals in a report: coverages of the bootstrap and of training runs, beside the library."""
+    kept = [one for one in rows if one["name"].startswith(("bootstrap_", "obuchowski_", "crossed_", "mean_"))]
+    lines = ["name,coverage", *(f"{one['name']},{one['coverage']:g}" for one in kept)]
+    write_text(KNOWN, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ def test_every_watched_statistic_is_counted(bench):
     """Intervals that hold everything are hit by every cohort, those that hold nothing by none."""
     names = [name + kind for name in bench.WATCHED for kind in ("", "_difference")]
     hits = bench.bootstrap_hits("30/60", dict.fromkeys(names, 1e9), 100, 2, range(2))
-    assert set(hits) == set(names)
-    assert set(hits.values()) == {0}
+    assert set(hits) == {*names, *(name + bench.MADE for name in names)}
+    assert {hits[name] for name in names} == {0}
+    assert hits["auc" + bench.MADE] == 2  # two cohorts, two intervals
     # AUC .95 and .96 with 30 and 60 films: 0 lies inside the interval of the difference, far outside that of an AUC
     hits = bench.bootstrap_hits("30/60", dict.fromkeys(names, 0.0), 100, 2, range(2))
     assert hits["auc_difference"] == 2

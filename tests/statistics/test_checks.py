@@ -55,6 +55,7 @@ def test_weights():
 
 def test_patients_are_coded_in_order_of_appearance():
     assert checks.check_patients(["b", "a", "b"]).tolist() == [0, 1, 0]
+    assert checks.check_patients(None, 3).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match=r"patients\[1\] is missing"):
         checks.check_patients(["b", None, "b"])
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from osteotl.statistics.bootstrap import joint_bootstrap
 from osteotl.statistics.decision_curve import decision_curve, shifted_risks, threshold_grid
+from osteotl.statistics.rates import proportion_interval
 
 LABEL = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 RISK = np.array([0.9, 0.6, 0.2, 0.6, 0.3, 0.2, 0.1, 0.1, 0.05, 0.0])
@@ -87,6 +88,33 @@ def test_bootstrap_intervals_of_curve_and_difference():
     expected = decision_curve(label, risks["a"], grid, prevalence=0.05).net_benefit
     for i, at in enumerate(grid):
         assert there.estimates["a"][f"net_benefit/{at:.4g}"].estimate == pytest.approx(expected[i])
+
+
+def test_interval_of_net_benefit_is_wilsons_of_both_classes_combined():
+    """Acted on: 57 of 60 malignant and 30 of 90 normal films; bootstrap variances of plain counts are p (1 - p) / n."""
+    label = np.repeat([1, 0], [60, 90])
+    risk = np.r_[np.full(57, 0.6), np.full(3, 0.05), np.full(30, 0.6), np.full(60, 0.05)]
+    found = joint_bootstrap(label, {"a": risk}, risks={"a": risk}, net_benefit_at=[0.2], replicates=20_000)
+    ours, method = found.estimates["a"]["net_benefit/0.2"], found.estimates["a"]["net_benefit/0.2"].method
+    value, reach = 0.4 * 0.95 - 0.6 / 3 * 0.25, {}
+    for side, (x, n, weight) in {"ill": (57, 60, 0.4), "well": (30, 90, 0.6 * 0.25)}.items():
+        low, high = proportion_interval(x, n)
+        reach[side] = weight * (x / n - low), weight * (high - x / n)
+    lower = value - np.hypot(reach["ill"][0], reach["well"][1])  # Zou and Donner 2008
+    upper = value + np.hypot(reach["ill"][1], reach["well"][0])
+    assert (ours.estimate, ours.lower, ours.upper) == pytest.approx((value, lower, upper), abs=2e-3)
+    assert "MOVER" in method
+    assert found.draws.of("a", "net_benefit/0.2").std() > 0
+
+
+@pytest.mark.parametrize("sampling", ["by_class", "consecutive"])
+def test_net_benefit_keeps_an_interval_where_every_tumour_is_found(sampling):
+    label = np.repeat([1, 0], [20, 40])
+    risk = np.r_[np.full(20, 0.9), np.full(10, 0.9), np.full(30, 0.01)]
+    found = joint_bootstrap(label, {"a": risk}, risks={"a": risk}, net_benefit_at=[0.1], sampling=sampling)
+    ours = found.estimates["a"]["net_benefit/0.1"]
+    assert ours.lower < ours.estimate - 0.02  # Wilson's lower limit of 20 of 20 is .84
+    assert ours.estimate <= ours.upper <= 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from osteotl.statistics.operating_points import Confusion
 from osteotl.statistics.rates import (
     clustered_proportion,
+    effective_interval,
     predictive_values_at,
     proportion_interval,
     rate_estimate,
@@ -117,3 +118,24 @@ def test_predictive_values_without_a_false_positive_keep_an_interval():
     assert predictive_values_at(Confusion(0, 0, 20, 10), 0.1)["ppv"].not_estimable == "no film was called positive"
     with pytest.raises(ValueError, match="prevalence is 0"):
         predictive_values_at(Confusion(8, 1, 20, 2), 0)
+
+
+def test_effective_interval_of_a_plain_count_is_wilsons():
+    for successes, n in ((17, 20), (1, 30), (0, 9), (9, 9)):
+        share = successes / n
+        low, high, effective = effective_interval(share, share * (1 - share) / n, n)
+        assert (low, high) == pytest.approx(proportion_interval(successes, n))
+        assert effective == pytest.approx(n)
+
+
+def test_effective_interval_with_few_degrees_of_freedom():
+    # Korn and Graubard 1998: n* = p (1 - p) / variance x (z / t)^2; here 0.09 / 0.0009 x (1.95996 / 2.77645)^2
+    low, high, effective = effective_interval(0.9, 0.0009, 80, df=4)
+    assert effective == pytest.approx(100 * (1.959963984540054 / 2.7764451051977987) ** 2)
+    assert (low, high) == pytest.approx(proportion_interval(0.9 * float(effective), float(effective)))
+
+
+@pytest.mark.parametrize(("share", "units"), [(1.2, 5), (-0.1, 5), (0.5, 0)])
+def test_effective_interval_of_no_proportion(share, units):
+    with pytest.raises(ValueError, match="is not a proportion"):
+        effective_interval(share, 0.01, units)

@@ -1,11 +1,15 @@
 """Obuchowski-Rockette with seeds as readers; RJafroc's numbers come in through tests/test_oracles.py."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from osteotl.statistics import checks
 from osteotl.statistics.delong import compare_auc
-from osteotl.statistics.replicate_values import auc_replicates, rate_replicates
+from osteotl.statistics.rates import proportion_interval
+from osteotl.statistics.replicate_values import auc_replicates, rate_replicates, stack_runs
 from osteotl.statistics.replicates import (
     FEW_SEEDS,
     ONE_SEED,
@@ -14,7 +18,6 @@ from osteotl.statistics.replicates import (
     compare_replicates,
     components,
     omnibus_test,
-    stack_runs,
     variance_split,
 )
 
@@ -148,3 +151,39 @@ def test_rates_with_one_seed_have_the_paired_variance():
     each = calls["transfer"][0][labels == 1].astype(float) - calls["scratch"][0][labels == 1]
     assert ours.difference.estimate == pytest.approx(each.mean())
     assert ours.se == pytest.approx(each.std(ddof=1) / np.sqrt(200), rel=0.01)
+
+
+def test_a_mean_of_perfect_rates_is_as_uncertain_as_its_patients():
+    labels = np.repeat([1, 0], [12, 20])
+    calls = {"a": dict.fromkeys(range(3), labels), "b": dict.fromkeys(range(3), 1 - labels)}
+    perfect = arm_mean(rate_replicates(labels, calls, "sensitivity"), "a")
+    assert (perfect.estimate, perfect.n) == (1, 12)
+    assert perfect.interval == pytest.approx(proportion_interval(12, 12))
+    none = arm_mean(rate_replicates(labels, calls, "specificity"), "b")
+    assert none.interval == pytest.approx(proportion_interval(0, 20))
+
+
+def test_a_mean_rate_has_wilsons_interval_at_the_effective_number():
+    labels, runs = study(seeds=4)
+    data = rate_replicates(
+        labels, {arm: {s: v > 1.5 for s, v in by.items()} for arm, by in runs.items()}, "sensitivity"
+    )
+    ours, plain = arm_mean(data, "scratch"), arm_mean(replace(data, denominators=None), "scratch")
+    z, t = stats.norm.ppf(0.975), stats.t.ppf(0.975, plain.df)
+    variance = ((plain.upper - plain.estimate) / t) ** 2
+    effective = plain.estimate * (1 - plain.estimate) / variance * (z / t) ** 2  # Korn and Graubard 1998
+    assert ours.interval == pytest.approx(proportion_interval(plain.estimate * effective, effective))
+    assert (ours.estimate, ours.df) == (plain.estimate, plain.df)
+
+
+def test_logit_scale_of_a_mean():
+    labels, runs = study(seeds=4)
+    data = auc_replicates(labels, runs)
+    plain, ours = arm_mean(data, "transfer"), arm_mean(data, "transfer", scale="logit")
+    se = (plain.estimate - plain.lower) / stats.t.ppf(0.975, plain.df)
+    odds, reach = np.log(ours.estimate / (1 - ours.estimate)), se / (ours.estimate * (1 - ours.estimate))
+    ends = odds + np.array([-1, 1]) * stats.t.ppf(0.975, plain.df) * reach
+    assert ours.interval == pytest.approx(tuple(1 / (1 + np.exp(-ends))))
+    assert ours.lower < ours.estimate < ours.upper < 1
+    with pytest.raises(ValueError, match="scale"):
+        arm_mean(data, "transfer", scale="log")

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from osteotl.reporting.html import tag
 from osteotl.reporting.wording import fixed, p_value
+from osteotl.statistics.coverage import MARK
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,14 @@ class Facts:
         return self.value(f"{path}.estimate", style)
 
     def interval(self, path: str, style: str) -> Markup:
-        """The limits of a Number: `0.937 to 0.970`; empty where it has none."""
+        """The limits of a Number: `0.937 to 0.970`, marked where known to cover too little; empty where it has none."""
         if self.get(f"{path}.lower") is None or self.get(f"{path}.upper") is None:
             return Markup("")
-        return Markup("{} to {}").format(
+        limits = Markup("{} to {}").format(
             self.value(f"{path}.lower", style, unit=False), self.value(f"{path}.upper", style, unit=False)
         )
+        covers = self.get(f"{path}.coverage")
+        return limits if covers is None else limits + tag("sup", MARK, title=f"covered {covers:.0%} in simulation")
 
     def number(self, path: str, style: str) -> Markup:
         """Estimate with its interval behind it: `0.954 (0.937 to 0.970)`, or that there is none where one was due."""

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any
 
 from osteotl.reporting.safety import without_paths
+from osteotl.statistics.coverage import MARK
 
 MINUS = "\N{MINUS SIGN}"
 POINTS = {"high_sensitivity": "high sensitivity", "high_specificity": "high specificity", "youden": "Youden"}
@@ -31,7 +32,7 @@ def fixed(value: float, digits: int = 3, scale: float = 1, plus: bool = False) -
 
 
 def interval(number: Mapping[str, Any] | None, digits: int = 3, plus: bool = False) -> str:
-    """`0.954 (0.937 to 0.970)`, or what is missing and why."""
+    """`0.954 (0.937 to 0.970)`, marked where the interval is known to cover too little, or what is missing and why."""
     number = number or {}
     if not known(number.get("estimate")):
         reason = number.get("not_estimable")
@@ -39,7 +40,8 @@ def interval(number: Mapping[str, Any] | None, digits: int = 3, plus: bool = Fal
     text, ends = fixed(number["estimate"], digits, plus=plus), ("lower", "upper")
     if not all(known(number.get(end)) for end in ends):
         return f"{text} (no interval)"
-    return f"{text} ({' to '.join(fixed(number[end], digits, plus=plus) for end in ends)})"
+    mark = MARK if known(number.get("coverage")) else ""
+    return f"{text} ({' to '.join(fixed(number[end], digits, plus=plus) for end in ends)}{mark})"
 
 
 def p_value(p: Any) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osteotl.statistics import _kernels
+from osteotl.statistics._benefit import ActedOn
 from osteotl.statistics._bootstrap_plan import Plan
 
 SCALARS = ("auc", "average_precision", "max_f1", "brier", "calibration_intercept", "calibration_slope")
@@ -32,11 +33,14 @@ class Draws:
         NaN where a replicate does not define the statistic (no positive call for PPV, separated classes for the slope).
     counts : mapping of arm to mapping of point to array of shape (replicates, 4)
         True positives, false positives, true negatives, false negatives.
+    acted_on : mapping of arm to ActedOn
+        What net benefit is made of; empty without threshold probabilities.
     """
 
     names: tuple[str, ...]
     tables: Mapping[str, NDArray[np.float64]]
     counts: Mapping[str, Mapping[str, NDArray[np.int64]]] = field(repr=False)
+    acted_on: Mapping[str, ActedOn] = field(repr=False, default_factory=dict)
 
     def of(self, arm: str, name: str) -> NDArray[np.float64]:
         """Values of one statistic of one arm, one per replicate.
@@ -117,6 +121,7 @@ def statistics_of(plan: Plan, output: Output) -> Draws:
     columns = np.r_[: benefit.start, benefit.stop : benefit.stop + len(plan.reselected)].astype(int)
     tables: dict[str, NDArray[np.float64]] = {}
     counts: dict[str, dict[str, NDArray[np.int64]]] = {}
+    acted_on: dict[str, ActedOn] = {}
     for k, arm in enumerate(plan.arms):
         tp, fp = (np.ascontiguousarray(table[:, k].T) for table in (output.tp, output.fp))
         table = np.empty((len(names), positives.size))
@@ -135,10 +140,12 @@ def statistics_of(plan: Plan, output: Output) -> Draws:
             odds = (plan.net_benefit_at / (1 - plan.net_benefit_at))[:, None]
             share = positives / (positives + negatives) if plan.prevalence is None else plan.prevalence
             with np.errstate(invalid="ignore", divide="ignore"):
-                benefits = tp[benefit] / positives * share - fp[benefit] / negatives * (1 - share) * odds
-            table[-plan.net_benefit_at.size :] = benefits
+                found, alarms = tp[benefit] / positives, fp[benefit] / negatives
+                table[-plan.net_benefit_at.size :] = found * share - alarms * (1 - share) * odds
+            own = np.full(found.shape[1], share)
+            acted_on[arm] = ActedOn(found, alarms, own, plan.net_benefit_at, plan.class_units)
         tables[arm] = table
-    return Draws(names, tables, counts)
+    return Draws(names, tables, counts, acted_on)
 
 
 def rates_of(tp: Any, fp: Any, positives: Any, negatives: Any) -> NDArray[np.float64]:

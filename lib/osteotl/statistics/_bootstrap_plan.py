@@ -70,6 +70,11 @@ class Plan:
         """Units drawn: films, or patients where they repeat."""
         return int(self.strata[-1])
 
+    @property
+    def class_units(self) -> tuple[int, int]:
+        """Units with a malignant film, and with a normal one."""
+        return np.unique(self.unit[: self.positives]).size, np.unique(self.unit[self.positives :]).size
+
 
 def make_plan(
     labels: ArrayLike,
@@ -86,7 +91,7 @@ def make_plan(
     """Check everything, sort once, and lay out the arrays of `Plan`."""
     label = check_labels(labels)
     arms = check_arms(scores, label.size)
-    patient = np.arange(label.size) if patients is None else check_patients(patients, label.size)
+    patient = check_patients(patients, label.size)
     risk = _checked_risks(risks, arms)
     if prevalence is not None:
         check_share(prevalence, "net_benefit_prevalence")

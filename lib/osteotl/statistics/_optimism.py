@@ -60,7 +60,7 @@ def half_samples(strata: NDArray[np.int64], seed: int) -> NDArray[np.uint16]:
 
 def excess_of_halves(plan: Plan, observed: NDArray[np.float64], seed: int, threads: int | None) -> NDArray[np.float64]:
     """Mean of the largest F1 over halves less that of the whole, by arm; at least 0, NaN with 1 unit of a class."""
-    if min(np.unique(plan.unit[: plan.positives]).size, np.unique(plan.unit[plan.positives :]).size) < 2:
+    if min(plan.class_units) < 2:
         return np.full(len(plan.arms), np.nan)
     only = replace(
         plan,

@@ -22,6 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from osteotl.statistics._benefit import KIND as BENEFIT
+from osteotl.statistics._benefit import benefit_difference, benefit_limits
 from osteotl.statistics._bootstrap_draws import (
     RATES,
     SCALARS,
@@ -35,6 +37,7 @@ from osteotl.statistics._bootstrap_plan import Plan, Rule, make_plan
 from osteotl.statistics._intervals import bca_limits, p_values, percentile_limits
 from osteotl.statistics._optimism import REASON, corrected_limits, excess_of_halves, method_of
 from osteotl.statistics.checks import Estimate, check_confidence, check_weights
+from osteotl.statistics.mover import Limits
 
 __all__ = ["RATES", "SCALARS", "Draws", "JointBootstrap", "joint_bootstrap", "weighted_statistics"]
 
@@ -55,7 +58,8 @@ class JointBootstrap:
     estimates : mapping of arm to mapping of statistic to Estimate
     differences : mapping of arm (but the reference) to mapping of statistic to Estimate with p
         Difference = arm - reference; p = 2 (1 + #) / (B + 1), at most 1, # the smaller count of draws at or beyond 0.
-    draws : Draws
+    draws, observed : Draws
+        In every replicate, and in the cohort as it is (one draw).
     reference : str
     replicates, films, units : int
     sampling : str
@@ -69,6 +73,7 @@ class JointBootstrap:
     estimates: Mapping[str, Mapping[str, Estimate]]
     differences: Mapping[str, Mapping[str, Estimate]]
     draws: Draws = field(repr=False)
+    observed: Draws = field(repr=False)
     reference: str
     replicates: int
     films: int
@@ -151,8 +156,9 @@ def joint_bootstrap(
     Notes
     -----
     Percentile limits are type-7 quantiles of the draws, as R's `quantile` and pROC; limits of the largest F1 (not of
-    its difference) allow for its optimism, which percentiles double (`_optimism`). With injected weights
-    (`weighted_statistics`) the values equal pROC, scikit-learn and R's glm on physically repeated rows.
+    its difference) allow for its optimism, which percentiles double (`_optimism`); limits of net benefit come from
+    Wilson's of its two rates (`_benefit`), since percentiles cover too little where a rate is near 1. With injected
+    weights (`weighted_statistics`) the values equal pROC, scikit-learn and R's glm on physically repeated rows.
 
     Examples
     --------
@@ -251,14 +257,19 @@ class _Report:
     confidence: float
     excess: Mapping[str, float]
 
-    def results(self, arm: str, paired: bool, observed: Any, draws: Any, left_out: Any) -> dict[str, Estimate]:
-        """Every statistic of one arm (or of its difference from the reference)."""
-        names = self.names
-        lower, upper, defined = percentile_limits(draws, self.confidence)
+    def results(
+        self, arm: str, paired: bool, observed: Any, draws: Any, left_out: Any, benefit: Limits | None
+    ) -> dict[str, Estimate]:
+        """Every statistic of one arm (or of its difference from the reference); net benefit has limits of its own."""
+        names, first = self.names, len(self.names) - (0 if benefit is None else benefit.estimate.size)
+        lower, upper, defined = percentile_limits(draws[:first], self.confidence)
+        if benefit is not None:
+            lower, upper = np.r_[lower, benefit.lower], np.r_[upper, benefit.upper]
+            defined = np.r_[defined, np.isfinite(draws[first:]).sum(axis=1)]
         ps = p_values(draws, defined) if paired else np.full(len(names), np.nan)
         made = {}
         for row, name in enumerate(names):
-            limits, kind = (float(lower[row]), float(upper[row])), "percentile interval"
+            limits, kind = (float(lower[row]), float(upper[row])), "percentile interval" if row < first else BENEFIT
             if left_out is not None and self._bca_applies(name):
                 plan = self.plan
                 adjusted = bca_limits(observed[row], draws[row], left_out[row], plan.strata, self.confidence)
@@ -317,9 +328,17 @@ def _summarise(
     how = f"bootstrap of {unit} ({sampling.replace('_', ' ')}, B = {replicates:,})"
     report = _Report(plan, reference, how, confidence, excess)
     now, table = observed.tables, drawn.tables
+    benefit = {arm: benefit_limits(observed.acted_on[arm], drawn.acted_on[arm], confidence) for arm in drawn.acted_on}
+    at = slice(len(report.names) - plan.net_benefit_at.size, None)
+    gap = {
+        arm: benefit_difference(benefit[arm], benefit[reference], table[arm][at], table[reference][at])
+        for arm in benefit
+    }
     left = None if left_out is None else left_out.tables
     estimates = {
-        arm: report.results(arm, False, now[arm][:, 0], table[arm], None if left is None else left[arm])
+        arm: report.results(
+            arm, False, now[arm][:, 0], table[arm], None if left is None else left[arm], benefit.get(arm)
+        )
         for arm in plan.arms
     }
     differences = {
@@ -329,6 +348,7 @@ def _summarise(
             now[arm][:, 0] - now[reference][:, 0],
             table[arm] - table[reference],
             None if left is None else left[arm] - left[reference],
+            gap.get(arm),
         )
         for arm in plan.arms
         if arm != reference
@@ -337,6 +357,7 @@ def _summarise(
         estimates,
         differences,
         drawn,
+        observed,
         reference,
         replicates,
         plan.films.size,

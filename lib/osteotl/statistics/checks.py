@@ -146,14 +146,20 @@ def check_weights(weights: ArrayLike, n: int | None = None, name: str = "weights
     return numbers
 
 
-def check_patients(patients: ArrayLike, n: int | None = None, name: str = "patients") -> NDArray[np.int64]:
+def check_patients(patients: ArrayLike | None, n: int | None = None, name: str = "patients") -> NDArray[np.int64]:
     """Patient of each film as codes 0, 1, ... in order of appearance (identifiers may repeat, none may be missing).
+
+    None, with `n` given: every film is a patient of its own.
 
     Raises
     ------
     ValueError
         Empty, not one-dimensional, a missing identifier, or not `n` values.
     """
+    if patients is None:
+        if n is None:
+            raise ValueError(f"{name} are not given, nor how many films there are; give one of the two")
+        return np.arange(n)
     array = _vector(patients, name)
     _same_length(array, n, name)
     codes, _ = pd.factorize(array)

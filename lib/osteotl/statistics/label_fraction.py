@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from osteotl.statistics.checks import check_confidence, check_labels, check_patients
-from osteotl.statistics.replicate_values import crossed_means
-from osteotl.statistics.replicates import stack_runs
+from osteotl.statistics.replicate_values import crossed_means, stack_runs
 
 Vector = NDArray[np.float64]
 MOST_DRAWS = 2_000  # of a secondary number; the Monte Carlo error of a limit is then well below the grid of fractions
@@ -111,7 +110,7 @@ def equal_fraction(
     """
     check_confidence(confidence)
     positive, shares = check_labels(labels), sorted(curve)
-    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    codes = check_patients(patients, positive.size)
     named = {f"{place:06d}": curve[share] for place, share in enumerate(shares)} | {"target": target}
     groups, seeds, arrays = stack_runs(named)
     draws = min(draws, MOST_DRAWS)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -27,6 +28,7 @@ from osteotl.statistics.checks import (
     check_labels,
     check_one_of,
 )
+from osteotl.statistics.mover import Limits, mover_sum
 from osteotl.statistics.rates import proportion_interval
 
 
@@ -296,20 +298,17 @@ def _added_counts(table: PairedTable, z: float, method: str, centre: str) -> tup
 
 def _newcombe(table: PairedTable, confidence: float) -> tuple[float, float]:
     """Newcombe 1998, method 10: Wilson limits of each share, squared and added, with a corrected phi."""
-    first, second = table.arm / table.n, table.reference / table.n
-    low1, high1 = proportion_interval(table.arm, table.n, confidence)
-    low2, high2 = proportion_interval(table.reference, table.n, confidence)
     product = table.arm * (table.n - table.arm) * table.reference * (table.n - table.reference)
     cross = table.both * table.neither - table.arm_only * table.reference_only
     phi = 0.0
     if product:
         phi = (max(cross - table.n / 2, 0) if cross > 0 else cross) / math.sqrt(product)
-
-    def reach(one: float, other: float) -> float:
-        return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0))
-
-    down, up = reach(first - low1, high2 - second), reach(high1 - first, second - low2)
-    return table.difference - down, table.difference + up
+    arm, reference = (
+        Limits(*np.array([share / table.n, *proportion_interval(share, table.n, confidence)]))
+        for share in (table.arm, table.reference)
+    )
+    found = mover_sum(arm, reference.times(-1), -phi)
+    return float(found.lower), float(found.upper)
 
 
 def _tango(table: PairedTable, z: float) -> tuple[float, float]:

@@ -6,7 +6,8 @@ several films, Wilson's interval is taken at the effective number of films.
 References
 ----------
 Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Rao JNK, Scott AJ, Biometrics 1992;48:577
-(design effect of clustered counts). Simel DL et al., J Clin Epidemiol 1991;44:763 (likelihood ratios). Mercaldo ND
+(design effect of clustered counts). Korn EL, Graubard BI, Surv Methodol 1998;24:193 (effective size at few degrees of
+freedom). Simel DL et al., J Clin Epidemiol 1991;44:763 (likelihood ratios). Mercaldo ND
 et al., Stat Med 2007;26:2170 (predictive values at another prevalence). Fagan TJ, NEJM 1975;293:257.
 """
 
@@ -71,6 +72,59 @@ def proportion_interval(
     low, high = proportion_confint(successes, n, alpha=1 - confidence, method=METHODS[method])
     # statsmodels leaves rounding dust at the ends (and NaN for the exact interval at 0 and n in some versions)
     return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
+
+
+def effective_interval(
+    share: ArrayLike,
+    variance: ArrayLike,
+    units: int,
+    confidence: float = 0.95,
+    df: float | None = None,
+    most: float = math.inf,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson's interval of proportions that are no plain counts: of clustered films, or means over training runs.
+
+    Parameters
+    ----------
+    share : float or array, in [0, 1]
+    variance : float or array
+        Of each share, however it was estimated.
+    units : int, at least 1
+        Patients in the denominator: the effective number where a share is 0 or 1 and no variance can be seen.
+    confidence : float in (0, 1)
+    df : float, optional
+        Degrees of freedom of `variance`; default: known exactly.
+    most : float
+        The effective number is at most this.
+
+    Returns
+    -------
+    lower, upper : arrays in [0, 1]
+    effective : array, at least 1
+        How many independent films would give this interval.
+
+    Raises
+    ------
+    ValueError
+        A share outside [0, 1], no units, a confidence outside (0, 1).
+
+    Notes
+    -----
+    The effective number is share (1 - share) / variance, times (z / t)^2 where the variance has few degrees of freedom
+    (Korn and Graubard 1998). With the variance of a plain count, p (1 - p) / n, it is Wilson's interval.
+    """
+    check_confidence(confidence)
+    p, spread = np.asarray(share, np.float64), np.asarray(variance, np.float64)
+    if not ((p >= 0) & (p <= 1)).all() or units < 1:
+        raise ValueError(f"share {p} of {units} units is not a proportion; give shares in [0, 1] and at least 1 unit")
+    seen = (p > 0) & (p < 1) & (spread > 0)
+    effective = np.divide(p * (1 - p), spread, out=np.full(p.shape, float(units)), where=seen)
+    if df is not None:
+        tail = (1 + confidence) / 2
+        effective = np.where(seen, effective * float(stats.norm.ppf(tail) / stats.t.ppf(tail, df)) ** 2, effective)
+    effective = np.where(seen, np.clip(effective, 1.0, most), effective)
+    low, high = proportion_confint(p * effective, effective, alpha=1 - confidence, method="wilson")
+    return np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high), effective
 
 
 def _midp_interval(x: float, n: float, alpha: float) -> tuple[float, float]:
@@ -236,11 +290,7 @@ def clustered_proportion(success: ArrayLike, patients: ArrayLike, confidence: fl
     share, films, units = float(hit.mean()), hit.size, sizes.size
     residual = np.bincount(codes, hit.astype(float)) - share * sizes
     variance = units / max(units - 1, 1) * float(residual @ residual) / films**2
-    effective = float(units)
-    if 0 < share < 1 and units > 1 and variance > 0:
-        effective = min(max(share * (1 - share) / variance, 1.0), float(films))
-    low, high = proportion_interval(share * effective, effective, confidence)
-    low, high = (0.0 if share == 0 else low), (1.0 if share == 1 else high)
+    low, high, effective = (float(x) for x in effective_interval(share, variance, units, confidence, most=films))
     method = f"Wilson interval at {effective:.1f} effective films ({films} films of {units} patients)"
     return Estimate(share, low, high, method, films)
 

@@ -213,7 +213,7 @@ def recalibrated_intervals(
     label_e, x_e = _checked(*external)
     fit_recalibration(label_v, x_v)
     drawn = [
-        draw_units(np.arange(label.size) if patients is None else check_patients(patients, label.size), label, sampling)
+        draw_units(check_patients(patients, label.size), label, sampling)
         for label, patients in ((label_v, validation_patients), (label_e, external_patients))
     ]
     # Two streams from one seed: neighbouring seeds are unrelated after mixing.

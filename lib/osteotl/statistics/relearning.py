@@ -52,8 +52,6 @@ class Films:
         """Labels, scores and patient codes."""
         positive = check_labels(self.labels, f"labels of {name}")
         score = check_scores(self.scores, positive.size, f"scores of {name}")
-        if self.patients is None:
-            return positive, score, np.arange(positive.size)
         return positive, score, check_patients(self.patients, positive.size, f"patients of {name}")
 
 

@@ -26,12 +26,39 @@ from osteotl.statistics.checks import (
 )
 from osteotl.statistics.delong import auc_covariance, placements
 from osteotl.statistics.operating_points import UNDEFINED
-from osteotl.statistics.replicates import Replicates, stack_runs
+from osteotl.statistics.replicates import Replicates
 
 Vector = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Runs = Mapping[str, Mapping[Hashable, ArrayLike]]
 MEASURES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
 SUM = "sensitivity + specificity"
+
+
+def stack_runs(
+    runs: Mapping[str, Mapping[Hashable, ArrayLike]],
+) -> tuple[tuple[str, ...], tuple[Hashable, ...], list[ArrayLike]]:
+    """Arms, seeds and the arrays of a nested mapping arm -> seed -> array, arm by arm.
+
+    Raises
+    ------
+    ValueError
+        No arm, or arms trained with other seeds: the design must be crossed.
+    """
+    if not runs:
+        raise ValueError("no arm was given; give arm -> seed -> array")
+    arms = tuple(runs)
+    seeds = tuple(runs[arms[0]])
+    if not seeds:
+        raise ValueError(f"arm {arms[0]!r} has no seed; give at least one run")
+    for arm in arms[1:]:
+        if set(runs[arm]) != set(seeds):
+            lacking = sorted(set(runs[arm]) ^ set(seeds), key=str)
+            raise ValueError(
+                f"arms {arms[0]!r} and {arm!r} have other seeds: {lacking[0]!r} is in one only; "
+                "every arm must be trained with every seed"
+            )
+    return arms, seeds, [runs[arm][seed] for arm in arms for seed in seeds]
 
 
 def auc_replicates(
@@ -71,7 +98,7 @@ def auc_replicates(
         return Replicates(
             "auc", arms, seeds, fit.auc.reshape(shape), fit.covariance, units, fit.method, fit.not_estimable
         )
-    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    codes = check_patients(patients, positive.size)
     left_out = np.stack([_auc_without_each(positive, score, codes) for score in checked])
     values = np.array([placements(positive, score)[positive].mean() for score in checked])
     reason = None if np.isfinite(left_out).all() else "leaving out one patient leaves one class without films"
@@ -127,7 +154,7 @@ def rate_replicates(labels: ArrayLike, calls: Runs, measure: str, patients: Arra
     """
     arms, seeds, arrays = stack_runs(calls)
     positive = check_labels(labels)
-    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    codes = check_patients(patients, positive.size)
     terms = ("sensitivity", "specificity") if measure == SUM else (measure,)
     parts = [_leave_one_out(positive, arrays, term, codes) for term in terms]
     values, left_out = sum(part[0] for part in parts), sum(part[1] for part in parts)
@@ -137,18 +164,19 @@ def rate_replicates(labels: ArrayLike, calls: Runs, measure: str, patients: Arra
         reason = f"{UNDEFINED[terms[0]]} in some run, or of one patient only"
     table = np.asarray(values).reshape(len(arms), len(seeds))
     spread = jackknife_covariance(np.asarray(left_out))
-    return Replicates(measure, arms, seeds, table, spread, int(codes.max()) + 1, "jackknife", reason)
+    units = None if measure == SUM else parts[0][2].reshape(table.shape)
+    return Replicates(measure, arms, seeds, table, spread, int(codes.max()) + 1, "jackknife", reason, units)
 
 
 def _leave_one_out(
     positive: NDArray[np.bool_], arrays: list[ArrayLike], measure: str, codes: NDArray[np.int64]
-) -> tuple[Vector, Vector]:
-    """A rate of every run: whole, and without each patient; 0/0 is NaN."""
+) -> tuple[Vector, Vector, Integers]:
+    """A rate of every run: whole, without each patient (0/0 is NaN), and how many patients its denominator has."""
     right, among = correctness(positive, arrays, measure)
     hits, films = (np.stack([np.bincount(codes, row) for row in part.astype(float)]) for part in (right, among))
     over, under = hits.sum(1, keepdims=True), films.sum(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (over / under)[:, 0], (over - hits) / (under - films)
+        return (over / under)[:, 0], (over - hits) / (under - films), (films > 0).sum(1)
 
 
 def correctness(
@@ -228,7 +256,7 @@ def crossed_bootstrap(
     if arms != (arm, reference):
         raise ValueError(f"arms {arm!r} and {reference!r} must both be there and differ; arms are {', '.join(runs)}")
     positive = check_labels(labels)
-    codes = np.arange(positive.size) if patients is None else check_patients(patients, positive.size)
+    codes = check_patients(patients, positive.size)
     units, boundaries = units_by_class(positive, codes)
     size = int(boundaries[-1])
     drawn = _crossed_blocks(positive, arrays, len(seeds), measure, units, boundaries, draws, seed)

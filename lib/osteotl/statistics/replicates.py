@@ -16,11 +16,11 @@ Obuchowski NA, Rockette HE, Commun Stat Simul 1995;24:285. Hillis SL, Stat Med 2
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from osteotl.statistics.checks import (
@@ -31,7 +31,8 @@ from osteotl.statistics.checks import (
     check_confidence,
     check_one_of,
 )
-from osteotl.statistics.wald import tail_probability, wald_interval
+from osteotl.statistics.rates import effective_interval
+from osteotl.statistics.wald import logit_interval, tail_probability, wald_interval
 
 Vector = NDArray[np.float64]
 ENOUGH_SEEDS = 5
@@ -57,6 +58,8 @@ class Replicates:
     method : str
         How the covariance was made.
     not_estimable : str or None
+    denominators : array of shape (arms, seeds), optional
+        Of a rate: patients with a film in the denominator.
     """
 
     measure: str
@@ -67,6 +70,7 @@ class Replicates:
     units: int
     method: str
     not_estimable: str | None = None
+    denominators: NDArray[np.int64] | None = None
 
     @property
     def few_seeds(self) -> str | None:
@@ -91,6 +95,7 @@ class Replicates:
             self.units,
             self.method,
             None if sound else self.not_estimable,
+            None if self.denominators is None else self.denominators[rows],
         )
 
     def _row(self, arm: str) -> int:
@@ -318,6 +323,7 @@ def arm_mean(
     confidence: float = 0.95,
     kind: str = "random",
     limits: tuple[float, float] = (0.0, 1.0),
+    scale: str = "wald",
 ) -> Estimate:
     """Mean over seeds of one arm, with its interval.
 
@@ -330,6 +336,9 @@ def arm_mean(
         Seeds and films random (the headline), these seeds only, or these films only.
     limits : tuple of float
         Range of the measure; the interval is cut to it.
+    scale : {"wald", "logit"}
+        Of an interval that is not a rate's. For an AUC near 1 the logit covers better (three seeds at 268/475 films,
+        nominal .95: .93, Wald .92; at 30/60: .94, Wald .91); only inside (0, 1).
 
     Returns
     -------
@@ -338,10 +347,14 @@ def arm_mean(
     Notes
     -----
     Hillis 2014: Var = (MS_R + J max(Cov2, 0)) / J within the arm, df = (MS_R + J max(Cov2, 0))^2 (J-1) / MS_R^2.
-    Matches RJafroc's `ciAvgRdrEachTrt`. One seed: conditional on that run.
+    Matches RJafroc's `ciAvgRdrEachTrt` (Wald). One seed: conditional on that run.
+
+    Of a rate (`replicates.denominators` are known) the interval is Wilson's at the effective number of patients with
+    that variance: near 0 and 1 a symmetric one covers too little, and of a perfect rate there would be none.
     """
     check_confidence(confidence)
     check_one_of(kind, ("random", "fixed_seeds", "fixed_films"), "kind")
+    check_one_of(scale, ("wald", "logit"), "scale")
     alone = replicates.pick([arm])
     parts, value = components(alone), float(alone.values.mean())
     seeds, shared = parts.seeds, max(parts.cov2, 0.0)
@@ -354,11 +367,22 @@ def arm_mean(
         error = parts.ms_seed + (seeds * shared if kind == "random" else 0.0)
         variance = error / seeds
         df = error**2 * (seeds - 1) / parts.ms_seed**2 if parts.ms_seed > 0 else None
+    if alone.denominators is not None and not alone.not_estimable:
+        return _rate(value, variance, df, method, int(alone.denominators.min()), confidence)
     if not alone.not_estimable and not variance > 1e-18:
         return Estimate(value, None, None, method, alone.units, not_estimable=NO_VARIANCE)
     result = _t_estimate(value, variance, df, method, alone, confidence)
+    if scale == "logit" and result.lower is not None and 0 < value < 1:
+        ends = logit_interval(value, math.sqrt(variance), confidence, df)
+        return replace(result, lower=ends[0], upper=ends[1], p=None, method=f"{method}, logit scale")
     low, high = (None if limit is None else min(max(limit, limits[0]), limits[1]) for limit in result.interval)
     return replace(result, lower=low, upper=high, p=None)
+
+
+def _rate(value: float, variance: float, df: float | None, method: str, units: int, confidence: float) -> Estimate:
+    low, high, effective = (float(x) for x in effective_interval(value, variance, units, confidence, df))
+    method = f"{method}, Wilson interval at {effective:,.0f} effective patients"
+    return Estimate(value, low, high, method, units, df=df)
 
 
 def omnibus_test(replicates: Replicates) -> tuple[float | None, float | None, float | None]:
@@ -368,29 +392,3 @@ def omnibus_test(replicates: Replicates) -> tuple[float | None, float | None, fl
         return None, None, None
     f = parts.ms_arm / parts.error
     return f, parts.df, float(stats.f.sf(f, parts.arms - 1, parts.df))
-
-
-def stack_runs(
-    runs: Mapping[str, Mapping[Hashable, ArrayLike]],
-) -> tuple[tuple[str, ...], tuple[Hashable, ...], list[ArrayLike]]:
-    """Arms, seeds and the arrays of a nested mapping arm -> seed -> array, arm by arm.
-
-    Raises
-    ------
-    ValueError
-        No arm, or arms trained with other seeds: the design must be crossed.
-    """
-    if not runs:
-        raise ValueError("no arm was given; give arm -> seed -> array")
-    arms = tuple(runs)
-    seeds = tuple(runs[arms[0]])
-    if not seeds:
-        raise ValueError(f"arm {arms[0]!r} has no seed; give at least one run")
-    for arm in arms[1:]:
-        if set(runs[arm]) != set(seeds):
-            lacking = sorted(set(runs[arm]) ^ set(seeds), key=str)
-            raise ValueError(
-                f"arms {arms[0]!r} and {arm!r} have other seeds: {lacking[0]!r} is in one only; "
-                "every arm must be trained with every seed"
-            )
-    return arms, seeds, [runs[arm][seed] for arm in arms for seed in seeds]

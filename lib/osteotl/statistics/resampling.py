@@ -40,7 +40,7 @@ def draw_weights(
         Bad labels or patients, or an unknown sampling.
     """
     label = check_labels(labels)
-    patient = np.arange(label.size) if patients is None else check_patients(patients, label.size)
+    patient = check_patients(patients, label.size)
     unit, strata = draw_units(patient, label, sampling)
     weights = np.empty((replicates, label.size), np.uint16)
     counts = np.zeros(int(strata[-1]), np.uint16)

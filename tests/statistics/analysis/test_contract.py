@@ -23,7 +23,8 @@ def check_document(statistics, walk):
     for place, number in walk(statistics):
         places += 1
         assert set(number) >= NUMBER, place
-        assert set(number) <= NUMBER | {"p", "df", "not_estimable"}, place
+        assert set(number) <= NUMBER | {"p", "df", "not_estimable", "coverage"}, place
+        assert 0.5 < number.get("coverage", 0.9) < 0.93, place
         said = number.get("not_estimable")
         if number["estimate"] is None:
             assert said, f"{place}: no number and no reason"

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from osteotl.statistics.analysis.details import curve_details, risk_details
 from osteotl.statistics.analysis.inputs import Run
@@ -28,8 +29,7 @@ from osteotl.statistics.replicates import ONE_SEED, arm_mean
 
 HEADLINE_RATES = ("sensitivity", "specificity", "ppv", "npv")
 OTHER_RATES = ("accuracy", "f1", "lr_positive", "lr_negative")
-# With fewer films of a class than this the Wald interval of an AUC covers too little (.88 of .95 at 30/60); the logit
-# interval is used instead.
+# With fewer films of a class than this the Wald interval of one run's AUC covers too little (.88 of .95 at 30/60).
 WALD_FROM = 100
 LOESS_UP_TO = 20_000
 NOT_PROBABILITIES = "scores lie outside [0, 1]: they are not probabilities"
@@ -37,10 +37,9 @@ NOT_PROBABILITIES = "scores lie outside [0, 1]: they are not probabilities"
 Numbers = dict[str, Any]
 
 
-def scale_of(prepared: Prepared) -> str:
-    """Scale of the AUC interval: Wald, or logit where a class is small."""
-    label = prepared.external.label
-    return "wald" if min(label.sum(), (~label).sum()) >= WALD_FROM else "logit"
+def scale_of(label: NDArray[np.bool_], seeds: int = 1) -> str:
+    """Scale of an AUC's interval: Wald, as published, of one run; logit where a class is small or runs are several."""
+    return "wald" if seeds == 1 and min(label.sum(), (~label).sum()) >= WALD_FROM else "logit"
 
 
 def arm_results(prepared: Prepared, arm: str) -> Numbers:
@@ -68,12 +67,9 @@ def arm_results(prepared: Prepared, arm: str) -> Numbers:
 
 
 def mean_auc(prepared: Prepared, arm: str) -> Estimate:
-    """Mean AUC over seeds; a single run with few films on the logit scale, where Wald's interval covers too little."""
-    if len(prepared.seeds) > 1 or scale_of(prepared) == "wald":
-        return arm_mean(prepared.auc, arm, prepared.settings.confidence)
-    films, run = prepared.external, (arm, prepared.seeds[0])
-    alone = auc_interval(films.label, films.score[run], films.clusters, prepared.settings.confidence, "logit")
-    return replace(alone, method=f"{alone.method}, {ONE_SEED}")
+    """Mean AUC over seeds."""
+    scale = scale_of(prepared.external.label, len(prepared.seeds))
+    return arm_mean(prepared.auc, arm, prepared.settings.confidence, scale=scale)
 
 
 def mean_raw_brier(prepared: Prepared, arm: str) -> Estimate:
@@ -102,10 +98,19 @@ def _complement(number: Numbers, per: int) -> Numbers:
 
 def point_means(prepared: Prepared, arm: str, point: Point) -> Numbers:
     """Mean rates over seeds, each seed at its own threshold."""
-    confidence = prepared.settings.confidence
-    means: Numbers = {name: arm_mean(prepared.rates(point, name), arm, confidence).to_dict() for name in HEADLINE_RATES}
+    means = mean_rates(prepared, arm, point)
     means |= {name: prepared.bootstrapped(arm, f"{point.key}/{name}").to_dict() for name in OTHER_RATES}
     return means | {"target": point.target}
+
+
+def mean_rates(prepared: Prepared, arm: str, point: Point) -> Numbers:
+    """The headline rates at a point; of a single run, the very numbers that stand with that run."""
+    films, confidence = prepared.external, prepared.settings.confidence
+    if len(prepared.seeds) > 1:
+        return {n: arm_mean(prepared.rates(point, n), arm, confidence).to_dict() for n in HEADLINE_RATES}
+    run = arm, prepared.seeds[0]
+    found = rates(films.label, films.score[run], point.threshold[run], films.clusters, confidence)
+    return {n: replace(found[n], method=f"{found[n].method}, {ONE_SEED}").to_dict() for n in HEADLINE_RATES}
 
 
 def predictive_values(prepared: Prepared, arm: str, point: Point, prevalence: float) -> Numbers:
@@ -132,13 +137,10 @@ def predictive_values(prepared: Prepared, arm: str, point: Point, prevalence: fl
 
 def patient_level_results(prepared: Prepared, arm: str) -> Numbers:
     """AUC and rates with patients as the units (largest score over views); empty where no patient repeats."""
-    patients, confidence = prepared.by_patients, prepared.settings.confidence
+    patients = prepared.by_patients
     if patients is None:
         return {}
-    points = {
-        point.key: {name: arm_mean(patients.rates(point, name), arm, confidence).to_dict() for name in HEADLINE_RATES}
-        for point in patients.points
-    }
+    points = {point.key: mean_rates(patients, arm, point) for point in patients.points}
     block: Numbers = {"auc": mean_auc(patients, arm).to_dict(), "operating_points": points}
     if patients.main is not None:
         block["missed_per_100"] = _complement(points[patients.main.key]["sensitivity"], 100)
@@ -150,11 +152,12 @@ def run_results(prepared: Prepared, run: Run) -> Numbers:
     """The block `per_seed.SEED` of one arm."""
     films, confidence, (arm, seed) = prepared.external, prepared.settings.confidence, run
     score, boot = films.score[run], prepared.bootstrap[seed].estimates[arm]
-    block: Numbers = {"auc": auc_interval(films.label, score, films.clusters, confidence, scale_of(prepared)).to_dict()}
+    own = auc_interval(films.label, score, films.clusters, confidence, scale_of(films.label))
+    block: Numbers = {"auc": own.to_dict()}
     if prepared.by_patients is not None:
         there = prepared.by_patients.external
-        scale = scale_of(prepared.by_patients)
-        block["auc_patient"] = auc_interval(there.label, there.score[run], None, confidence, scale).to_dict()
+        whole = auc_interval(there.label, there.score[run], None, confidence, scale_of(there.label))
+        block["auc_patient"] = whole.to_dict()
     block |= {name: boot[name].to_dict() for name in ("average_precision", "max_f1")}
     block |= curve_details(films, run) | raw_calibration(prepared, run) | recalibrated(prepared, run)
     if prepared.risk is not None:

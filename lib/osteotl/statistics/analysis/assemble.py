@@ -13,14 +13,14 @@ import pandas as pd
 from osteotl.files import plain, write_csv, write_json
 from osteotl.statistics.analysis import curves, extras, learning, points
 from osteotl.statistics.analysis.arms import arm_results, smoother_for
-from osteotl.statistics.analysis.comparisons import adjust_over_all, compare, net_benefit_differences
+from osteotl.statistics.analysis.benefit import benefit_tables
+from osteotl.statistics.analysis.comparisons import adjust_over_all, compare
 from osteotl.statistics.analysis.inputs import Inputs, Settings, read_study
 from osteotl.statistics.analysis.learning import learning_tables
 from osteotl.statistics.analysis.lesions import arm_localisation, lesion_tables, wrong_place_per_100
 from osteotl.statistics.analysis.prepare import Prepared, prepare
-from osteotl.statistics.analysis.sensitivity import net_benefit_elsewhere
 from osteotl.statistics.calibration_curves import calibration_table, smooth_calibration
-from osteotl.statistics.decision_curve import decision_curve, threshold_grid
+from osteotl.statistics.coverage import MARK, NOMINAL, mark_short_intervals
 from osteotl.statistics.plan import changes_since, locked_threshold
 from osteotl.statistics.replicates import ENOUGH_SEEDS, ONE_SEED, variance_split
 from osteotl.statistics.scores import read_scores
@@ -121,6 +121,7 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
     statistics = plain(statistics)
     reference = prepared.settings.reference
     statistics["published"] = plain(extras.published(statistics, prepared.others, reference, twins.result()))
+    statistics["flags"] += _short_intervals(prepared, statistics)
     return Analysis(statistics, _tables(prepared, statistics))
 
 
@@ -176,14 +177,25 @@ def _flags(prepared: Prepared) -> list[str]:
         )
     if prepared.fewer_replicates:
         said.append(prepared.fewer_replicates)
-    malignant = prepared.external.summary()["malignant_patients"]
-    normal = prepared.external.units - malignant
-    if min(malignant, normal) < 100:
-        said.append(
-            f"The external set holds {malignant} malignant and {normal} other patients: under 100 of either, intervals "
-            "may cover less than they say."
-        )
     return _audit_flags(prepared.inputs.audit or {}) + said
+
+
+def _short_intervals(prepared: Prepared, statistics: dict[str, Any]) -> list[str]:
+    """Mark intervals that are known to cover too little, and say what the mark means."""
+    films, asked = prepared.external, prepared.settings
+    malignant = int(films.summary()["malignant_patients"])
+    counts = malignant, films.units - malignant
+    if asked.confidence != NOMINAL:
+        return []
+    found = mark_short_intervals(statistics, *counts, films.clustered, len(prepared.seeds))
+    if not found:
+        return []
+    low, high = (f"{100 * end:.0f}" for end in (min(found), max(found)))
+    return [
+        f"Intervals marked {MARK} are too short for a cohort like this one ({counts[0]} malignant, {counts[1]} other "
+        f"patients; {len(prepared.seeds)} training runs an arm): in simulation they held the true value in "
+        f"{low if low == high else f'{low} to {high}'} % of cohorts instead of {100 * NOMINAL:g} %."
+    ]
 
 
 def _audit_flags(audit: dict[str, Any]) -> list[str]:
@@ -230,9 +242,7 @@ def _tables(prepared: Prepared, statistics: dict[str, Any]) -> dict[str, pd.Data
         "scores": curves.scores_table(films, prepared.risk),
         "discordant": curves.discordant_table(films, prepared.points, prepared.settings.reference, prepared.others),
         "calibration": _calibration(prepared),
-        "decision_curve": _decision_curve(prepared),
-        "net_benefit_difference": _net_benefit(prepared),
-        "net_benefit_prevalence": net_benefit_elsewhere(prepared),
+        **benefit_tables(prepared),
         **learning_tables(statistics),
         **lesion_tables(prepared),
     }
@@ -261,33 +271,3 @@ def _calibration(prepared: Prepared) -> pd.DataFrame:
             parts.append(pd.DataFrame(line).dropna().assign(**head, curve="smooth"))
     columns = ["arm", "seed", "kind", "curve", "predicted", "observed", "lower", "upper", "n"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def _decision_curve(prepared: Prepared) -> pd.DataFrame:
-    """arm (treat all and treat none among them), threshold, net_benefit and its relatives: mean over seeds."""
-    columns = ["arm", "threshold", "net_benefit", "lower", "upper", "standardised", "interventions_avoided"]
-    if prepared.risk is None:
-        return pd.DataFrame(columns=columns)
-    grid = threshold_grid(*prepared.settings.decision_range)
-    names = [n for n in next(iter(prepared.bootstrap.values())).draws.names if n.startswith("net_benefit/")]
-    rows = []
-    for arm in prepared.arms:
-        for threshold, name in zip(grid, names, strict=True):
-            found = prepared.bootstrapped(arm, name)
-            rows.append([arm, threshold, found.estimate, found.lower, found.upper])
-    any_risk = prepared.risk[prepared.arms[0], prepared.seeds[0]]
-    plain_rules = decision_curve(prepared.external.label, any_risk, grid)
-    for threshold, benefit in zip(grid, plain_rules.treat_all, strict=True):
-        rows += [["treat all", threshold, benefit, None, None], ["treat none", threshold, 0.0, None, None]]
-    table = pd.DataFrame(rows, columns=columns[:5]).sort_values(["arm", "threshold"], kind="stable", ignore_index=True)
-    gain = table["net_benefit"] - table["threshold"].map(dict(zip(grid, plain_rules.treat_all, strict=True)))
-    table["standardised"] = table["net_benefit"] / plain_rules.prevalence
-    table["interventions_avoided"] = gain * (1 - table["threshold"]) / table["threshold"]  # a film, against treat all
-    return table
-
-
-def _net_benefit(prepared: Prepared) -> pd.DataFrame:
-    if prepared.risk is None:
-        return pd.DataFrame()
-    parts = [pd.DataFrame(net_benefit_differences(prepared, arm)).assign(arm=arm) for arm in prepared.others]
-    return pd.concat(parts, ignore_index=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from osteotl.statistics.analysis.arms import HEADLINE_RATES
 from osteotl.statistics.analysis.details import curve_shape, pair_details
 from osteotl.statistics.analysis.lesions import compare_localisation
@@ -246,16 +244,3 @@ def adjust_over_all(comparisons: dict[str, Numbers]) -> None:
     adjusted = adjust_family({str(i): test["p"] for i, test in enumerate(tests.values())})
     for i, test in enumerate(tests.values()):
         test["holm_all"] = adjusted[str(i)]["holm"]
-
-
-def net_benefit_differences(prepared: Prepared, arm: str) -> list[Numbers]:
-    """Difference in net benefit at every threshold probability, mean over seeds; no p values."""
-    reference = prepared.settings.reference
-    names = [n for n in next(iter(prepared.bootstrap.values())).draws.names if n.startswith("net_benefit/")]
-    rows = []
-    for name in names:
-        value, draws = prepared.mean_draws(arm, name, reference)
-        found = prepared.percentiles(value, draws)
-        rows.append({"threshold": float(name.partition("/")[2]), "difference": found.estimate, "lower": found.lower,
-                     "upper": found.upper})  # fmt: skip
-    return [row for row in rows if np.isfinite(row["difference"] if row["difference"] is not None else np.nan)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from osteotl.statistics.analysis.arms import mean_auc, mean_rates
 from osteotl.statistics.analysis.curves import groups
 from osteotl.statistics.analysis.inputs import Cohort
 from osteotl.statistics.analysis.prepare import Prepared
@@ -19,7 +20,6 @@ from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.published import Published, load_published, published_names
 from osteotl.statistics.published_layout import Line, in_published_layout, rederivation_lines
 from osteotl.statistics.rederivation import rederive
-from osteotl.statistics.replicates import arm_mean
 from osteotl.statistics.twins import conditional_twins, twin_map
 
 Numbers = dict[str, Any]
@@ -48,15 +48,11 @@ def subgroups(prepared: Prepared) -> list[Numbers]:
 
 
 def _group(part: Prepared, arm: str) -> Numbers:
-    confidence = part.settings.confidence
-    auc = arm_mean(part.auc, arm, confidence)
+    auc = mean_auc(part, arm).to_dict()
     if part.main is None:
-        return {"auc": auc.to_dict()}
-    rates = {
-        name: arm_mean(part.rates(part.main, name), arm, confidence).to_dict()
-        for name in ("sensitivity", "specificity")
-    }
-    return {"auc": auc.to_dict(), **rates}
+        return {"auc": auc}
+    rates = mean_rates(part, arm, part.main)
+    return {"auc": auc, **{name: rates[name] for name in ("sensitivity", "specificity")}}
 
 
 def _too_small(n: int) -> Numbers:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from osteotl.statistics.analysis.arms import scale_of
 from osteotl.statistics.analysis.inputs import Cohort, Inputs, align
 from osteotl.statistics.analysis.prepare import Prepared
 from osteotl.statistics.delong import auc_interval
@@ -220,9 +221,10 @@ def _auc_rows(prepared: Prepared, cohort: Cohort, arm: str, place: Numbers) -> l
     seeds, confidence = prepared.seeds, prepared.settings.confidence
     headline = cohort is prepared.external
     values = prepared.auc if headline else auc_replicates(cohort.label, _runs(cohort, [arm], seeds), cohort.clusters)
-    rows = [{**place, "seed": None, "auc": arm_mean(values, arm, confidence).to_dict()}]
+    mean = arm_mean(values, arm, confidence, scale=scale_of(cohort.label, len(seeds)))
+    rows = [{**place, "seed": None, "auc": mean.to_dict()}]
     for seed in seeds:
-        one = auc_interval(cohort.label, cohort.score[arm, seed], cohort.clusters, confidence)
+        one = auc_interval(cohort.label, cohort.score[arm, seed], cohort.clusters, confidence, scale_of(cohort.label))
         rows.append({**place, "seed": seed, "auc": one.to_dict()})
     return rows
 

@@ -47,9 +47,11 @@ def share_replicates(prepared: Prepared, name: str) -> Replicates | None:
     values, left_out = top.sum(axis=1) / whole[:, 0], (top.sum(axis=1, keepdims=True) - top) / rest
     shape = (len(prepared.arms), len(prepared.seeds))
     spread = jackknife_covariance(left_out)
+    units = None if name == "false_marks_per_film" else (bottom > 0).sum(axis=1).reshape(shape)
     return Replicates(
-        name, tuple(prepared.arms), tuple(prepared.seeds), values.reshape(shape), spread, top.shape[1], "jackknife"
-    )
+        name, tuple(prepared.arms), tuple(prepared.seeds), values.reshape(shape), spread, top.shape[1], "jackknife",
+        denominators=units,
+    )  # fmt: skip
 
 
 def _ratio(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -15,7 +14,6 @@ from osteotl.statistics.analysis.inputs import Cohort, Run
 from osteotl.statistics.analysis.prepare import Prepared
 from osteotl.statistics.calibration import brier_score
 from osteotl.statistics.calibration_curves import smooth_calibration
-from osteotl.statistics.decision_curve import decision_curve, threshold_grid
 from osteotl.statistics.estimate import Estimate
 from osteotl.statistics.recalibration import fit_recalibration
 from osteotl.statistics.resampling import resampled_rows
@@ -87,25 +85,3 @@ def flexible_recalibrations(prepared: Prepared, run: Run) -> Numbers:
             number = Estimate.missing(str(reason), method, films.label.size)
         found[f"brier_{kind}"] = number.to_dict()
     return found
-
-
-def net_benefit_elsewhere(prepared: Prepared) -> pd.DataFrame:
-    """arm, prevalence, threshold, net_benefit, treat_all: mean over seeds, risks moved to the other prevalence.
-
-    The logit of each risk moves by logit(new) - logit(validation) before the cut; point estimates.
-    """
-    columns = ["arm", "prevalence", "threshold", "net_benefit", "treat_all"]
-    if prepared.risk is None or prepared.validation is None:
-        return pd.DataFrame(columns=columns)
-    learnt, grid = float(prepared.validation.label.mean()), threshold_grid(*prepared.settings.decision_range)
-    parts = []
-    for arm in prepared.arms:
-        for prevalence in prepared.settings.prevalences:
-            curves = [
-                decision_curve(prepared.external.label, prepared.risk[arm, seed], grid, prevalence, learnt)
-                for seed in prepared.seeds
-            ]
-            benefit = np.mean([curve.net_benefit for curve in curves], axis=0)
-            part = {"threshold": grid, "net_benefit": benefit, "treat_all": curves[0].treat_all}
-            parts.append(pd.DataFrame(part).assign(arm=arm, prevalence=prevalence)[columns])
-    return pd.concat(parts, ignore_index=True)
