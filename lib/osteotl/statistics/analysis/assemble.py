@@ -194,7 +194,7 @@ def _short_intervals(prepared: Prepared, statistics: dict[str, Any]) -> list[str
     return [
         f"Intervals marked {MARK} are too short for a cohort like this one ({counts[0]} malignant, {counts[1]} other "
         f"patients; {len(prepared.seeds)} training runs an arm): in simulation they held the true value in "
-        f"{low if low == high else f'{low} to {high}'} % of cohorts instead of {100 * NOMINAL:g} %."
+        f"{low if low == high else f'{low} to {high}'}% of cohorts instead of {100 * NOMINAL:g}%."
     ]
 
 
