@@ -2,7 +2,7 @@
 
 Net benefit is a weighted sum of two rates: the share of malignant films acted on, which at a low threshold probability
 lies near 1, less that of normal films. Percentiles of bootstrap draws cover too little there, as they do for any rate
-near 1 (simulated at 268/475 films, nominal .95: .88 to .95, whatever the threshold). So each rate gets Wilson's limits
+near 1 (simulated at 268/475 films, nominal .95: .88 at a threshold of .05). So each rate gets Wilson's limits
 at the effective number of films that its bootstrap variance implies, and `mover` adds them up. The draws serve for the
 variances and correlations alone, hence patients with several films, and means over training runs, are provided for.
 """
