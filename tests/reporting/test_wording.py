@@ -60,10 +60,10 @@ def test_p_values(p, alone, sentence):
 
 
 def test_an_interval_that_covers_too_little_is_marked_in_texts_and_on_the_page():
-    number = {"estimate": 0.5, "lower": 0.25, "upper": 0.75, "method": "m", "n": 9, "coverage": 0.86}
+    number = {"estimate": 0.5, "lower": 0.25, "upper": 0.75, "method": "m", "n": 9, "coverage": 0.864}
     assert interval(number, 2) == "0.50 (0.25 to 0.75\N{DAGGER})"
     shown = str(Facts({"ap": number}).number("ap", "fixed2"))
-    assert '0.75</span><sup title="covered 86% in simulation">\N{DAGGER}</sup>)' in shown
+    assert '0.75</span><sup title="covered 86.4% in simulation">\N{DAGGER}</sup>)' in shown
     assert "\N{DAGGER}" not in str(Facts({"ap": {**number, "coverage": None}}).number("ap", "fixed2"))
 
 

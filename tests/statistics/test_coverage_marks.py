@@ -49,7 +49,7 @@ def test_marks_follow_the_nearest_design_and_the_number_of_runs(malignant, desig
     }
     for name, one in rows.items():
         covered = simulated()[name]
-        assert one.get("coverage") == (round(covered, 2) if covered < FLAG_UNDER else None), name
+        assert one.get("coverage") == (round(covered, 3) if covered < FLAG_UNDER else None), name
     assert sorted(given) == sorted(one["coverage"] for one in rows.values() if "coverage" in one)
     assert given
     assert "coverage" not in found["rows"][0]["average_precision"]  # no interval, nothing to mark

@@ -102,7 +102,7 @@ class Facts:
             self.value(f"{path}.lower", style, unit=False), self.value(f"{path}.upper", style, unit=False)
         )
         covers = self.get(f"{path}.coverage")
-        return limits if covers is None else limits + tag("sup", MARK, title=f"covered {covers:.0%} in simulation")
+        return limits if covers is None else limits + tag("sup", MARK, title=f"covered {covers:.1%} in simulation")
 
     def number(self, path: str, style: str) -> Markup:
         """Estimate with its interval behind it: `0.954 (0.937 to 0.970)`, or that there is none where one was due."""

@@ -67,7 +67,7 @@ def mark_short_intervals(content: Any, malignant: int, normal: int, clustered: b
         row = _row(key, str(number["method"]), design, seeds)
         coverage = simulated().get(row, 1.0) if row else 1.0
         if coverage < FLAG_UNDER and number.get("lower") is not None:
-            number["coverage"] = round(coverage, 2)
+            number["coverage"] = round(coverage, 3)
             given.append(number["coverage"])
     return given
 

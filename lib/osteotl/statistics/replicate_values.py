@@ -38,7 +38,18 @@ SUM = "sensitivity + specificity"
 def stack_runs(
     runs: Mapping[str, Mapping[Hashable, ArrayLike]],
 ) -> tuple[tuple[str, ...], tuple[Hashable, ...], list[ArrayLike]]:
-    """Arms, seeds and the arrays of a nested mapping arm -> seed -> array, arm by arm.
+    """Arms, seeds and the arrays of a nested mapping, arm by arm.
+
+    Parameters
+    ----------
+    runs : mapping of arm to mapping of seed to array
+        One array a training run.
+
+    Returns
+    -------
+    arms, seeds : tuples
+    arrays : list
+        The first arm's seeds in their order, then the next arm's in the same order.
 
     Raises
     ------

@@ -190,7 +190,7 @@ def _short_intervals(prepared: Prepared, statistics: dict[str, Any]) -> list[str
     found = mark_short_intervals(statistics, *counts, films.clustered, len(prepared.seeds))
     if not found:
         return []
-    low, high = (f"{100 * end:.0f}" for end in (min(found), max(found)))
+    low, high = (f"{100 * end:.1f}" for end in (min(found), max(found)))
     return [
         f"Intervals marked {MARK} are too short for a cohort like this one ({counts[0]} malignant, {counts[1]} other "
         f"patients; {len(prepared.seeds)} training runs an arm): in simulation they held the true value in "
