@@ -12,7 +12,9 @@ from conftest import PLANTED
 from osteotl.reporting.page import LARGEST, build_report
 from osteotl.reporting.printing import write_pdf
 from osteotl.reporting.results import load_results
+from osteotl.reporting.summary import burdens
 from osteotl.reporting.wording import MINUS, typeset
+from osteotl.statistics.coverage import MARK
 
 
 def soup_of(page):
@@ -55,6 +57,24 @@ def test_unusual_studies_render_with_right_numbers(unusual):
     text = soup_of(unusual).get_text()
     for gone in ("nan", "None", "inf"):
         assert not re.search(rf"\b{gone}\b", text.split("Executed notebooks\n")[0]), gone
+
+
+def test_intervals_known_to_be_too_short_are_marked_and_explained(page):
+    statistics = json.loads((page.out / "statistics.json").read_text(encoding="utf-8"))
+    soup = soup_of(page)
+    upper = soup.select("span.num[data-source$='.upper']")
+    known = [node for node in upper if at(statistics, node["data-source"].removesuffix(".upper")).get("coverage")]
+    marked = [mark.find_previous_sibling("span") for mark in soup.select("sup[title^='covered']")]
+    assert marked == known
+    assert known  # the study under test has few films
+    assert f"Intervals marked {MARK} are too short" in soup.get_text()
+
+
+def test_the_first_table_says_what_its_mark_means(page):
+    results = load_results(page.study, page.out, page.data)
+    assert "too short" not in burdens(results)
+    results.facts.statistics["arms"]["transfer"]["missed_per_100"]["coverage"] = 0.91
+    assert f"intervals, too short where marked {MARK}." in burdens(results)
 
 
 def test_sections_stand_in_the_order_of_the_page(page):

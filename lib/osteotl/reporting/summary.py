@@ -11,6 +11,7 @@ from osteotl.reporting.gallery import missed_strip
 from osteotl.reporting.html import bullets, join, notice, paragraph, section, tag
 from osteotl.reporting.results import Results
 from osteotl.reporting.wording import typeset
+from osteotl.statistics.coverage import MARK
 
 VERDICTS = {
     "superior": "Better than the reference",
@@ -50,7 +51,7 @@ def summary(results: Results) -> Markup:
         _question(results),
         _scope(results),
         _answer(results),
-        _burdens(results),
+        burdens(results),
         _prevalence(results),
         tag("div", _coverage(results), missed_strip(results), class_="pair"),
         level=2,
@@ -142,7 +143,8 @@ def _difference(results: Results, arm: str) -> list[Any]:
     return [*said, "."]
 
 
-def _burdens(results: Results) -> Markup:
+def burdens(results: Results) -> Markup:
+    """What each arm would mean at the reading desk: missed tumours, false alarms, wrong places."""
     columns = [
         tag("th", tag("span", name, class_="name"), tag("span", of, class_="of"), scope="col")
         for _, _, name, of, _ in BURDENS
@@ -176,7 +178,8 @@ def _at(results: Results) -> list[Any]:
     if facts.get(path):
         said += [f", aimed at a {POINTS_AIM.get(point, point)} of ", facts.value(path, "percent0")]
     runs = f"Mean over {len(results.seeds)} training runs" if len(results.seeds) > 1 else "One training run"
-    return [*said, f". {runs}; {facts.level} intervals."]
+    short = any(facts.get(f"arms.{arm}.{key}.coverage") for arm in results.arms for key, *_ in BURDENS)
+    return [*said, f". {runs}; {facts.level} intervals{f', too short where marked {MARK}' if short else ''}."]
 
 
 def _big(results: Results, path: str, style: str) -> Markup:

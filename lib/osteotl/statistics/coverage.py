@@ -31,7 +31,8 @@ _BOOTSTRAPPED = {
 _MEANS = {
     "auc": "auc",
     **dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), "sensitivity"),
-    **dict.fromkeys(("missed_per_100", "false_alarms_per_1000"), "sensitivity"),
+    **dict.fromkeys(("missed_per_100", "false_alarms_per_1000", "right_film_wrong_place_per_100"), "sensitivity"),
+    **dict.fromkeys(("right_place", "lesion_sensitivity"), "sensitivity"),
 }
 
 
