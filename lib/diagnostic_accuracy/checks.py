@@ -1,0 +1,270 @@
+"""Input validation of every statistic.
+
+Bad input (a NaN, a third label, arms of unequal length) raises `ValueError` with the offending value, its place, the
+rule and a way out. Input that is sound but degenerate (constant scores, identical arms, one positive) is not an error:
+functions then return an `Estimate` whose `note` gives one of the reasons below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from diagnostic_accuracy.estimates import Estimate
+
+__all__ = [
+    "Estimate",
+    "check_arms",
+    "check_confidence",
+    "check_ids",
+    "check_labels",
+    "check_one_of",
+    "check_patients",
+    "check_probabilities",
+    "check_same_ids",
+    "check_scores",
+    "check_share",
+    "check_weights",
+]
+
+# Reasons for `Estimate.note`, worded once.
+CONSTANT_SCORES = "all scores are equal: they cannot rank films"
+IDENTICAL_ARMS = "the two arms rank every film alike: the difference is 0 without sampling variation"
+NO_VARIANCE = "the estimated variance is 0 (as with perfect separation): no interval can be derived from it"
+SINGLE_POSITIVE = "only one malignant film: the variance between malignant films cannot be estimated"
+SINGLE_NEGATIVE = "only one normal film: the variance between normal films cannot be estimated"
+NO_DISCORDANT = "no discordant pair: the two arms call every film alike"
+
+
+def _vector(values: ArrayLike, name: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has {array.ndim} dimensions, shape {array.shape}; give one value per film (1-D)")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty; give at least one film")
+    return array
+
+
+def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = _vector(values, name)
+    try:
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} holds values that are not numbers ({error}); give one number per film") from error
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if bad.size:
+        raise ValueError(
+            f"{name}[{bad[0]}] is {numbers[bad[0]]} ({bad.size} of {numbers.size} values are not finite); "
+            "find out why these films have no score and leave them out openly"
+        )
+    return numbers
+
+
+def _same_length(array: NDArray[Any], n: int | None, name: str) -> None:
+    if n is not None and array.size != n:
+        raise ValueError(f"{name} has {array.size} values, the labels have {n}; give one value per film, same order")
+
+
+def check_labels(labels: ArrayLike, name: str = "labels", both_classes: bool = True) -> NDArray[np.bool_]:
+    """Labels as booleans (True = malignant).
+
+    Parameters
+    ----------
+    labels : array of shape (n,), values 0 and 1 only
+    both_classes : bool
+        Ask for at least one of each class.
+
+    Raises
+    ------
+    ValueError
+        Empty, not one-dimensional, a value other than 0 or 1, or only one class.
+    """
+    numbers = _numbers(labels, name)
+    bad = np.flatnonzero((numbers != 0) & (numbers != 1))
+    if bad.size:
+        raise ValueError(
+            f"{name}[{bad[0]}] is {np.asarray(labels)[bad[0]]}; labels are 1 (malignant) or 0 (not): recode them"
+        )
+    positive = numbers == 1
+    if both_classes and (positive.all() or not positive.any()):
+        raise ValueError(
+            f"{name} holds one class only ({int(positive.sum())} malignant of {positive.size}); "
+            "both classes are needed to measure discrimination"
+        )
+    return positive
+
+
+def check_scores(scores: ArrayLike, n: int | None = None, name: str = "scores") -> NDArray[np.float64]:
+    """Scores as float64, all finite, `n` of them.
+
+    Raises
+    ------
+    ValueError
+        Empty, not one-dimensional, NaN or infinite, not numeric, or not `n` values.
+    """
+    numbers = _numbers(scores, name)
+    _same_length(numbers, n, name)
+    return numbers
+
+
+def check_probabilities(probabilities: ArrayLike, n: int | None = None, name: str = "risk") -> NDArray[np.float64]:
+    """Like `check_scores`, and within [0, 1].
+
+    Raises
+    ------
+    ValueError
+        As `check_scores`, or a value outside [0, 1].
+    """
+    numbers = check_scores(probabilities, n, name)
+    bad = np.flatnonzero((numbers < 0) | (numbers > 1))
+    if bad.size:
+        raise ValueError(
+            f"{name}[{bad[0]}] is {numbers[bad[0]]:g} ({bad.size} values lie outside [0, 1]); "
+            "this statistic needs probabilities: recalibrate the scores on the validation set first"
+        )
+    return numbers
+
+
+def check_weights(weights: ArrayLike, n: int | None = None, name: str = "weights") -> NDArray[np.float64]:
+    """Case weights: finite, at least 0, not all 0.
+
+    Raises
+    ------
+    ValueError
+        As `check_scores`, a negative weight, or a sum of 0.
+    """
+    numbers = check_scores(weights, n, name)
+    bad = np.flatnonzero(numbers < 0)
+    if bad.size:
+        raise ValueError(f"{name}[{bad[0]}] is {numbers[bad[0]]:g}; weights count films and cannot be negative")
+    if not numbers.any():
+        raise ValueError(f"{name} are all 0; at least one film must count")
+    return numbers
+
+
+def check_patients(patients: ArrayLike | None, n: int | None = None, name: str = "patients") -> NDArray[np.int64]:
+    """Patient of each film as codes 0, 1, ... in order of appearance (identifiers may repeat, none may be missing).
+
+    None, with `n` given: every film is a patient of its own.
+
+    Raises
+    ------
+    ValueError
+        Empty, not one-dimensional, a missing identifier, or not `n` values.
+    """
+    if patients is None:
+        if n is None:
+            raise ValueError(f"{name} are not given, nor how many films there are; give one of the two")
+        return np.arange(n)
+    array = _vector(patients, name)
+    _same_length(array, n, name)
+    codes, _ = pd.factorize(array)
+    bad = np.flatnonzero(codes < 0)
+    if bad.size:
+        raise ValueError(f"{name}[{bad[0]}] is missing ({bad.size} films); every film needs the patient it shows")
+    return codes.astype(np.int64)
+
+
+def check_ids(ids: ArrayLike, n: int | None = None, name: str = "image_id") -> NDArray[Any]:
+    """Film identifiers: none missing, none twice.
+
+    Raises
+    ------
+    ValueError
+        A missing or a repeated identifier, or not `n` values.
+    """
+    array = _vector(ids, name)
+    _same_length(array, n, name)
+    missing = np.flatnonzero(pd.isna(array))
+    if missing.size:
+        raise ValueError(f"{name}[{missing[0]}] is missing; every film needs an identifier")
+    repeats = np.flatnonzero(pd.Series(array).duplicated())
+    if repeats.size:
+        raise ValueError(
+            f"{name}[{repeats[0]}] repeats {str(array[repeats[0]])!r} ({repeats.size} repeats); "
+            "each film stands once per arm and seed: remove the duplicates"
+        )
+    return array
+
+
+def check_same_ids(ids: Mapping[str, ArrayLike]) -> None:
+    """Every arm scored the same films, in the same order.
+
+    Parameters
+    ----------
+    ids : mapping of arm to its film identifiers
+
+    Raises
+    ------
+    ValueError
+        Which arm lacks which film, or that only the order differs.
+    """
+    arms = list(ids)
+    first = check_ids(ids[arms[0]], name=f"image_id of {arms[0]}")
+    for arm in arms[1:]:
+        other = check_ids(ids[arm], name=f"image_id of {arm}")
+        lacking = sorted(set(first.tolist()) ^ set(other.tolist()), key=str)
+        if lacking:
+            raise ValueError(
+                f"arms {arms[0]!r} and {arm!r} were not scored on the same films: {lacking[0]!r} is in one only "
+                f"({len(lacking)} such films); score every film with every arm"
+            )
+        if (first != other).any():
+            raise ValueError(f"films of {arm!r} are in another order than those of {arms[0]!r}; sort both by image_id")
+
+
+def check_share(value: float, name: str, ends: bool = False) -> float:
+    """A number between 0 and 1 (exclusive unless `ends`).
+
+    Raises
+    ------
+    ValueError
+        Outside the range, or not a number.
+    """
+    inside = 0 <= value <= 1 if ends else 0 < value < 1
+    if not inside:
+        raise ValueError(f"{name} is {value!r}; it must lie {'in [0, 1]' if ends else 'strictly between 0 and 1'}")
+    return float(value)
+
+
+def check_confidence(confidence: float) -> float:
+    """A confidence level such as 0.95.
+
+    Raises
+    ------
+    ValueError
+        Not strictly between 0 and 1.
+    """
+    return check_share(confidence, "confidence")
+
+
+def check_arms(scores: Mapping[str, ArrayLike], n: int, reference: str | None = None) -> dict[str, NDArray[np.float64]]:
+    """Scores of several arms on the same films, each checked; the reference among them.
+
+    Raises
+    ------
+    ValueError
+        No arm, an unknown reference, or what `check_scores` raises (with the arm's name).
+    """
+    if not scores:
+        raise ValueError("no arm was given; give at least one array of scores")
+    if reference is not None and reference not in scores:
+        raise ValueError(f"reference {reference!r} is not among the arms {', '.join(scores)}")
+    return {arm: check_scores(values, n, f"scores of {arm}") for arm, values in scores.items()}
+
+
+def check_one_of(value: str, allowed: Sequence[str], name: str) -> str:
+    """One word of a short list.
+
+    Raises
+    ------
+    ValueError
+        The word is not on the list.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    return value
