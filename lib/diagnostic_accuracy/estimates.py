@@ -117,8 +117,8 @@ def results(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Examples
     --------
     >>> table = results([{"section": "discrimination", "measure": "auc", "arm": "a", "estimate": 0.9}])
-    >>> table.loc[0, ["measure", "estimate"]].tolist()
-    ['auc', 0.9]
+    >>> print(table.loc[0, "measure"], table.loc[0, "estimate"])
+    auc 0.9
     """
     table = pd.DataFrame(list(rows))
     if unknown := set(table.columns) - set(COLUMNS):
