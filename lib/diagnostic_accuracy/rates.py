@@ -174,7 +174,7 @@ def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalenc
     check_one_of(name, DERIVED, "name")
     sens, spec, pi = (np.asarray(value, np.float64) for value in (sensitivity, specificity, prevalence))
     tp, fn, fp, tn = pi * sens, pi * (1 - sens), (1 - pi) * (1 - spec), (1 - pi) * spec
-    shares = {
+    shares: dict[str, tuple[Vector, Vector | float]] = {
         "ppv": (tp, tp + fp),
         "npv": (tn, tn + fn),
         "accuracy": (tp + tn, 1.0),
@@ -186,7 +186,7 @@ def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalenc
     }
     over, under = shares[name]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.divide(over, under), np.float64)
+        return np.asarray(over / under, np.float64)
 
 
 def derived_gradient(
@@ -224,7 +224,7 @@ def derived_gradient(
     return slopes[name]
 
 
-# --- intervals of one run's rates ---------------------------------------------------------------------------------------
+# --- intervals of one run's rates -------------------------------------------------------------------------------------
 
 
 def clustered_proportion(success: ArrayLike, patients: ArrayLike, confidence: float = 0.95) -> Estimate:
@@ -463,24 +463,3 @@ def _bayes(name: str, ratio: float, prevalence: float) -> float:
     if name == "npv":
         return 1 / (1 + odds)
     return 1.0 if math.isinf(odds) else odds / (1 + odds)
-
-
-def positives_to_assure(target: float, confidence: float = 0.95) -> int:
-    """Fewest malignant patients with which a threshold can be shown to reach the target sensitivity.
-
-    Even when the lowest threshold finds all n, the one-sided exact lower bound is (1 - confidence)^(1/n), which must be
-    at least the target: 29 patients for 0.90 at 95 %.
-
-    Raises
-    ------
-    ValueError
-        A target or confidence outside (0, 1).
-
-    Examples
-    --------
-    >>> positives_to_assure(0.90)
-    29
-    """
-    check_share(target, "target")
-    check_share(confidence, "confidence")
-    return math.ceil(math.log(1 - confidence) / math.log(target) - 1e-12)

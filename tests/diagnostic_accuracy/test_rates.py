@@ -13,7 +13,6 @@ from diagnostic_accuracy.rates import (
     confusion,
     derived,
     derived_gradient,
-    positives_to_assure,
     predictive_values_at,
     rate_estimate,
     rates,
@@ -174,8 +173,3 @@ def test_predictive_values_without_a_false_positive_keep_an_interval():
     assert predictive_values_at(Confusion(0, 0, 20, 10), 0.1)["ppv"].note == "no film was called positive"
     with pytest.raises(ValueError, match="prevalence is 0"):
         predictive_values_at(Confusion(8, 1, 20, 2), 0)
-
-
-def test_fewest_malignant_patients():
-    assert positives_to_assure(0.90) == 29  # .9^28 = .0523, .9^29 = .0471
-    assert positives_to_assure(0.95) == 59
