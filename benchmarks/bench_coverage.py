@@ -1,456 +1,317 @@
-"""Do the intervals cover what they claim? Simulated cohorts whose true values are known.
+"""Coverage of the intervals, and size of the tests, that the page shows: whole simulated studies with known truth.
 
-Designs: 268 malignant and 475 normal films (the study's), 30 and 60, and patients with one to three films. Proportions
-and McNemar's tests are enumerated exactly, not simulated. Each row says how many cohorts it rests on (fewer where one
-cohort is expensive) and the Monte Carlo error; anything under 93 % is flagged.
+    ./run_all.sh bench coverage [CONFIGURATION ...] [--cohorts N] [--draws B] [--processes P]
 
-Cohort c is drawn from a generator of its own, a function of the row's seed and c alone: coverage does not depend on the
-number of processes (one for each processor that this one may use).
+Model: patients with 1 to 6 films; normal films score N(0, 1), malignant ones N(mu + b, 1) with mu of the arm and b of the
+training run; the variance is shared by all runs of a patient or film, by the runs of an arm, or belongs to one run.
+Thresholds and recalibration are learnt on validation patients of the same population. A malignant film's best mark is on
+the lesion with probability Phi(.8 + .5 z), z its shared film effect; false marks are Poisson, .3 a film.
 
-The plot results/coverage.png is made from the rows.
+Truth is what new runs do on new patients at thresholds of new validation samples: the mean over cohorts of the expected
+rates at each cohort's runs and thresholds (analytical for films, on a large fresh sample for patients and marks); of a
+derived measure, the formula at these expected rates. It is computed from all cohorts before any interval is judged.
+With one run an arm, truth is that of the run at thresholds of other validation samples.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import json
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import replace
-from functools import partial
-from itertools import pairwise
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+from scipy.special import expit
 
-from _measure import RESULTS, Row, row, save
-from osteotl.files import write_text
-from osteotl.statistics import coverage
-from osteotl.statistics.bootstrap import joint_bootstrap, weighted_statistics
-from osteotl.statistics.coverage import FLAG_UNDER
-from osteotl.statistics.delong import auc_covariance, logit_interval, wald_interval
-from osteotl.statistics.paired import PairedTable, mcnemar
-from osteotl.statistics.rates import proportion_interval
-from osteotl.statistics.replicate_values import auc_replicates, crossed_bootstrap, rate_replicates
-from osteotl.statistics.replicates import arm_mean, compare_replicates
+from diagnostic_accuracy._logistic import fit_line
+from diagnostic_accuracy.bootstrap import bootstrap
+from diagnostic_accuracy.estimates import join
+from diagnostic_accuracy.inference import infer
+from diagnostic_accuracy.measures import MEASURES
+from diagnostic_accuracy.scores import Scores
+from diagnostic_accuracy.thresholds import find_threshold, points_of
 
-NOMINAL = 0.95
-KNOWN = Path(coverage.__file__).with_name("coverage.csv")
-AUC = {"scratch": 0.95, "transfer": 0.96}
-SHARED = 0.6  # correlation of the two arms' scores on a film
-
-
-def coverage_row(name: str, covered: float, cohorts: int | None, seconds: float, n: int, note: str) -> Row:
-    """A row with the coverage, its Monte Carlo error (None: exact), and a flag under 93 %."""
-    error = None if cohorts is None else float(np.sqrt(max(covered * (1 - covered), 1e-9) / cohorts))
-    shown = f"{covered:.3f}" + ("" if error is None else f" (Monte Carlo error {error:.3f}, {cohorts:,} cohorts)")
-    text = f"{shown}; {note}" + ("; UNDER 93 %" if covered < FLAG_UNDER else "")
-    extra = {"coverage": round(covered, 5), "cohorts": cohorts, "monte_carlo_error": error, "nominal": NOMINAL}
-    return row(name, seconds, n=n, note=text) | extra
-
-
-Hits = Counter[str]
-BLOCK = 100  # cohorts handed to a process at once
-
-
-def pooled(pool: Executor, count: Callable[[range], Hits], cohorts: int) -> Hits:
-    """Hits summed over all cohorts, blocks of them side by side."""
-    edges = [*range(0, cohorts, BLOCK), cohorts]
-    total: Hits = Counter()
-    for hits in pool.map(count, [range(*block) for block in pairwise(edges)]):
-        total.update(hits)
-    return total
+RESULTS = Path(__file__).parent / "results"
+ARMS = ("scratch", "transfer")
+SHARED = {"patient": 0.25, "film": 0.25, "arm_patient": 0.08, "arm_film": 0.07, "run_film": 0.35}
+BETWEEN_RUNS = 0.12
+FULL, FEW, VALIDATION, SMALL = (155, 275, 268, 475), (20, 35, 30, 60), (60, 93, 100, 150), (18, 30, 20, 40)
+# malignant and normal patients, malignant and normal films of the external and validation sets
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "5 runs": {"id": 4, "runs": 5, "external": FULL, "validation": VALIDATION, "mu": (2.0, 2.3)},
+    "5 runs, equal arms": {"id": 5, "runs": 5, "external": FULL, "validation": VALIDATION, "mu": (2.1, 2.1)},
+    "3 runs": {"id": 1, "runs": 3, "external": FULL, "validation": VALIDATION, "mu": (2.0, 2.3)},
+    "3 runs, equal arms": {"id": 3, "runs": 3, "external": FULL, "validation": VALIDATION, "mu": (2.1, 2.1)},
+    "30/60 external films": {"id": 2, "runs": 3, "external": FEW, "validation": VALIDATION, "mu": (2.0, 2.3)},
+    "20/40 validation films": {"id": 7, "runs": 3, "external": FULL, "validation": SMALL, "mu": (2.0, 2.3)},
+    "one run": {"id": 6, "runs": 1, "external": FULL, "validation": VALIDATION, "mu": (2.0, 2.3)},
+}
+POINTS = ("high_sensitivity", "high_specificity")
+RATES = ("sensitivity", "specificity", "ppv", "npv", "lr_positive", "lr_negative", "f1", "accuracy")
+BENEFIT = (0.02, 0.05, 0.10, 0.20)
+CALIBRATION = ("brier", "log_oe", "calibration_slope")
+GRID = np.linspace(-6, 9, 3001)
 
 
-# --- AUC --------------------------------------------------------------------------------------------------------------
+def patients_of(rng: np.random.Generator, ill: int, well: int, ill_films: int, well_films: int) -> tuple[Any, Any]:
+    """Patient and label of every film; patients have 1 to 6 films."""
+
+    def sizes(patients: int, films: int) -> Any:
+        size = np.ones(patients, int)
+        while size.sum() < films:
+            i = rng.integers(patients)
+            size[i] += size[i] < 6
+        return size
+
+    both = np.r_[sizes(ill, ill_films), sizes(well, well_films)]
+    return np.repeat(np.arange(ill + well), both), np.r_[np.ones(ill_films, bool), np.zeros(well_films, bool)]
 
 
-def scores_of(label: np.ndarray, rng: np.random.Generator, patient: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Two binormal arms of known AUC; films of a patient share half of the variance."""
+def films_of(rng: np.random.Generator, patient: Any, label: Any, means: Any) -> tuple[Any, Any]:
+    """Scores (arms, runs, films), and the shared effect of each film; `means` (arms, runs) separate the classes."""
 
-    def noise() -> np.ndarray:
-        if patient is None:
-            return rng.normal(size=label.size)
-        return (rng.normal(size=patient.max() + 1)[patient] + rng.normal(size=label.size)) / np.sqrt(2)
+    def effect(name: str, of_patients: bool) -> Any:
+        size = patient.max() + 1 if of_patients else label.size
+        drawn = np.sqrt(SHARED[name]) * rng.normal(size=size)
+        return drawn[patient] if of_patients else drawn
 
-    common = noise()
-    gap = {arm: np.sqrt(2) * stats.norm.ppf(auc) for arm, auc in AUC.items()}
-    return {arm: np.sqrt(SHARED) * common + np.sqrt(1 - SHARED) * noise() + gap[arm] * label for arm in AUC}
-
-
-def designs(rng: np.random.Generator, design: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Labels and patients of one cohort of a design."""
-    if design != "clustered":
-        malignant, normal = (int(part) for part in design.split("/"))
-        return np.r_[np.ones(malignant, int), np.zeros(normal, int)], None
-    films = rng.integers(1, 4, 370)  # 130 malignant and 240 normal patients, about 740 films
-    patient = np.repeat(np.arange(films.size), films)
-    return (patient < 130).astype(int), patient
+    film = effect("film", False)
+    common = effect("patient", True) + film
+    scores = np.empty((*means.shape, label.size))
+    for a in range(means.shape[0]):
+        own = effect("arm_patient", True) + effect("arm_film", False)
+        for j in range(means.shape[1]):
+            scores[a, j] = means[a, j] * label + common + own + effect("run_film", False)
+    return scores, film / np.sqrt(SHARED["film"])
 
 
-def films_of(design: str) -> int:
-    """Films of a cohort (the first one's, where their number varies)."""
-    return designs(np.random.default_rng(0), design)[0].size
-
-
-def auc_hits(design: str, seed: int, cohorts: range) -> Hits:
-    """How many intervals of one AUC, Wald and logit, and of a paired difference hold the truth."""
-    hits: Hits = Counter(dict.fromkeys(("auc_wald", "auc_logit", "auc_difference"), 0))
-    for cohort in cohorts:
-        rng = np.random.default_rng([seed, cohort])
-        label, patient = designs(rng, design)
-        fit = auc_covariance(label, scores_of(label, rng, patient), patient)
-        area, variance = float(fit.auc[0]), float(fit.covariance[0, 0])
-        se = np.sqrt(variance)
-        intervals = {"wald": wald_interval(area, se), "logit": logit_interval(area, se) if 0 < area < 1 else (1.0, 1.0)}
-        for kind, (low, high) in intervals.items():
-            hits[f"auc_{kind}"] += low <= AUC["scratch"] <= high
-        low, high = wald_interval(float(fit.auc[1] - fit.auc[0]), np.sqrt(fit.variance_of([-1.0, 1.0])))
-        hits["auc_difference"] += low <= AUC["transfer"] - AUC["scratch"] <= high
-    return hits
-
-
-def auc_coverage(pool: Executor, design: str, cohorts: int, seed: int = 1) -> list[Row]:
-    """DeLong (or Obuchowski's clustered) intervals."""
-    start = time.perf_counter()
-    hits = pooled(pool, partial(auc_hits, design, seed), cohorts)
-    seconds = (time.perf_counter() - start) / len(hits)
-    note = ("Obuchowski 1997" if design == "clustered" else "DeLong") + ", true AUC 0.95 and 0.96"
-    return [
-        coverage_row(f"{name}_{design}", count / cohorts, cohorts, seconds, films_of(design), note)
-        for name, count in hits.items()
-    ]
-
-
-# --- the joint bootstrap ----------------------------------------------------------------------------------------------
-
-POINTS = {"cut": dict.fromkeys(AUC, 1.5)}
-MADE = " made"  # marks, among hits, how many intervals there were
-RULES = {"reselected": ("high_sensitivity", 0.90)}
-BENEFIT_AT = (0.02, 0.05, 0.1, 0.2, 0.5)
-WATCHED = (
-    "auc",
-    "average_precision",
-    "max_f1",
-    "brier",
-    "calibration_intercept",
-    "calibration_slope",
-    "cut/sensitivity",
-    "cut/specificity",
-    "cut/ppv",
-    "cut/npv",
-    "cut/accuracy",
-    "cut/f1",
-    "cut/lr_positive",
-    "cut/lr_negative",
-    "reselected/specificity",  # its sensitivity is the target itself: there is nothing to cover
-    "reselected/ppv",
-    *(f"net_benefit/{t:g}" for t in BENEFIT_AT),
-)
-
-
-def risks_of(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Miscalibrated probabilities that rise with the scores."""
-    return {arm: 1 / (1 + np.exp(-(1.4 * s - 2.2))) for arm, s in scores.items()}
-
-
-def bootstrap_hits(design: str, truth: dict[str, float], replicates: int, seed: int, cohorts: range) -> Hits:
-    """How many intervals of the joint bootstrap were made and hold the truth, for one arm and for the difference."""
-    hits: Hits = Counter(dict.fromkeys([name + kind for name in truth for kind in ("", MADE)], 0))
-    for cohort in cohorts:
-        rng = np.random.default_rng([seed, cohort])
-        label, patient = designs(rng, design)
-        scores = scores_of(label, rng, patient)
-        result = joint_bootstrap(
-            label,
-            scores,
-            risks=risks_of(scores),
-            patients=patient,
-            thresholds=POINTS,
-            reselect=RULES,
-            net_benefit_at=BENEFIT_AT,
-            replicates=replicates,
-            seed=cohort,
-            threads=1,
+def scores_of_arrays(external: tuple[Any, ...], validation: tuple[Any, ...]) -> Scores:
+    """Both cohorts as `Scores`; each is (patient, label, scores of shape (arms, runs, films))."""
+    frames, facts = [], []
+    for tag, (patient, label, x) in (("external", external), ("validation", validation)):
+        index = [f"{tag}{i:06d}" for i in range(label.size)]
+        arms, runs, _ = x.shape
+        columns = pd.MultiIndex.from_product([ARMS[:arms], range(runs)], names=["arm", "run"])
+        frames.append(pd.DataFrame(1.5 * (x.reshape(arms * runs, -1).T - 1), index=index, columns=columns))
+        facts.append(
+            pd.DataFrame({"label": label, "patient": [f"{tag[0]}{p:06d}" for p in patient], "cohort": tag}, index=index)
         )
-        for name in WATCHED:
-            for kind, estimates in (("", result.estimates["scratch"]), ("_difference", result.differences["transfer"])):
-                low, high = estimates[name].interval
-                if low is not None and high is not None:
-                    hits[name + kind] += low <= truth[name + kind] <= high
-                    hits[f"{name + kind}{MADE}"] += 1
-    return hits
+    logits, known = pd.concat(frames), pd.concat(facts)
+    order = np.lexsort((np.arange(len(known)), ~known["label"].to_numpy()))
+    return Scores(expit(logits.iloc[order]), logits.iloc[order], known.iloc[order], "stored logits")
 
 
-def bootstrap_coverage(pool: Executor, design: str, cohorts: int, replicates: int = 2_000, seed: int = 2) -> list[Row]:
-    """Intervals of the joint bootstrap, for one arm and for the difference."""
-    start = time.perf_counter()
-    truth = true_values(design)
-    hits = pooled(pool, partial(bootstrap_hits, design, truth, replicates, seed), cohorts)
-    seconds = (time.perf_counter() - start) / len(truth)
-    notes = dict.fromkeys(truth, f"percentile bootstrap, B = {replicates:,}")
-    notes["max_f1"] = f"bootstrap that allows for the optimism of a maximum, B = {replicates:,}"
-    for name in truth:
-        if name.startswith("net_benefit"):
-            notes[name] = f"MOVER from Wilson limits of both classes, variances by bootstrap, B = {replicates:,}"
-        if (made := hits[f"{name}{MADE}"]) < cohorts:
-            notes[name] += f", not estimable in {1 - made / cohorts:.1%} of cohorts"
-    return [
-        coverage_row(
-            f"bootstrap_{name}_{design}",
-            hits[name] / max(hits[f"{name}{MADE}"], 1),
-            hits[f"{name}{MADE}"],
-            seconds,
-            films_of(design),
-            notes[name],
-        )
-        for name in truth
-    ]
+# --- truth ------------------------------------------------------------------------------------------------------------
 
 
-def true_values(design: str, films: int = 2_000_000) -> dict[str, float]:
-    """Values in a cohort so large that its own error does not matter, at the design's prevalence."""
-    rng = np.random.default_rng(99)
-    label, _ = designs(rng, design)
-    many = (np.arange(films) < round(films * label.mean())).astype(int)
-    scores = scores_of(many, rng)
-    whole = weighted_statistics(
-        many,
-        scores,
-        np.ones(films),
-        risks=risks_of(scores),
-        thresholds=POINTS,
-        reselect=RULES,
-        net_benefit_at=BENEFIT_AT,
+def base_truth(means: Any, validation: tuple[Any, ...], pi: float) -> dict[tuple[Any, ...], Any]:
+    """Expected base measures (arms, runs) at the thresholds and recalibrations of a validation sample."""
+    _, label, scores = validation
+    found: dict[tuple[Any, ...], Any] = {}
+
+    def put(key: tuple[Any, ...], place: tuple[int, int], value: float) -> None:
+        found.setdefault(key, np.empty(means.shape))[place] = value
+
+    for place in np.ndindex(means.shape):
+        m, x = means[place], scores[place]
+        rates = lambda c, m=m: (1 - stats.norm.cdf(c - m), stats.norm.cdf(c))  # noqa: E731
+        put(("auc", "film"), place, stats.norm.cdf(m / np.sqrt(2)))
+        sensitivity, alarms = 1 - stats.norm.cdf(GRID - m), 1 - stats.norm.cdf(GRID)
+        precision = pi * sensitivity / np.maximum(pi * sensitivity + (1 - pi) * alarms, 1e-300)
+        put(("average_precision", "film"), place, np.trapezoid(precision * stats.norm.pdf(GRID - m), GRID))
+        for point in POINTS:
+            cut = find_threshold(label, x, point, 0.9)
+            for name, value in zip(("sensitivity", "specificity"), rates(cut), strict=True):
+                put((name, point, "validation", "film"), place, value)
+        put(("sensitivity", "high_specificity", "external", "film"), place, rates(stats.norm.ppf(0.9))[0])
+        put(("specificity", "high_sensitivity", "external", "film"), place, stats.norm.cdf(m - stats.norm.ppf(0.9)))
+        a, b = fit_line(label, x)
+        for t in BENEFIT:
+            for name, value in zip(("sensitivity", "specificity"), rates((np.log(t / (1 - t)) - a) / b), strict=True):
+                put((name, "risk", t), place, value)
+        ill, well, risk = stats.norm.pdf(GRID - m), stats.norm.pdf(GRID), expit(a + b * GRID)
+        mean = lambda weight, value: float(np.trapezoid(weight * value, GRID))  # noqa: E731
+        put(("brier", "logistic"), place, pi * mean(ill, (1 - risk) ** 2) + (1 - pi) * mean(well, risk**2))
+        put(("calibration_slope", "logistic"), place, m / b)
+        put(("log_oe", "logistic"), place, np.log(pi / (pi * mean(ill, risk) + (1 - pi) * mean(well, risk))))
+    return found
+
+
+def patient_truth(
+    rng: np.random.Generator, means: Any, configuration: dict[str, Any], cuts: Any
+) -> dict[tuple[Any, ...], Any]:
+    """Patient-level AUC and rates on a large fresh sample; `cuts` (points, arms, runs)."""
+    ill, well, ill_films, well_films = configuration["external"]
+    factor = max(1, 4000 // (ill + well))
+    patient, label = patients_of(rng, *(factor * k for k in (ill, well, ill_films, well_films)))
+    scores, _ = films_of(rng, patient, label, means)
+    largest = np.maximum.reduceat(scores, np.flatnonzero(np.r_[True, np.diff(patient) > 0]), axis=2)
+    side = np.arange(largest.shape[2]) < factor * ill
+    found = {("auc", "patient"): np.empty(means.shape)}
+    for place in np.ndindex(means.shape):
+        ranks = stats.rankdata(largest[place])
+        n1, n0 = side.sum(), (~side).sum()
+        found["auc", "patient"][place] = (ranks[side].sum() - n1 * (n1 + 1) / 2) / (n1 * n0)
+    for k, point in enumerate(POINTS):
+        called = largest >= cuts[k][..., None]
+        found["sensitivity", point, "validation", "patient"] = called[..., side].mean(axis=2)
+        found["specificity", point, "validation", "patient"] = 1 - called[..., ~side].mean(axis=2)
+    return found
+
+
+# --- one cohort -------------------------------------------------------------------------------------------------------
+
+
+def questions() -> list[dict[str, Any]]:
+    """What 04 asks: keyword arguments of `infer`."""
+    asked: list[dict[str, Any]] = [{"measure": ["auc", "average_precision"]}, {"measure": "auc", "unit": "patient"}]
+    for point in POINTS:
+        place = {"point": point, "threshold_from": "validation"}
+        asked += [{"measure": list(RATES), **place}, {"measure": ["ppv", "npv"], "prevalence": 0.01, **place}]
+        asked += [{"measure": ["sensitivity", "specificity"], "unit": "patient", **place}]
+    asked += [{"measure": "sensitivity", "point": "high_specificity", "threshold_from": "external"}]
+    asked += [{"measure": "specificity", "point": "high_sensitivity", "threshold_from": "external"}]
+    asked += [{"measure": "net_benefit", "at": t, "recalibration": "logistic"} for t in BENEFIT]
+    return [*asked, {"measure": list(CALIBRATION), "recalibration": "logistic"}]
+
+
+def one_cohort(name: str, seed: int, replicates: int) -> tuple[dict[tuple[Any, ...], Any], pd.DataFrame]:
+    """The truth of one cohort's runs and thresholds, and the table of results that the page would show."""
+    configuration = CONFIGURATIONS[name]
+    rng = np.random.default_rng([configuration["id"], seed])
+    means = np.array(configuration["mu"])[:, None] + BETWEEN_RUNS * rng.normal(size=(2, configuration["runs"]))
+    ill, well = configuration["external"][2:]
+    pi = ill / (ill + well)
+    sets = []
+    for cohort in ("external", "validation"):
+        patient, label = patients_of(rng, *configuration[cohort])
+        sets.append((patient, label, films_of(rng, patient, label, means)[0]))
+    truth = _truth(rng, name, means, sets[1], pi)
+    scores = scores_of_arrays(*sets)
+    points = points_of({point: 0.9 for point in POINTS})
+    draws = bootstrap(
+        scores, points, replicates=replicates, seed=seed, net_benefit_at=BENEFIT, recalibrations=("logistic",)
     )
-    value = {name: [float(whole.of(arm, name)[0]) for arm in ("scratch", "transfer")] for name in WATCHED}
-    return {name: one for name, (one, _) in value.items()} | {
-        f"{name}_difference": other - one for name, (one, other) in value.items()
+    return truth, join(*(infer(draws, reference="scratch", **asked) for asked in questions()))
+
+
+def _truth(
+    rng: np.random.Generator, name: str, means: Any, validation: tuple[Any, ...], pi: float
+) -> dict[tuple[Any, ...], Any]:
+    """With several runs, at this cohort's thresholds; with one, at those of other validation samples."""
+    configuration, found = CONFIGURATIONS[name], []
+    samples = [validation]
+    if configuration["runs"] == 1:
+        fresh = [patients_of(rng, *configuration["validation"]) for _ in range(20)]
+        samples = [(p, y, films_of(rng, p, y, means)[0]) for p, y in fresh]
+    for _, label, scores in samples:
+        cuts = np.array([[[find_threshold(label, x, point, 0.9) for x in arm] for arm in scores] for point in POINTS])
+        one = base_truth(means, (None, label, scores), pi)
+        found.append(one | patient_truth(rng, means, configuration, cuts))
+    return {key: np.mean([one[key] for one in found], axis=0).mean(axis=1) for key in found[0]}
+
+
+# --- all cohorts ------------------------------------------------------------------------------------------------------
+
+KEEP = ["measure", "arm", "reference", "unit", "point", "threshold_from", "at", "prevalence", "recalibration", "estimate",
+        "lower", "upper", "p"]  # fmt: skip
+
+
+def chunk(name: str, first: int, last: int, replicates: int) -> tuple[list[Any], pd.DataFrame]:
+    """Some cohorts of a configuration."""
+    truths, tables = [], []
+    for seed in range(first, last):
+        truth, table = one_cohort(name, seed, replicates)
+        shown = table[(table["run"] == "") & (table["arm"] == "transfer")]
+        truths.append(truth)
+        tables.append(shown[KEEP].assign(cohort=seed))
+    return truths, pd.concat(tables, ignore_index=True)
+
+
+def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Coverage of every interval and rejections of every test."""
+    configuration = CONFIGURATIONS[name]
+    own = configuration["runs"] == 1
+    ill, well = configuration["external"][2:]
+    expected = {key: np.array([truth[key] for truth in truths]) for key in truths[0]}  # (cohorts, arms)
+    if not own:
+        expected = {key: np.tile(value.mean(axis=0), (len(truths), 1)) for key, value in expected.items()}
+    identity = ["measure", "reference", "unit", "point", "threshold_from", "at", "prevalence", "recalibration"]
+    rows = []
+    for key, part in table.groupby(identity, dropna=False, sort=False):
+        setting = dict(zip(identity, key, strict=True))
+        measure = MEASURES[setting["measure"]]
+        at = None if pd.isna(setting["at"]) else setting["at"]
+        keys = measure.keys(setting | {"at": at})
+        pi = ill / (ill + well) if pd.isna(setting["prevalence"]) else setting["prevalence"]
+        value = lambda a, keys=keys, at=at, measure=measure, pi=pi: np.array(  # noqa: E731
+            [measure.value(np.array([expected[k][i, a] for k in keys]), pi, {"at": at}) for i in range(len(truths))]
+        )
+        target = value(1) - (value(0) if setting["reference"] else 0)
+        shown = part["lower"].notna() & part["upper"].notna()
+        lower, upper = part["lower"].fillna(-np.inf), part["upper"].fillna(np.inf)
+        inside = ((lower <= target) & (target <= upper))[part["lower"].notna() | part["upper"].notna()]
+        what = "difference" if setting["reference"] else "arm"
+        label = "/".join(str(v) for v in (setting["measure"], setting["unit"], setting["point"], setting["threshold_from"],
+                                          "" if at is None else f"{at:g}", "" if pd.isna(setting["prevalence"]) else f"at {pi:g}") if v)  # fmt: skip
+        row = {"name": f"{label} {what}", "configuration": name, "runs": configuration["runs"], "cohorts": len(part),
+               "shown": round(float(shown.mean()), 4), "truth": round(float(np.mean(target)), 5),
+               "bias": round(float((part["estimate"] - target).mean()), 5),
+               "coverage": round(float(inside.mean()), 4) if len(inside) else None,
+               "width": round(float((part["upper"] - part["lower"]).mean()), 5)}  # fmt: skip
+        if setting["reference"] and "equal" in name:
+            row["rejects"] = round(float((part["p"] < 0.05).mean()), 4)
+        rows.append(row)
+    return rows
+
+
+def run(name: str, cohorts: int, replicates: int, processes: int) -> list[dict[str, Any]]:
+    """Simulate one configuration."""
+    size = max(1, min(25, cohorts // processes))
+    edges = [(first, min(first + size, cohorts)) for first in range(0, cohorts, size)]
+    began = time.perf_counter()
+    with ProcessPoolExecutor(processes) as pool:
+        parts = list(pool.map(chunk, *zip(*((name, a, b, replicates) for a, b in edges), strict=True)))
+    truths = [truth for part, _ in parts for truth in part]
+    rows = summarise(name, truths, pd.concat([table for _, table in parts], ignore_index=True))
+    seconds = round(time.perf_counter() - began, 1)
+    usual = {
+        "seconds": seconds,
+        "peak_mb": None,
+        "peer": "",
+        "ratio": None,
+        "n": cohorts,
+        "note": f"{replicates} draws",
     }
+    return [row | usual for row in rows]
 
 
-# --- proportions and McNemar, exactly ---------------------------------------------------------------------------------
-
-
-def proportion_coverage(n: int) -> list[Row]:
-    """Coverage over p = 0.005 .. 0.995, by summing the binomial distribution."""
-    grid = np.arange(5, 1000, 5) / 1000
-    counts = np.arange(n + 1)
-    probability = stats.binom.pmf(counts[:, None], n, grid)
-    rows = []
-    for method in ("wilson", "clopper_pearson", "midp"):
-        start = time.perf_counter()
-        limits = np.array([proportion_interval(int(x), n, NOMINAL, method) for x in counts])
-        inside = (limits[:, :1] <= grid) & (grid <= limits[:, 1:])
-        covered = (probability * inside).sum(axis=0)
-        note = f"exact, mean over 199 values of p; lowest {covered.min():.3f} at p = {grid[covered.argmin()]:g}"
-        seconds = time.perf_counter() - start
-        extra = {"lowest": round(float(covered.min()), 5)}
-        rows.append(coverage_row(f"{method}_n{n}", float(covered.mean()), None, seconds, n, note) | extra)
-    return rows
-
-
-def mcnemar_size(pairs: int) -> list[Row]:
-    """Largest probability of p <= 0.05 under equality, over shares of discordant pairs, by enumeration."""
-    start = time.perf_counter()
-    shares = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
-    rejects = {name: np.zeros(pairs + 1) for name in ("exact", "midp", "corrected", "uncorrected")}
-    for total in range(1, pairs + 1):
-        chance = stats.binom.pmf(np.arange(total + 1), total, 0.5)
-        likely = np.flatnonzero(chance > 1e-12)
-        for b in likely[: likely.size // 2 + 1]:  # symmetric: b and total - b reject alike
-            test = mcnemar(PairedTable(0, int(b), int(total - b), pairs - total)).to_dict()
-            weight = chance[b] * (1 if 2 * b == total else 2)
-            for name, p in test.items():
-                rejects[name][total] += weight * (p is not None and p <= 0.05)
-    weights = stats.binom.pmf(np.arange(pairs + 1)[:, None], pairs, shares)
-    seconds = (time.perf_counter() - start) / 4
-    rows = []
-    for name, rejected in rejects.items():
-        size = rejected @ weights
-        note = f"size {size.max():.4f} at most (nominal 0.05), at {shares[size.argmax()]:g} of pairs discordant; exact"
-        rows.append(row(f"mcnemar_{name}_{pairs}", seconds, n=pairs, note=note) | {"size": round(float(size.max()), 5)})
-    return rows
-
-
-# --- seeds x patients -------------------------------------------------------------------------------------------------
-
-
-def runs_of(seeds: int, rng: np.random.Generator, malignant: int, normal: int) -> tuple[np.ndarray, dict]:
-    """Two arms of equal expected AUC; seeds differ in how well they separate, and on which films."""
-    label = np.r_[np.ones(malignant, int), np.zeros(normal, int)]
-    film = rng.normal(size=label.size)
-    runs = {}
-    for arm in ("reference", "arm"):
-        taste = rng.normal(size=label.size)
-        runs[arm] = {
-            seed: film + 0.5 * taste + 0.6 * rng.normal(size=label.size) + (2.4 + 0.35 * rng.normal()) * label
-            for seed in range(seeds)
-        }
-    return label, runs
-
-
-def reader_hits(seeds: int, seed: int, cohorts: range) -> Hits:
-    """Obuchowski and Rockette's intervals that hold 0."""
-    hits: Hits = Counter(hits=0)
-    for cohort in cohorts:
-        label, runs = runs_of(seeds, np.random.default_rng([seed, seeds, cohort]), 60, 100)
-        low, high = compare_replicates(auc_replicates(label, runs), "arm", "reference").difference.interval
-        hits["hits"] += low is not None and high is not None and low <= 0 <= high
-    return hits
-
-
-def crossed_hits(seeds: int, seed: int, draws: int, cohorts: range) -> Hits:
-    """Intervals of the seeds x patients bootstrap that hold 0."""
-    hits: Hits = Counter(hits=0)
-    for cohort in cohorts:
-        label, runs = runs_of(seeds, np.random.default_rng([seed, seeds, cohort]), 60, 100)
-        low, high = crossed_bootstrap(label, runs, "arm", "reference", draws=draws, seed=cohort).interval
-        hits["hits"] += low is not None and high is not None and low <= 0 <= high
-    return hits
-
-
-def seeds_coverage(
-    pool: Executor, seeds: int, cohorts: int, crossed: int, draws: int = 500, seed: int = 3
-) -> list[Row]:
-    """Coverage of no difference between two arms that are equal in expectation."""
-    plans = (
-        ("obuchowski_rockette", partial(reader_hits, seeds, seed), cohorts, "the headline"),
-        ("crossed_bootstrap", partial(crossed_hits, seeds, seed, draws), crossed, f"{draws} draws, not the headline"),
-    )
-    rows = []
-    for name, count, number, note in plans:
-        start = time.perf_counter()
-        covered = pooled(pool, count, number)["hits"] / number
-        seconds = time.perf_counter() - start
-        rows.append(
-            coverage_row(
-                f"{name}_{seeds}_seeds",
-                covered,
-                number,
-                seconds,
-                160,
-                f"{seeds} seeds, 60 malignant and 100 normal films: {note}",
-            )
+def main() -> None:
+    """Simulate the configurations asked for, and keep the other rows of the results file."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("configurations", nargs="*", default=list(CONFIGURATIONS), metavar="CONFIGURATION")
+    ask.add_argument("--cohorts", type=int, default=2000)
+    ask.add_argument("--draws", type=int, default=500)
+    ask.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    ask.add_argument("--results", type=Path, default=RESULTS / "coverage.json")
+    asked = ask.parse_args()
+    for name in asked.configurations:
+        rows = run(name, asked.cohorts, asked.draws, asked.processes)
+        kept = json.loads(asked.results.read_text()) if asked.results.exists() else []
+        kept = [row for row in kept if row.get("configuration") not in (name, None)]
+        asked.results.write_text(json.dumps(kept + rows, indent=1) + "\n")
+        known = [row["coverage"] for row in rows if row["coverage"] is not None]
+        sizes = [row["rejects"] for row in rows if row.get("rejects") is not None]
+        print(
+            f"{name}: coverage {min(known):.3f} to {max(known):.3f}"
+            + (f", rejects at most {max(sizes):.3f}" if sizes else "")
         )
-    return rows
-
-
-MEANS = ("auc", "sensitivity", "specificity")
-CUT = 0.0  # of the scores of `runs_of`: sensitivity .97, specificity .50
-
-
-def mean_hits(design: str, seeds: int, seed: int, cohorts: range) -> Hits:
-    """Intervals of one arm's means over seeds that hold what a new run is expected to have."""
-    malignant, normal = (int(part) for part in design.split("/"))
-    noise, shift = 1 + 0.5**2 + 0.6**2, 0.35**2  # variances of `runs_of`
-    truth = {
-        "auc": stats.norm.cdf(2.4 / np.sqrt(2 * noise + shift)),
-        "sensitivity": stats.norm.cdf((2.4 - CUT) / np.sqrt(noise + shift)),
-        "specificity": stats.norm.cdf(CUT / np.sqrt(noise)),
-    }
-    hits: Hits = Counter({name + kind: 0 for name in MEANS for kind in ("", "_wald")})
-    for cohort in cohorts:
-        label, runs = runs_of(seeds, np.random.default_rng([seed, seeds, cohort]), malignant, normal)
-        scores = {"arm": runs["arm"]}
-        calls = {"arm": {one: score >= CUT for one, score in runs["arm"].items()}}
-        for name in MEANS:
-            data = auc_replicates(label, scores) if name == "auc" else rate_replicates(label, calls, name)
-            for kind, one in (("", data), ("_wald", replace(data, denominators=None))):
-                scale = "wald" if kind else "logit"
-                low, high = arm_mean(one, "arm", scale=scale).interval
-                hits[name + kind] += low is not None and high is not None and low <= truth[name] <= high
-    return hits
-
-
-def means_coverage(pool: Executor, design: str, seeds: int, cohorts: int, seed: int = 4) -> list[Row]:
-    """Means of one arm over seeds: AUC on the logit, rates by Wilson at the effective number of patients."""
-    start = time.perf_counter()
-    hits = pooled(pool, partial(mean_hits, design, seeds, seed), cohorts)
-    seconds = (time.perf_counter() - start) / len(hits)
-    return [
-        coverage_row(
-            f"mean_{name}_{seeds}_seeds_{design}", hits[name] / cohorts, cohorts, seconds, films_of(design),
-            f"mean of one arm over {seeds} seeds, {_how(name)}",
-        )
-        for name in hits
-    ]  # fmt: skip
-
-
-def _how(name: str) -> str:
-    if name.endswith("_wald"):
-        return "symmetric, not shown in reports"
-    return "logit" if name == "auc" else "Wilson at the effective number of patients"
-
-
-# --- all of it --------------------------------------------------------------------------------------------------------
-
-
-def rows_of(scale: float, pool: Executor) -> Iterator[Row]:
-    """Every row, with `scale` times the full number of cohorts."""
-    many, some, few = (max(20, int(count * scale)) for count in (10_000, 4_000, 2_000))
-    for design in ("268/475", "30/60", "clustered"):
-        yield from auc_coverage(pool, design, many)
-    for n in (30, 60, 268, 475):
-        yield from proportion_coverage(n)
-    for pairs in (30, 60, 268):
-        yield from mcnemar_size(pairs)
-    for design, cohorts in (("268/475", many), ("30/60", many), ("clustered", some)):
-        yield from bootstrap_coverage(pool, design, cohorts)
-    for seeds in (2, 3, 5, 10):
-        yield from seeds_coverage(pool, seeds, many, few)
-    for design in ("268/475", "30/60"):
-        for seeds in (2, 3, 5):
-            yield from means_coverage(pool, design, seeds, some)
-
-
-def plot(rows: list[Row]) -> None:
-    """Coverage of every row with its Monte Carlo error, as results/coverage.png."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    shown = [one for one in rows if "coverage" in one][::-1]
-    figure, axes = plt.subplots(figsize=(8, 0.17 * len(shown) + 1.2), layout="constrained")
-    for place, one in enumerate(shown):
-        error = 1.96 * (one["monte_carlo_error"] or 0)
-        colour = "#b3261e" if one["coverage"] < FLAG_UNDER else "#1f5a94"
-        axes.errorbar(one["coverage"], place, xerr=error, fmt="o", markersize=3, color=colour, linewidth=1)
-    axes.axvspan(0.94, 0.96, color="0.9", zorder=0)
-    axes.axvline(NOMINAL, color="0.4", linewidth=0.8)
-    axes.set_yticks(range(len(shown)), [one["name"] for one in shown], fontsize=6)
-    axes.set_ylim(-1, len(shown))
-    axes.set_xlabel(
-        "Coverage of nominal 95 % intervals\n(red: under 93 %; band: 94-96 %; bars: Monte Carlo)", fontsize=8
-    )
-    figure.savefig(RESULTS / "coverage.png", dpi=150, metadata={"Software": None})
-    plt.close(figure)
-
-
-def main(scale: float = 1.0) -> list[Row]:
-    """Run everything, save rows and plot."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes inherit it: one thread each
-    processes = len(os.sched_getaffinity(0))
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        rows = save("coverage", list(rows_of(scale, pool)))
-    plot(rows)
-    save_known(rows)
-    return rows
-
-
-def save_known(rows: list[Row]) -> None:
-    """What marks intervals in a report: coverages of the bootstrap and of training runs, beside the library."""
-    kept = [one for one in rows if one["name"].startswith(("bootstrap_", "obuchowski_", "crossed_", "mean_"))]
-    lines = ["name,coverage", *(f"{one['name']},{one['coverage']:g}" for one in kept)]
-    write_text(KNOWN, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of cohorts")
-    main(parser.parse_args().scale)
+    main()

@@ -214,5 +214,3 @@ def one(table: pd.DataFrame, **identity: Any) -> pd.Series:
     if len(found) != 1:
         raise ValueError(f"{len(found)} rows have {identity}; give columns that identify one")
     return found.iloc[0]
-
-

@@ -1,0 +1,564 @@
+"""From draws and runs to intervals and p values: one basis for every measure.
+
+Estimand: what one newly trained run of an arm would do on new patients, at thresholds and with a recalibration learnt
+on a validation set like this one. The training films are held fixed. Training runs, external patients and validation
+patients vary. A quantity c has its value in every run and, from the draws, covariances: C2 between different runs of an
+arm, C3 between runs of different arms. Runs are nested in arms:
+
+    one arm      V = MS/J + max(C2, 0)                                   df = V^2 / [(MS/J)^2 / (J - 1)]
+    difference   V = MS_a/J_a + MS_r/J_r + max(C2_a + C2_r - 2 C3, 0)    df = V^2 / [sum (MS/J)^2 / (J - 1)]
+
+MS is the variance of c between an arm's runs. V0 is the variance of the draws of the same contrast with runs held
+fixed; where V < V0 / 2, V0 and the normal quantile are used. Readers who read with all arms are crossed with them: C3
+is taken between different readers, and MS of the difference over readers (Obuchowski & Rockette 1995, with the degrees
+of freedom of Hillis 2007).
+
+Measures derived from rates are computed from the mean rates of an arm; c is then their linearisation there.
+
+References
+----------
+Obuchowski NA, Rockette HE. Commun Stat Simul Comput 1995;24:285.
+Hillis SL. Stat Med 2007;26:596.
+Wilson EB. J Am Stat Assoc 1927;22:209.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import expit, logit
+
+from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.checks import check_confidence, check_one_of, check_share
+from diagnostic_accuracy.estimates import Estimate, results
+from diagnostic_accuracy.measures import MEASURES, Measure
+from diagnostic_accuracy.scores import READERS
+from diagnostic_accuracy.thresholds import Point
+
+Floats = NDArray[np.float64]
+
+MOST_UNDEFINED = 0.01  # larger shares of undefined draws: an interval would describe the others
+EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a slope: 10 a parameter
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The variance of an arm's mean, or of a difference of means.
+
+    Attributes
+    ----------
+    variance : float
+    df : float
+        Infinite for the normal quantile.
+    fixed : float
+        V0, the variance of the draws with runs held fixed.
+    basis, note : str
+    """
+
+    variance: float
+    df: float
+    fixed: float
+    basis: str
+    note: str = ""
+
+    def quantile(self, confidence: float) -> float:
+        """Critical value of a two-sided interval."""
+        return float(stats.t.ppf(0.5 + confidence / 2, self.df))
+
+
+def mean_squares(values: Floats, draws: Floats) -> tuple[float, float]:
+    """Variance between runs, and mean covariance of the draws of different runs.
+
+    Parameters
+    ----------
+    values : array of shape (runs,), at least two
+    draws : array of shape (replicates, runs)
+    """
+    runs = values.size
+    covariance = np.cov(draws.T)
+    return float(np.var(values, ddof=1)), float((covariance.sum() - np.trace(covariance)) / (runs * (runs - 1)))
+
+
+def contrast(
+    values: Sequence[Floats], draws: Sequence[Floats], crossed: bool = False, unit: str = "patients"
+) -> Contrast:
+    """Variance of the mean of one arm, or of the difference of two (arm, reference).
+
+    Parameters
+    ----------
+    values : one or two arrays of shape (runs,)
+    draws : one or two arrays of shape (replicates, runs)
+    crossed : bool
+        Runs are readers who read with both arms, in the same order.
+    unit : {"patients", "films"}
+    """
+    sign = (1.0, -1.0)[: len(values)]
+    fixed = float(np.var(sum(s * d.mean(axis=1) for s, d in zip(sign, draws, strict=True)), ddof=1))
+    names = "readers" if crossed else "runs"
+    if max(len(v) for v in values) == 1:
+        return Contrast(fixed, np.inf, fixed, "this run only")
+    if crossed and len(values) == 2:
+        own, common = _crossed(values, draws)
+    else:
+        own, common = _nested(values, draws)
+    variance = sum(o for o, _ in own) + max(common, 0.0)
+    basis = f"{names} and {unit}"
+    if variance < fixed / 2:
+        note = f"the {names} agree more closely than chance allows, so the interval is that of fixed {names}"
+        return Contrast(fixed, np.inf, fixed, basis, note)
+    degrees = sum(o**2 / f for o, f in own)
+    return Contrast(variance, variance**2 / degrees if degrees > 0 else np.inf, fixed, basis)
+
+
+def _nested(values: Sequence[Floats], draws: Sequence[Floats]) -> tuple[list[tuple[float, int]], float]:
+    own, common = [], 0.0
+    for value, drawn in zip(values, draws, strict=True):
+        if value.size == 1:  # its run does not vary: the variance of its draws stands in for both terms
+            common += float(np.var(drawn[:, 0], ddof=1))
+            continue
+        square, covariance = mean_squares(value, drawn)
+        own.append((square / value.size, value.size - 1))
+        common += covariance
+    if len(values) == 2:
+        one, other = (d - d.mean(axis=0) for d in draws)
+        common -= 2 * float((one.T @ other / (len(one) - 1)).mean())
+    return own, common
+
+
+def _crossed(values: Sequence[Floats], draws: Sequence[Floats]) -> tuple[list[tuple[float, int]], float]:
+    """Obuchowski-Rockette for two arms read by the same readers."""
+    readers = values[0].size
+    square = float(np.var(values[0] - values[1], ddof=1))
+    common = sum(mean_squares(v, d)[1] for v, d in zip(values, draws, strict=True))
+    one, other = (d - d.mean(axis=0) for d in draws)
+    between = one.T @ other / (len(one) - 1)
+    common -= 2 * float((between.sum() - np.trace(between)) / (readers * (readers - 1)))
+    return [(square / readers, readers - 1)], common
+
+
+# --- scales -----------------------------------------------------------------------------------------------------------
+
+
+def wilson(p: float, n: float, critical: float) -> tuple[float, float]:
+    """Wilson's limits of a proportion p among n, with a critical value of the normal or t distribution."""
+    q = critical**2 / n
+    centre, half = (p + q / 2) / (1 + q), np.sqrt(q * p * (1 - p) + q * q / 4) / (1 + q)
+    return (0.0 if p == 0 else float(centre - half)), (1.0 if p == 1 else float(centre + half))
+
+
+def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
+    """Wilson's limits at the effective number p (1 - p) / V, at most the n of the class; at n for 0, 1 or no variation."""
+    if not 0 < p < 1 or variance <= 0:
+        return wilson(p, n, normal)
+    return wilson(p, min(p * (1 - p) / variance, n), critical)
+
+
+def logit_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
+    """Limits by the delta method on the logit; at 0 or 1 the far limit is that of n cases without an exception."""
+    far = n / (n + normal**2)
+    if p >= 1:
+        return far, 1.0
+    if p <= 0:
+        return 0.0, 1 - far
+    if variance <= 0:
+        return wilson(p, n, normal)
+    half = critical * np.sqrt(variance) / (p * (1 - p))
+    return float(expit(logit(p) - half)), float(expit(logit(p) + half))
+
+
+def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
+    """Limits of a likelihood ratio on the logarithm."""
+    half = critical * np.sqrt(variance) / ratio
+    return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
+
+
+# --- one measure ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Component:
+    """Base measures of one quantity in the sample and in the draws: (measures, runs) and (measures, replicates, runs)."""
+
+    observed: Floats
+    values: Floats
+    undefined: float
+
+    @classmethod
+    def of(cls, draws: Draws, keys: Sequence[tuple[Any, ...]], columns: list[int]) -> _Component:
+        observed = np.array([draws.observed[key][columns] for key in keys])
+        values = np.array([draws.values[key][:, columns] for key in keys])
+        fine = np.isfinite(values).all(axis=(0, 2))
+        return cls(observed, values[:, fine], float(1 - fine.mean()))
+
+    @property
+    def mean(self) -> Floats:
+        return self.observed.mean(axis=1)
+
+    def linear(self, function: Callable[[Floats], float]) -> tuple[Floats, Floats]:
+        """The function linearised at the mean rates: its deviation in every run, and in every draw and run."""
+        slope = gradient(function, self.mean)
+        deviation = self.values - self.values.mean(axis=1, keepdims=True)
+        return slope @ (self.observed - self.mean[:, None]), np.einsum("k,kbr->br", slope, deviation)
+
+
+def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
+    """Partial derivatives by central differences, one-sided at 0 and 1."""
+    found = np.zeros(at.size)
+    for k in range(at.size):
+        up, down = at.copy(), at.copy()
+        width = step * max(abs(at[k]), 1e-3)
+        up[k], down[k] = at[k] + width, at[k] - width
+        if 0 <= at[k] <= 1:
+            up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[k] = (function(up) - function(down)) / (up[k] - down[k])
+    return found
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One measure at one point, judged at one confidence."""
+
+    draws: Draws
+    measure: Measure
+    setting: dict[str, Any]
+    confidence: float
+
+    @property
+    def keys(self) -> list[tuple[Any, ...]]:
+        return self.measure.keys(self.setting)
+
+    @property
+    def normal(self) -> float:
+        return float(stats.norm.ppf(0.5 + self.confidence / 2))
+
+    @property
+    def n(self) -> int:
+        """Units of the class that the measure rests on."""
+        units = self.draws.units
+        small = min(units["malignant"], units["normal"])
+        return {"malignant": units["malignant"], "normal": units["normal"], "all": units["all"], "small": small}[
+            self.measure.units
+        ]
+
+    def value(self, rates: Floats) -> float:
+        return self.measure.value(rates, self.pi, self.setting)
+
+    @property
+    def pi(self) -> float:
+        given = self.setting.get("prevalence")
+        if given is not None:
+            return float(given)
+        if self.setting.get("unit") == "patient":
+            units = self.draws.units
+            return units["malignant"] / units["all"]
+        return self.draws.pi
+
+    def columns(self, arm: str) -> list[int]:
+        return [i for i, (name, _) in enumerate(self.draws.runs) if name == arm]
+
+    @property
+    def unit_word(self) -> str:
+        return "patients" if self.draws.scores.patients_known else "films"
+
+    # --- reasons without an interval ---
+
+    def _point(self, source: str) -> Point | None:
+        """The operating point of the question, where its thresholds come from `source`."""
+        if not self.measure.at_point or self.setting.get("threshold_from") != source:
+            return None
+        named = (self.setting["point"], source)
+        return next(p for p in self.draws.points if (p.name, p.threshold_from) == named)
+
+    def fixed_by_rule(self) -> str:
+        """Why a rate at a threshold found on the external films has no interval."""
+        point = self._point("external")
+        if point is None:
+            return ""
+        if point.fixes is None:
+            return "optimistic: the threshold maximises this on the films on which it is judged"
+        if not self.measure.rate:
+            return "it depends on the rate that the rule fixes on these films; only the free rate is compared"
+        return "the rule fixes this rate on these films" if point.fixes == self.measure.rate else ""
+
+    def too_few_validation(self) -> str:
+        """Why a locked point has no interval: the rule's class is too small on the validation films."""
+        point = self._point("validation")
+        if point is None or point.fixes is None:
+            return ""
+        validation = self.draws.scores.validation
+        side = validation.label if point.fixes == "sensitivity" else ~validation.label
+        found, word = validation.patient[side].nunique(), "malignant" if point.fixes == "sensitivity" else "normal"
+        if found >= point.films_needed:
+            return ""
+        return f"{found} {word} validation {self.unit_word}: a target of {point.target:g} needs {point.films_needed}"
+
+    def too_few_for_a_line(self) -> str:
+        if self.measure.name not in ("calibration_slope", "calibration_intercept"):
+            return ""
+        external, validation = self.draws.scores.external, self.draws.scores.validation
+        sets = [external] + ([validation] if self.setting.get("recalibration") == "logistic" else [])
+        fewest = min(s.patient[side].nunique() for s in sets for side in (s.label, ~s.label))
+        if fewest >= EVENTS_FOR_A_LINE:
+            return ""
+        return f"{fewest} {self.unit_word} in the smaller class: a line needs {EVENTS_FOR_A_LINE}"
+
+    def why_no_interval(self, parts: Sequence[_Component]) -> str:
+        reason = self.fixed_by_rule() or self.too_few_validation() or self.too_few_for_a_line()
+        if reason:
+            return reason
+        undefined = max(part.undefined for part in parts)
+        return f"not defined in {undefined:.1%} of the draws" if undefined > MOST_UNDEFINED else ""
+
+    # --- estimates ---
+
+    def missing(self, reason: str) -> Estimate:
+        return Estimate.missing(reason, self.measure.method, self.n)
+
+    def arm(self, arm: str) -> Estimate:
+        """Mean over an arm's runs."""
+        part = _Component.of(self.draws, self.keys, self.columns(arm))
+        if not np.isfinite(part.observed).all():
+            return self.missing(self._undefined(arm))
+        estimate = self.value(part.mean)
+        if not np.isfinite(estimate):
+            return self.missing(self.measure.undefined)
+        if reason := self.why_no_interval([part]):
+            return Estimate(estimate, None, None, self.measure.method, self.n, note=reason, basis="")
+        found = self._contrast([part], self.value if self.measure.scale != "rate" else self._rate)
+        lower, upper = self._limits(part, estimate, found)
+        note = found.note or (f"{part.undefined:.2%} of the draws do not define it" if part.undefined else "")
+        df = None if np.isinf(found.df) else found.df
+        return Estimate(estimate, lower, upper, self.measure.method, self.n, df=df, note=note, basis=found.basis)
+
+    def difference(self, arm: str, reference: str) -> Estimate:
+        """Mean of an arm less that of the reference, with its p value."""
+        parts = [_Component.of(self.draws, self.keys, self.columns(name)) for name in (arm, reference)]
+        if not all(np.isfinite(part.observed).all() for part in parts):
+            lacking = arm if not np.isfinite(parts[0].observed).all() else reference
+            return self.missing(self._undefined(lacking))
+        values = [self.value(part.mean) for part in parts]
+        if not np.isfinite(values).all():
+            return self.missing(self.measure.undefined)
+        gap = values[0] - values[1]
+        parts = self._common_draws(arm, reference)
+        if reason := self.why_no_interval(parts):
+            return Estimate(gap, None, None, self.measure.method, self.n, note=reason)
+        found = self._contrast(parts, self.value)
+        return self._difference(gap, found)
+
+    def _common_draws(self, arm: str, reference: str) -> list[_Component]:
+        """Components of both arms on the draws that define both."""
+        columns = [self.columns(name) for name in (arm, reference)]
+        both = _Component.of(self.draws, self.keys, columns[0] + columns[1])
+        cut = len(columns[0])
+        return [
+            _Component(both.observed[:, :cut], both.values[:, :, :cut], both.undefined),
+            _Component(both.observed[:, cut:], both.values[:, :, cut:], both.undefined),
+        ]
+
+    def _rate(self, rates: Floats) -> float:
+        """The rate itself where the measure is a linear function of it."""
+        return float(rates[0]) if self.measure.rate else self.value(rates)
+
+    def _contrast(self, parts: Sequence[_Component], function: Callable[[Floats], float]) -> Contrast:
+        linear = [part.linear(function) for part in parts]
+        crossed = self.draws.scores.kind == READERS
+        found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word)
+        single = [len(v) for v, _ in linear]
+        if len(single) == 2 and min(single) == 1 and max(single) > 1:
+            lonely = "the arm" if single[0] == 1 else "the reference"
+            return Contrast(found.variance, found.df, found.fixed, f"{found.basis}; {lonely} has one run", found.note)
+        return found
+
+    def _difference(self, gap: float, found: Contrast) -> Estimate:
+        bounded = self.measure.scale in ("rate", "logit", "predictive")
+        if found.variance <= 1e-24:
+            half = self.normal**2 / (self.n + self.normal**2) * self.measure.per
+            note, p, df = "the draws do not vary: limits are those of n cases without an exception, no test", None, None
+        else:
+            half = found.quantile(self.confidence) * np.sqrt(found.variance)
+            p = max(float(2 * stats.t.sf(abs(gap) / np.sqrt(found.variance), found.df)), 1e-300)
+            note, df = found.note, None if np.isinf(found.df) else found.df
+        edge = self.measure.per if bounded else np.inf
+        lower, upper = max(gap - half, -edge), min(gap + half, edge)
+        return Estimate(gap, lower, upper, self.measure.method, self.n, p=p, df=df, note=note, basis=found.basis)
+
+    def _limits(self, part: _Component, estimate: float, found: Contrast) -> tuple[float | None, float | None]:
+        critical, scale = found.quantile(self.confidence), self.measure.scale
+        if scale == "rate":
+            limits = rate_limits(self._rate(part.mean), found.variance, critical, self.normal, self.n)
+            return self.measure.from_rate(limits)
+        if scale == "logit":
+            return logit_limits(estimate, found.variance, critical, self.normal, self.n)
+        if scale == "ratio":
+            return self._ratio(part, estimate, found, critical)
+        if scale == "predictive":
+            return self._predictive(part)
+        if self.measure.name == "net_benefit" and any(rate in (0.0, 1.0) for rate in part.mean):
+            return self._net_benefit_at_edge(part, estimate)
+        half = critical * np.sqrt(found.variance)
+        return (estimate - half, estimate + half) if half > 0 else (None, None)
+
+    def _rate_pair(self, part: _Component) -> list[tuple[float, float]]:
+        """Limits of sensitivity and specificity."""
+        pairs = []
+        for k, side in enumerate(("malignant", "normal")):
+            found = self._contrast([part], lambda rates, k=k: float(rates[k]))
+            critical = found.quantile(self.confidence)
+            pairs.append(rate_limits(part.mean[k], found.variance, critical, self.normal, self.draws.units[side]))
+        return pairs
+
+    def _ratio(
+        self, part: _Component, estimate: float, found: Contrast, critical: float
+    ) -> tuple[float | None, float | None]:
+        if all(0 < rate < 1 for rate in part.mean) and found.variance > 0:
+            return ratio_limits(estimate, found.variance, critical)
+        (low1, high1), (low0, high0) = self._rate_pair(part)
+        with np.errstate(divide="ignore"):
+            if self.measure.name == "lr_positive":
+                limits = np.array([low1, high1]) / np.array([1 - low0, 1 - high0])
+            else:
+                limits = np.array([1 - high1, 1 - low1]) / np.array([high0, low0])
+        return tuple(float(v) if np.isfinite(v) else None for v in limits)  # type: ignore[return-value]
+
+    def _predictive(self, part: _Component) -> tuple[float | None, float | None]:
+        """PPV and NPV by Bayes' theorem from the limits of the likelihood ratio."""
+        positive = self.measure.name == "ppv"
+        other = _Question(
+            self.draws, MEASURES["lr_positive" if positive else "lr_negative"], self.setting, self.confidence
+        )
+        ratio = other.value(part.mean)
+        pi = self.pi
+        if np.isfinite(ratio):
+            found = other._contrast([part], other.value)
+            low, high = other._ratio(part, ratio, found, found.quantile(self.confidence))
+        else:
+            (low1, _), (low0, _) = self._rate_pair(part)
+            low, high = low1 / (1 - low0), None
+        if positive:
+            bounds = [0.0 if low is None else pi * low / (pi * low + 1 - pi)]
+            bounds.append(1.0 if high is None else pi * high / (pi * high + 1 - pi))
+            return bounds[0], bounds[1]
+        return (
+            0.0 if high is None else (1 - pi) / ((1 - pi) + pi * high),
+            1.0 if low is None else (1 - pi) / ((1 - pi) + pi * low),
+        )
+
+    def _net_benefit_at_edge(self, part: _Component, estimate: float) -> tuple[float, float]:
+        """MOVER: the limits of the two rates combined (Donner & Zou 2012)."""
+        pi, odds = self.pi, self.setting["at"] / (1 - self.setting["at"])
+        (low1, high1), (low0, high0) = self._rate_pair(part)
+        sensitivity, specificity = part.mean
+        below = np.hypot(pi * (sensitivity - low1), (1 - pi) * odds * (specificity - low0))
+        above = np.hypot(pi * (high1 - sensitivity), (1 - pi) * odds * (high0 - specificity))
+        return float(estimate - below), float(estimate + above)
+
+    def _undefined(self, arm: str) -> str:
+        for run in (run for name, run in self.draws.runs if name == arm):
+            if reason := self.draws.undefined.get((self.setting.get("recalibration"), arm, run)):
+                return f"run {run}: {reason}"
+        return self.measure.undefined
+
+    def run(self, column: int) -> Estimate:
+        """One run's value; its interval stands in the as-published layer."""
+        part = _Component.of(self.draws, self.keys, [column])
+        value = self.value(part.mean) if np.isfinite(part.observed).all() else np.nan
+        if not np.isfinite(value):
+            return self.missing(self._undefined(self.draws.runs[column][0]))
+        return Estimate(value, None, None, self.measure.method, self.n, note="one run, shown without an interval")
+
+
+def infer(
+    draws: Draws,
+    measure: str | Sequence[str],
+    *,
+    point: str | None = None,
+    threshold_from: str | None = None,
+    unit: str = "film",
+    at: float | None = None,
+    prevalence: float | None = None,
+    recalibration: str | None = None,
+    reference: str | None = None,
+    confidence: float = 0.95,
+    group: str = "",
+    fraction: float | None = None,
+) -> pd.DataFrame:
+    """Every run, every arm's mean with its interval, and every difference from the reference with its test.
+
+    Parameters
+    ----------
+    draws : Draws
+    measure : str or list of str
+        See `measures.MEASURES`.
+    point, threshold_from : str
+        Operating point of the rates and of what is derived from them.
+    unit : {"film", "patient"}
+    at : float
+        Threshold probability of net benefit; mark of a lesion measure.
+    prevalence : float, optional
+        Share of malignant films assumed for PPV, NPV and net benefit; default: that of the external films.
+    recalibration : {"logistic", "none"}, optional
+        Of calibration measures and net benefit.
+    reference : str, optional
+        The arm that the others are compared with; without it nothing is compared.
+    confidence : float in (0, 1)
+    group, fraction
+        Written into the table.
+
+    Returns
+    -------
+    DataFrame
+        A table of results (see `estimates`).
+
+    Raises
+    ------
+    ValueError
+        An unknown measure, point or reference.
+
+    Examples
+    --------
+    >>> from diagnostic_accuracy.scores import scores_of
+    >>> from diagnostic_accuracy.bootstrap import bootstrap
+    >>> table = pd.DataFrame({"image_id": range(8), "cohort": "external", "label": [0, 1] * 4, "arm": "a", "seed": 0,
+    ...                       "score": [.1, .9, .2, .8, .3, .4, .6, .7]})
+    >>> auc = infer(bootstrap(scores_of(table), replicates=200), "auc")
+    >>> print(auc.loc[auc["run"] == "", "estimate"].item())
+    0.9375
+    """
+    check_confidence(confidence)
+    if reference is not None:
+        check_one_of(reference, draws.scores.arms, "reference")
+    if prevalence is not None:
+        check_share(prevalence, "prevalence")
+    names = [measure] if isinstance(measure, str) else list(measure)
+    setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": at, "prevalence": prevalence,
+               "recalibration": recalibration}  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        question = _Question(draws, MEASURES[check_one_of(name, tuple(MEASURES), "measure")], setting, confidence)
+        if lacking := [key for key in question.keys if key not in draws.observed]:
+            raise ValueError(f"these draws do not hold {lacking[0]}; the bootstrap was made without it")
+        shared = {
+            "section": question.measure.section, "measure": name, "fraction": fraction, "unit": unit, "group": group,
+            "point": point or "", "threshold_from": threshold_from or "", "at": at, "prevalence": prevalence,
+            "recalibration": recalibration or "", "confidence": confidence,
+        }  # fmt: skip
+        rows += _rows(question, shared, reference)
+    return results(rows)
+
+
+def _rows(question: _Question, shared: dict[str, Any], reference: str | None) -> list[dict[str, Any]]:
+    draws = question.draws
+    rows = [question.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
+    rows += [question.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]
+    if reference is not None:
+        others = [arm for arm in draws.scores.arms if arm != reference]
+        rows += [question.difference(arm, reference).row(**shared, arm=arm, reference=reference) for arm in others]
+    return rows
