@@ -243,9 +243,9 @@ class Question:
         """Units of the class that the measure rests on."""
         units = self.draws.units
         small = min(units["malignant"], units["normal"])
-        return {"malignant": units["malignant"], "normal": units["normal"], "all": units["all"], "small": small}[
-            self.measure.units
-        ]
+        cases = units["all"] if self.setting["unit"] == "patient" else len(self.draws.scores.external.values)
+        counted = {"malignant": units["malignant"], "normal": units["normal"], "all": units["all"], "small": small}
+        return (counted | {"cases": cases})[self.measure.units]
 
     def value(self, rates: Floats) -> float:
         return self.measure.value(rates, self.pi, self.setting)
