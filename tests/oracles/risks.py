@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from diagnostic_accuracy.delong import auc_covariance
+from diagnostic_accuracy.roc import auc, average_precision, interpolated_area, max_f1
 from oracles.registry import Case, Informational, Near, quantity
 from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap, weighted_statistics
 from osteotl.statistics.calibration import brier_score, calibration_fit, spiegelhalter_test, unreliability_test
 from osteotl.statistics.calibration_curves import smooth_calibration
 from osteotl.statistics.decision_curve import DecisionCurve, decision_curve
-from osteotl.statistics.delong import auc_covariance
-from osteotl.statistics.precision_recall import average_precision, interpolated_area, max_f1
-from osteotl.statistics.roc import auc
 
 
 @quantity(r"average_precision\.(?P<score>\w+)")
