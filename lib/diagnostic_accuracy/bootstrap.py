@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from diagnostic_accuracy import _kernels
 from diagnostic_accuracy._logistic import fit_line
@@ -50,13 +50,15 @@ class Draws:
     pi : float
         Share of malignant external films, a constant.
     net_benefit_at : tuple of float
+    prevalences : tuple of float or None
+        Shares of malignant films for net benefit; None is that of the study.
     recalibrations : tuple of {"logistic", "none"}
     held : {"", "external", "validation"}
         The cohort that is not drawn.
     observed : dict of key to array of shape (runs,)
     values : dict of key to array of shape (replicates, runs)
         Keys are tuples: ('auc', unit), ('average_precision', unit), ('sensitivity', point, threshold_from, unit),
-        ('specificity', ...), ('sensitivity', 'risk', t), ('specificity', 'risk', t) at the risks of the first
+        ('specificity', ...), ('sensitivity', 'risk', t, prevalence) and ('specificity', ...) at the risks of the first
         recalibration, (calibration measure, recalibration). NaN where a draw does not define the measure.
     thresholds : dict of (point, threshold_from) to array of shape (runs,)
     lines : dict of recalibration to array of shape (runs, 2)
@@ -71,6 +73,7 @@ class Draws:
     seed: int
     sampling: str
     net_benefit_at: tuple[float, ...] = ()
+    prevalences: tuple[float | None, ...] = (None,)
     recalibrations: tuple[str, ...] = ("logistic", "none")
     held: str = ""
     observed: dict[Key, Floats] = field(default_factory=dict, repr=False)
@@ -249,6 +252,7 @@ def bootstrap(
     seed: int = 0,
     sampling: str = "by_class",
     net_benefit_at: Sequence[float] = (),
+    prevalences: Sequence[float | None] = (None,),
     recalibrations: Sequence[str] = ("logistic", "none"),
     held: str = "",
 ) -> Draws:
@@ -266,6 +270,9 @@ def bootstrap(
         Malignant and normal patients drawn apart (prevalence fixed by design), or all together.
     net_benefit_at : sequence of float in (0, 1)
         Threshold probabilities.
+    prevalences : sequence of float or None
+        Shares of malignant films for net benefit, None for the study's. At another one, the logit of each risk moves by
+        logit(prevalence) - logit(share of malignant validation films).
     recalibrations : sequence of {"logistic", "none"}
         'logistic' is learnt on the validation films; 'none' takes the scores as risks, where they can be.
     held : {"", "external", "validation"}
@@ -296,7 +303,7 @@ def bootstrap(
     at = tuple(check_share(float(t), "a threshold probability of net_benefit_at") for t in net_benefit_at)
     with_validation = len(scores.validation.values) > 0
     kept = [p for p in points if with_validation or p.threshold_from != "validation"]
-    draws = Draws(scores, kept, replicates, seed, sampling, at, tuple(recalibrations), held)
+    draws = Draws(scores, kept, replicates, seed, sampling, at, tuple(prevalences), tuple(recalibrations), held)
     plan = _Plan.of(draws)
     whole = plan.measure(*plan.ones(), None)
     parts = [plan.measure(*plan.block(seed, first, last), None) for first, last in blocks(replicates, plan.size)]
@@ -331,7 +338,7 @@ def measures_at(
     rows = np.asarray(weights)
     if (rows != np.round(rows)).any() or rows.min() < 0 or rows.max() > np.iinfo(np.uint16).max:
         raise ValueError("weights must be whole numbers from 0 to 65535: they say how often a film is repeated")
-    plan = _Plan.of(Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), tuple(recalibrations)))
+    plan = _Plan.of(Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=tuple(recalibrations)))
     given = rows.astype(np.uint16)
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)
     units = np.zeros((len(rows), int(plan.external.strata[-1])), np.uint16)
@@ -473,11 +480,23 @@ class _Plan:
             table = _judge(self.draws.scores.external, r, films, pi, lines)
             found |= {(name, kind): table[:, k] for k, name in enumerate(CALIBRATION)}
             if at.size and kind == self.draws.recalibrations[0]:
-                cuts = (np.log(at / (1 - at)) - lines[:, :1]) / lines[:, 1:]
-                both = _rates(self.by_predictor[r], films, cuts)
-                for name, rates in zip(("sensitivity", "specificity"), both, strict=True):
-                    found |= {(name, "risk", t): rates[:, k] for k, t in enumerate(self.draws.net_benefit_at)}
+                for prevalence in self.draws.prevalences:
+                    found |= self._at_risks(r, films, lines, at, prevalence)
         return found
+
+    def _at_risks(self, r: int, films: Any, lines: Floats, at: Floats, prevalence: float | None) -> dict[Key, Floats]:
+        """Rates at threshold probabilities, where the risks are those of another prevalence."""
+        moved = 0.0
+        if prevalence is not None:
+            learnt = self.draws.scores.validation.label.mean() if self.validation.films else self.draws.pi
+            moved = logit(prevalence) - logit(learnt)
+        cuts = (logit(at) - moved - lines[:, :1]) / lines[:, 1:]
+        both = _rates(self.by_predictor[r], films, cuts)
+        return {
+            (name, "risk", t, prevalence): rates[:, k]
+            for name, rates in zip(("sensitivity", "specificity"), both, strict=True)
+            for k, t in enumerate(self.draws.net_benefit_at)
+        }
 
 
 def _rank(side: _Sorted, weights: Any, pi: Floats) -> tuple[Floats, Floats]:

@@ -76,7 +76,7 @@ def _single(rate: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
 
 
 def _at_risk(s: Setting) -> list[tuple[Any, ...]]:
-    return [("sensitivity", "risk", s["at"]), ("specificity", "risk", s["at"])]
+    return [(rate, "risk", s["at"], s.get("prevalence")) for rate in ("sensitivity", "specificity")]
 
 
 def _calibration(name: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
