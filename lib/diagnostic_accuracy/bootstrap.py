@@ -125,6 +125,13 @@ class Draws:
             else:
                 yield first, last, sample.draw(self.seed, first, last)[:, sample.unit]
 
+    def weights_and_thresholds(self) -> Iterator[tuple[int, int, NDArray[np.uint16], Floats]]:
+        """Blocks (first, last, weights, thresholds): as `weights`, with the thresholds (draws, points, runs)."""
+        plan, runs = _Plan.of(self), range(len(self.runs))
+        for first, last in blocks(self.replicates, plan.size):
+            films, _, validation = plan.block(self.seed, first, last)
+            yield first, last, films, np.stack([plan._cuts(r, films, validation) for r in runs], axis=2)
+
 
 def blocks(draws: int, size: int) -> list[tuple[int, int]]:
     """Ranges of draws whose weights fit in memory together; results do not depend on them."""
