@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of
+from diagnostic_accuracy.intervals import edge_reach
 from diagnostic_accuracy.multiplicity import adjust
 
 Limits = tuple[float, float]
@@ -242,8 +243,7 @@ def _interval_at(value: float, reach: float, difference: Estimate, confidence: f
     if difference.p is not None:
         reach *= _quantile(level, difference.df) / _quantile(confidence, difference.df)
     elif 0 < reach < 1:  # no variation: reach = z^2 / (n + z^2)
-        n = _quantile(confidence, None) ** 2 * (1 - reach) / reach
-        reach = _quantile(level, None) ** 2 / (n + _quantile(level, None) ** 2)
+        reach = edge_reach(_quantile(confidence, None) ** 2 * (1 - reach) / reach, level)
     return max(value - reach, -1.0), min(value + reach, 1.0)
 
 
