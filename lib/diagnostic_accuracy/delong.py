@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,8 +82,6 @@ class AucCovariance:
     ----------
     arms : tuple of labels, such as names or (arm, run)
     auc : array of shape (arms,)
-    covariance : array of shape (arms, arms)
-        NaN where it cannot be estimated; `note` then says why.
     placed : array of shape (arms, n)
         Placement values.
     scores : tuple of arrays of shape (n,)
@@ -90,16 +89,22 @@ class AucCovariance:
     patients : integer array of shape (n,) or None
         Clusters, where some patient has several films.
     note : str
+        Why the covariance cannot be estimated; else empty.
     """
 
     arms: tuple[Hashable, ...]
     auc: Vector
-    covariance: Vector
     placed: Vector
     scores: tuple[Vector, ...]
     positive: Flags
     patients: Codes | None
     note: str
+
+    @cached_property
+    def covariance(self) -> Vector:
+        """Array of shape (arms, arms); NaN where it cannot be estimated (`note` says why)."""
+        size = len(self.arms)
+        return np.full((size, size), np.nan) if self.note else _covariance(self.placed, self.positive, self.patients)
 
     @property
     def method(self) -> str:
@@ -161,10 +166,8 @@ def auc_covariance(
     for films, reason in ((positive, SINGLE_POSITIVE), (~positive, SINGLE_NEGATIVE)):
         if not note and _units(films, clusters) < 2:
             note = reason if clusters is None else reason.replace("film", "patient")
-    size = len(checked)
-    covariance = np.full((size, size), np.nan) if note else _covariance(placed, positive, clusters)
     area = placed[:, positive].mean(axis=1)
-    return AucCovariance(tuple(scores), area, covariance, placed, tuple(checked), positive, clusters, note)
+    return AucCovariance(tuple(scores), area, placed, tuple(checked), positive, clusters, note)
 
 
 def _units(films: Flags, clusters: Codes | None) -> int:
