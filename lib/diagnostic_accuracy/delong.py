@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +34,14 @@ from diagnostic_accuracy.checks import (
     check_patients,
     check_scores,
 )
-from diagnostic_accuracy.intervals import ALTERNATIVES, logit_interval, tail_probability, wald_interval
+from diagnostic_accuracy.intervals import (
+    ALTERNATIVES,
+    NO_VARIATION,
+    edge_reach,
+    logit_interval,
+    tail_probability,
+    wald_interval,
+)
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -74,8 +82,6 @@ class AucCovariance:
     ----------
     arms : tuple of labels, such as names or (arm, run)
     auc : array of shape (arms,)
-    covariance : array of shape (arms, arms)
-        NaN where it cannot be estimated; `note` then says why.
     placed : array of shape (arms, n)
         Placement values.
     scores : tuple of arrays of shape (n,)
@@ -83,16 +89,22 @@ class AucCovariance:
     patients : integer array of shape (n,) or None
         Clusters, where some patient has several films.
     note : str
+        Why the covariance cannot be estimated; else empty.
     """
 
     arms: tuple[Hashable, ...]
     auc: Vector
-    covariance: Vector
     placed: Vector
     scores: tuple[Vector, ...]
     positive: Flags
     patients: Codes | None
     note: str
+
+    @cached_property
+    def covariance(self) -> Vector:
+        """Array of shape (arms, arms); NaN where it cannot be estimated (`note` says why)."""
+        size = len(self.arms)
+        return np.full((size, size), np.nan) if self.note else _covariance(self.placed, self.positive, self.patients)
 
     @property
     def method(self) -> str:
@@ -154,10 +166,8 @@ def auc_covariance(
     for films, reason in ((positive, SINGLE_POSITIVE), (~positive, SINGLE_NEGATIVE)):
         if not note and _units(films, clusters) < 2:
             note = reason if clusters is None else reason.replace("film", "patient")
-    size = len(checked)
-    covariance = np.full((size, size), np.nan) if note else _covariance(placed, positive, clusters)
     area = placed[:, positive].mean(axis=1)
-    return AucCovariance(tuple(scores), area, covariance, placed, tuple(checked), positive, clusters, note)
+    return AucCovariance(tuple(scores), area, placed, tuple(checked), positive, clusters, note)
 
 
 def _units(films: Flags, clusters: Codes | None) -> int:
@@ -230,7 +240,7 @@ def auc_interval(
         return Estimate(area, None, None, method, n, note=fit.note)
     if variance < DUST:
         if area in (0.0, 1.0):
-            edge = _edge(fit, confidence)
+            edge = edge_reach(fit.smaller, confidence)
             low, high = (0.0, edge) if area == 0 else (1 - edge, 1.0)
             return Estimate(area, low, high, f"{method}, far limit at {fit.smaller} of the smaller class", n)
         reason = CONSTANT_SCORES if bool((fit.placed[0] == 0.5).all()) else NO_VARIANCE
@@ -240,12 +250,6 @@ def auc_interval(
     else:
         low, high = wald_interval(area, math.sqrt(variance), confidence, clip=(0.0, 1.0))
     return Estimate(area, low, high, method, n)
-
-
-def _edge(fit: AucCovariance, confidence: float) -> float:
-    """z^2 / (n + z^2): how far a number without any variation may still lie from where it was seen."""
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    return z**2 / (fit.smaller + z**2)
 
 
 @dataclass(frozen=True)
@@ -293,8 +297,8 @@ def compare_auc(
     Returns
     -------
     AucComparison
-        A difference without variation has no p, and the reason: never p = 0. A difference of 0 then has the interval
-        -/+ z^2 / (n + z^2), n the films (patients) of the smaller class.
+        A difference without variation has no p, and the reason: never p = 0. Its limits are then z^2 / (n + z^2) away,
+        n the films (patients) of the smaller class, and it is cut to [-1, 1] as every difference.
 
     Raises
     ------
@@ -383,12 +387,14 @@ def contrast(
 
 def _without_variation(fit: AucCovariance, one: int, other: int, method: str, confidence: float) -> Estimate:
     difference, n = float(fit.auc[one] - fit.auc[other]), fit.positive.size
-    if not np.array_equal(fit.placed[one], fit.placed[other]):
-        return Estimate(difference, None, None, method, n, note=NO_VARIANCE)
-    # equal placement values do not mean equal ranks: two perfect arms may order the malignant films differently
-    alike = np.array_equal(stats.rankdata(fit.scores[one]), stats.rankdata(fit.scores[other]))
-    edge = _edge(fit, confidence)
-    return Estimate(0.0, -edge, edge, method, n, note=IDENTICAL_ARMS if alike else SAME_PLACES)
+    note = NO_VARIATION
+    if np.array_equal(fit.placed[one], fit.placed[other]):
+        # equal placement values do not mean equal ranks: two perfect arms may order the malignant films differently
+        alike = np.array_equal(stats.rankdata(fit.scores[one]), stats.rankdata(fit.scores[other]))
+        difference, note = 0.0, IDENTICAL_ARMS if alike else SAME_PLACES
+    edge = edge_reach(fit.smaller, confidence)
+    low, high = max(difference - edge, -1.0), min(difference + edge, 1.0)
+    return Estimate(difference, low, high, method, n, note=note)
 
 
 def compare_auc_unpaired(

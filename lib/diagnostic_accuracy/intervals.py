@@ -22,6 +22,8 @@ from statsmodels.stats.proportion import proportion_confint
 from diagnostic_accuracy.checks import NO_VARIANCE, Estimate, check_confidence, check_one_of
 
 Vector = NDArray[np.float64]
+# Note of a difference that has limits, but neither variance nor p.
+NO_VARIATION = "no sampling variation was seen: the limits rest on the number of films alone, and there is no test"
 MOST_UNDEFINED = 0.01  # share of draws that may leave a number undefined
 ALTERNATIVES = ("two-sided", "greater", "less")
 METHODS = {"wilson": "Wilson", "clopper_pearson": "Clopper-Pearson", "midp": "mid-p"}
@@ -48,6 +50,15 @@ def logit_interval(share: float, se: float, confidence: float = 0.95, df: float 
     """Interval of a number strictly between 0 and 1, symmetric on its logit (delta method)."""
     low, high = wald_interval(float(logit(share)), se / (share * (1 - share)), confidence, df)
     return float(expit(low)), float(expit(high))
+
+
+def edge_reach(n: float, confidence: float = 0.95) -> float:
+    """z^2 / (n + z^2): how far from where it was seen a number without any variation in n cases may lie.
+
+    The lower limit n / (n + z^2) of a proportion of 1 is Wilson's.
+    """
+    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+    return z2 / (n + z2)
 
 
 def tail_probability(statistic: float, alternative: str = "two-sided", df: float | None = None) -> float:
@@ -143,7 +154,7 @@ def effective_interval(
     df : float, optional
         Degrees of freedom of `variance`; default: known exactly.
     most : float
-        The effective number is at most this.
+        share (1 - share) / variance counts as at most this.
 
     Returns
     -------
@@ -169,7 +180,7 @@ def effective_interval(
     effective = np.divide(p * (1 - p), spread, out=np.full(p.shape, float(units)), where=seen)
     tail = (1 + confidence) / 2
     shrink = 1.0 if df is None else float(stats.norm.ppf(tail) / stats.t.ppf(tail, df)) ** 2
-    effective = np.where(seen, np.clip(effective * shrink, 1.0, most), effective)
+    effective = np.where(seen, np.maximum(np.minimum(effective, most) * shrink, 1.0), effective)
     low, high = proportion_confint(p * effective, effective, alpha=1 - confidence, method="wilson")
     return np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high), effective
 

@@ -16,12 +16,14 @@ Liu JP et al., Stat Med 2006;25:1219 (paired AUCs). Holm S, Scand J Stat 1979;6:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from scipy import stats
 
 from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of
+from diagnostic_accuracy.intervals import edge_reach
 from diagnostic_accuracy.multiplicity import adjust
 
 Limits = tuple[float, float]
@@ -208,16 +210,25 @@ def verdicts(
 
 
 def _test(difference: Estimate, margin: float, objective: str, confidence: float) -> float:
-    """p of the objective's test; 1 where there is none."""
+    """p at which the objective's interval would just miss it; 1 where there is no interval."""
+    value, reach = difference.estimate, _reach(difference)
+    if value is None or reach is None:
+        return 1.0
     if objective == "superiority":
         return 1.0 if difference.p is None else difference.p
-    se = _standard_error(difference, confidence)
-    if se is None or difference.estimate is None:
-        return 1.0
-    p = noninferiority_p(difference.estimate, se, margin, difference.df)
-    if objective == "equivalence":
-        p = max(p, noninferiority_p(-difference.estimate, se, margin, difference.df))
-    return p
+    distances = [value + margin] if objective == "noninferiority" else [value + margin, margin - value]
+    if difference.p is not None:
+        se = reach / _quantile(confidence, difference.df)
+        return max(noninferiority_p(distance, se, 0.0, difference.df) for distance in distances)
+    nearest = min(distances)  # no variation: z^2 / (n + z^2) < distance where z^2 < n distance / (1 - distance)
+    if nearest <= 0 or nearest >= 1 or not 0 < reach < 1:
+        return float(nearest <= 0)
+    return float(stats.norm.sf(math.sqrt(_cases(reach, confidence) * nearest / (1 - nearest))))
+
+
+def _cases(reach: float, confidence: float) -> float:
+    """n of a reach z^2 / (n + z^2)."""
+    return _quantile(confidence, None) ** 2 * (1 - reach) / reach
 
 
 def _quantile(level: float, df: float | None) -> float:
@@ -232,18 +243,12 @@ def _reach(difference: Estimate) -> float | None:
     return max(difference.upper - difference.estimate, difference.estimate - difference.lower)
 
 
-def _standard_error(difference: Estimate, confidence: float) -> float | None:
-    reach = _reach(difference)
-    return None if reach is None or difference.p is None else reach / _quantile(confidence, difference.df)
-
-
 def _interval_at(value: float, reach: float, difference: Estimate, confidence: float, level: float) -> Limits:
     """The interval at another level, cut to [-1, 1]; `reach` is half the width at `confidence`."""
     if difference.p is not None:
         reach *= _quantile(level, difference.df) / _quantile(confidence, difference.df)
     elif 0 < reach < 1:  # no variation: reach = z^2 / (n + z^2)
-        n = _quantile(confidence, None) ** 2 * (1 - reach) / reach
-        reach = _quantile(level, None) ** 2 / (n + _quantile(level, None) ** 2)
+        reach = edge_reach(_cases(reach, confidence), level)
     return max(value - reach, -1.0), min(value + reach, 1.0)
 
 

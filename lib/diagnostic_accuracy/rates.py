@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -171,22 +172,29 @@ def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalenc
     >>> round(float(derived("ppv", 0.96, 0.9733, 0.01)), 3)
     0.266
     """
-    check_one_of(name, DERIVED, "name")
-    sens, spec, pi = (np.asarray(value, np.float64) for value in (sensitivity, specificity, prevalence))
-    tp, fn, fp, tn = pi * sens, pi * (1 - sens), (1 - pi) * (1 - spec), (1 - pi) * spec
-    shares: dict[str, tuple[Vector, Vector | float]] = {
-        "ppv": (tp, tp + fp),
-        "npv": (tn, tn + fn),
-        "accuracy": (tp + tn, 1.0),
-        "f1": (2 * tp, 2 * tp + fp + fn),
-        "lr_positive": (sens, 1 - spec),
-        "lr_negative": (1 - sens, spec),
-        "missed_per_100": (100 * (1 - sens), 1.0),
-        "false_alarms_per_1000": (1000 * (1 - spec), 1.0),
-    }
-    over, under = shares[name]
+    sens, spec, over, under = _linear_parts(name, sensitivity, specificity, prevalence)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(over / under, np.float64)
+        return (over[0] + over[1] * sens + over[2] * spec) / (under[0] + under[1] * sens + under[2] * spec)
+
+
+def _linear_parts(
+    name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalence: ArrayLike
+) -> tuple[Vector, Vector, tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+    """Both rates, and numerator and denominator of a derived rate as (constant, per sensitivity, per specificity)."""
+    check_one_of(name, DERIVED, "name")
+    sens, spec, pi = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (sensitivity, specificity, prevalence)))
+    well = 1 - pi
+    parts: dict[str, tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]] = {
+        "ppv": ((0, pi, 0), (well, pi, -well)),
+        "npv": ((0, 0, well), (pi, -pi, well)),
+        "accuracy": ((0, pi, well), (1, 0, 0)),
+        "f1": ((0, 2 * pi, 0), (1, pi, -well)),  # 2 TP / (malignant + called positive)
+        "lr_positive": ((0, 1, 0), (1, 0, -1)),
+        "lr_negative": ((1, -1, 0), (0, 0, 1)),
+        "missed_per_100": ((100, -100, 0), (1, 0, 0)),
+        "false_alarms_per_1000": ((1000, 0, -1000), (1, 0, 0)),
+    }
+    return sens, spec, *parts[name]
 
 
 def derived_gradient(
@@ -205,23 +213,11 @@ def derived_gradient(
     >>> [float(slope) for slope in derived_gradient("accuracy", 0.9, 0.8, 0.25)]
     [0.25, 0.75]
     """
-    check_one_of(name, DERIVED, "name")
-    sens, spec, pi = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (sensitivity, specificity, prevalence)))
-    well, none = 1 - pi, np.zeros(sens.shape)
+    sens, spec, over, under = _linear_parts(name, sensitivity, specificity, prevalence)
+    bottom = under[0] + under[1] * sens + under[2] * spec
     with np.errstate(divide="ignore", invalid="ignore"):
-        called, left = pi * sens + well * (1 - spec), well * spec + pi * (1 - sens)
-        f1 = called + pi  # F1 = 2 pi sens / (share called positive + pi)
-        slopes = {
-            "ppv": (pi * well * (1 - spec) / called**2, pi * well * sens / called**2),
-            "npv": (pi * well * spec / left**2, pi * well * (1 - sens) / left**2),
-            "accuracy": (pi, well),
-            "f1": (2 * pi * (f1 - pi * sens) / f1**2, 2 * pi * sens * well / f1**2),
-            "lr_positive": (1 / (1 - spec), sens / (1 - spec) ** 2),
-            "lr_negative": (-1 / spec, -(1 - sens) / spec**2),
-            "missed_per_100": (none - 100, none),
-            "false_alarms_per_1000": (none, none - 1000),
-        }
-    return slopes[name]
+        value = (over[0] + over[1] * sens + over[2] * spec) / bottom
+        return (over[1] - value * under[1]) / bottom, (over[2] - value * under[2]) / bottom
 
 
 # --- intervals of one run's rates -------------------------------------------------------------------------------------

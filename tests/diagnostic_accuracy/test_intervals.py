@@ -8,6 +8,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from diagnostic_accuracy.intervals import (
     Limits,
+    edge_reach,
     effective_interval,
     logit_interval,
     mover_sum,
@@ -60,6 +61,13 @@ def test_effective_interval_with_few_degrees_of_freedom():
     assert (low, high) == pytest.approx(proportion_interval(0.9 * float(effective), float(effective)))
 
 
+def test_the_effective_number_is_at_most_the_films_there_are():
+    # p (1 - p) / variance = 900 counts as 80, then times (z / t)^2
+    low, high, effective = effective_interval(0.9, 0.0001, 80, df=4, most=80)
+    assert effective == pytest.approx(80 * (1.959963984540054 / 2.7764451051977987) ** 2)
+    assert (low, high) == pytest.approx(proportion_interval(0.9 * float(effective), float(effective)))
+
+
 @pytest.mark.parametrize(("share", "units"), [(1.2, 5), (-0.1, 5), (0.5, 0)])
 def test_effective_interval_of_no_proportion(share, units):
     with pytest.raises(ValueError, match="is not a proportion"):
@@ -73,6 +81,11 @@ def test_from_a_standard_error():
     low, high = logit_interval(0.5, 0.1)  # symmetric around 0.5 on both scales; slope of the logit there is 4
     assert np.log(high / (1 - high)) == pytest.approx(1.959963984540054 * 0.4)
     assert low == pytest.approx(1 - high)
+
+
+def test_the_far_limit_without_variation_is_wilsons():
+    assert 1 - edge_reach(30) == pytest.approx(proportion_interval(30, 30)[0])
+    assert edge_reach(30, 0.9) == pytest.approx(proportion_interval(0, 30, 0.9)[1])
 
 
 def test_tail_probabilities():

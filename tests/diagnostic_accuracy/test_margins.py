@@ -108,6 +108,16 @@ def test_a_difference_without_variation_is_judged_by_its_own_interval():
     assert not verdict(same, 0.005, "equivalence").met
 
 
+def test_identical_arms_are_equivalent_beside_an_arm_that_is_not():
+    edge = Z**2 / (268 + Z**2)
+    arms = {"other": wald(0.02, 0.02), "same": Estimate(0, -edge, edge, "DeLong", 743, note=IDENTICAL_ARMS)}
+    ours = verdicts(arms, 0.05, "equivalence")
+    assert [one.word for one in ours.values()] == ["inconclusive", "equivalent"]
+    # the first of two arms is judged at error .05 / 2: two one-sided tests at 2.5 %
+    assert ours["same"].confidence == pytest.approx(0.95)
+    assert ours["same"].upper == pytest.approx(edge)
+
+
 def test_a_difference_without_an_interval_is_not_judged():
     ours = verdict(Estimate(0.1, None, None, "DeLong", 9, note="only one malignant film"), 0.03)
     assert (ours.word, ours.met) == ("not estimable", False)

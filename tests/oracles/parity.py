@@ -30,7 +30,7 @@ PARTS = {
     "operating": "Operating points and proportions",
     "paired": "Paired tests and intervals",
     "risks": "Precision-recall, calibration, decision curves, replicates at given weights",
-    "replicates": "Several training runs (Obuchowski-Rockette)",
+    "replicates": "Several readers (Obuchowski-Rockette)",
     "lesions": "Lesions: FROC, LROC, AFROC, COCO",
     "planning": "Planning and multiplicity",
 }
