@@ -71,7 +71,7 @@ def lesion_measures(
     Notes
     -----
     FROC as numpy.interp on straight lines; areas as RJafroc 2.1.3; COCO AP as pycocotools 2.0.11 on films that are
-    physically repeated. A draw without lesions or without lesion-free films is NaN.
+    physically repeated (but for the order of tied boxes). A draw without lesions or without lesion-free films is NaN.
 
     Examples
     --------
@@ -204,8 +204,9 @@ def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
     keys += [("lroc_sensitivity", *point) for point in points]
     drawn = np.empty((draws.replicates, len(judged), len(keys)))
     for first, last, weights, cuts in draws.weights_and_thresholds():
+        rows = np.ascontiguousarray(weights)
         for r, run in enumerate(judged):
-            drawn[first:last, r] = run.measures(weights, cuts[:, :, r], rates)
+            drawn[first:last, r] = run.measures(rows, cuts[:, :, r], rates)
     once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
     for r, run in enumerate(judged):
         cut = np.array([[draws.thresholds[point][r] for point in points]])
