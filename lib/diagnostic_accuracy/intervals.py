@@ -3,7 +3,8 @@
 References
 ----------
 Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Korn EL, Graubard BI, Surv Methodol
-1998;24:193 (effective size at few degrees of freedom). Zou GY, Donner A, Stat Med 2008;27:1693 (MOVER).
+1998;24:193 (effective size at few degrees of freedom). Zou GY, Donner A, Stat Med 2008;27:1693 (MOVER). Davison AC,
+Hinkley DV, Bootstrap Methods and their Application, 1997 (percentile intervals).
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from statsmodels.stats.proportion import proportion_confint
 
-from diagnostic_accuracy.checks import check_confidence, check_one_of
+from diagnostic_accuracy.checks import NO_VARIANCE, Estimate, check_confidence, check_one_of
 
 Vector = NDArray[np.float64]
+MOST_UNDEFINED = 0.01  # share of draws that may leave a number undefined
 ALTERNATIVES = ("two-sided", "greater", "less")
 METHODS = {"wilson": "Wilson", "clopper_pearson": "Clopper-Pearson", "midp": "mid-p"}
 
@@ -170,6 +172,62 @@ def effective_interval(
     effective = np.where(seen, np.clip(effective * shrink, 1.0, most), effective)
     low, high = proportion_confint(p * effective, effective, alpha=1 - confidence, method="wilson")
     return np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high), effective
+
+
+# --- from bootstrap draws ---------------------------------------------------------------------------------------------
+
+
+def percentile_estimate(
+    observed: float,
+    draws: ArrayLike,
+    method: str,
+    n: int,
+    confidence: float = 0.95,
+    alike: str = "every draw is 0: no variation was seen",
+) -> Estimate:
+    """A difference with its percentile interval and p value, from bootstrap draws.
+
+    Parameters
+    ----------
+    observed : float
+        The difference in the films at hand.
+    draws : array of shape (draws,)
+        NaN where a draw does not define it.
+    method : str
+    n : int
+    confidence : float in (0, 1)
+    alike : str
+        Reason where all draws and the difference are 0.
+
+    Returns
+    -------
+    Estimate
+        Limits are type-7 quantiles (R's default); p = 2 (1 + #) / (B + 1), at most 1, with # the smaller of the numbers
+        of draws at most 0 and at least 0 among the B that are defined (Davison and Hinkley 1997, eq. 4.11). Without
+        limits where more than 1 % of the draws are undefined, or none varies; a smaller share stands in `note`.
+
+    Raises
+    ------
+    ValueError
+        A confidence outside (0, 1).
+
+    Examples
+    --------
+    >>> percentile_estimate(0.5, [0.1, 0.2, 0.3, 0.4, 0.5], "bootstrap", 9, confidence=0.5).lower
+    0.2
+    """
+    check_confidence(confidence)
+    drawn = np.asarray(draws, np.float64)
+    defined = drawn[np.isfinite(drawn)]
+    share = 1 - defined.size / drawn.size
+    said = f"not defined in {share:.1%} of the draws" if share else ""
+    if share > MOST_UNDEFINED:
+        return Estimate(observed, None, None, method, n, note=said)
+    if np.ptp(defined) == 0:
+        return Estimate(observed, None, None, method, n, note=alike if observed == 0 else NO_VARIANCE)
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    fewer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return Estimate(observed, low, high, method, n, min(1.0, 2 * (1 + fewer) / (defined.size + 1)), note=said)
 
 
 # --- of sums and differences: MOVER -----------------------------------------------------------------------------------

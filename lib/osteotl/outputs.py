@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from diagnostic_accuracy import estimates
+from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
 from osteotl.files import remove, write_bytes, write_csv, write_json, write_text
 
@@ -178,3 +181,55 @@ def differences(used: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
         for name in sorted({*used, *asked})
         if used.get(name) != asked.get(name)
     ]
+
+
+def fractions_of(step: Any) -> list[float]:
+    """Label fractions of a study, where there are several."""
+    fractions = sorted(step.study.fractions) if step.study.predictions is None else [1.0]
+    return fractions if len(fractions) > 1 else []
+
+
+def scores_table(draws: Draws) -> pd.DataFrame:
+    """Every score: image_id, patient_id, cohort, label, arm, run, score, risk (missing without recalibration)."""
+    scores = draws.scores
+    parts = []
+    for r, (arm, run) in enumerate(scores.runs):
+        line = draws.lines["logistic"][r] if "logistic" in draws.lines else (np.nan, np.nan)
+        parts.append(pd.DataFrame({
+            "image_id": scores.values.index, "patient_id": scores.patient.to_numpy(), "cohort": scores.cohort.to_numpy(),
+            "label": scores.label.to_numpy(int), "arm": arm, "run": str(run), "score": scores.values[arm, run].to_numpy(),
+            "risk": expit(line[0] + line[1] * scores.predictor[arm, run].to_numpy()),
+        }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def films_table(draws: Draws, marks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Calls of every external film at the main point, over the runs of each arm.
+
+    Parameters
+    ----------
+    draws : Draws
+    marks : mapping
+        'placed': image_id, arm, placed (runs whose best mark is on the lesion), where boxes are known.
+
+    Returns
+    -------
+    DataFrame
+        One row a film and arm: image_id, patient_id, label, the facts of the film, arm, runs, called (in how many runs
+        it is called malignant), mean_score, and placed where known.
+    """
+    external = draws.scores.external
+    facts = external.facts.drop(columns="cohort").rename(columns={"patient": "patient_id"})
+    facts = facts.assign(label=facts["label"].astype(int)).rename_axis("image_id").reset_index()
+    parts = []
+    for arm in draws.scores.arms:
+        columns = [i for i, (name, _) in enumerate(draws.runs) if name == arm]
+        values = external.values.to_numpy()[:, columns]
+        made = facts.assign(arm=arm, runs=len(columns), mean_score=values.mean(axis=1))
+        if draws.points:
+            main = draws.points[0]
+            cuts = draws.thresholds[main.name, main.threshold_from][columns]
+            made["called"] = (values >= cuts).sum(axis=1)
+        parts.append(made)
+    table = pd.concat(parts, ignore_index=True)
+    return table.merge(marks["placed"], on=["image_id", "arm"], how="left") if "placed" in marks else table

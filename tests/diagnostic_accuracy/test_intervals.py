@@ -11,6 +11,7 @@ from diagnostic_accuracy.intervals import (
     effective_interval,
     logit_interval,
     mover_sum,
+    percentile_estimate,
     proportion_interval,
     tail_probability,
     wald_interval,
@@ -82,6 +83,23 @@ def test_tail_probabilities():
     assert tail_probability(2.7764451051977987, df=4) == pytest.approx(0.05)
     with pytest.raises(ValueError, match="alternative is 'better'"):
         tail_probability(1.0, "better")
+
+
+def test_percentile_limits_and_p():
+    # type 7: quantiles .25 and .75 of 1..5 are 2 and 4; one of 5 draws is at most 0 -> p = 2 (1 + 1) / 6
+    ours = percentile_estimate(3.0, [1, 2, 3, 4, 5], "bootstrap", 9, confidence=0.5)
+    assert (ours.lower, ours.upper) == (2, 4)
+    assert percentile_estimate(3.0, [-1, 2, 3, 4, 5], "bootstrap", 9).p == pytest.approx(2 * 2 / 6)
+    assert percentile_estimate(3.0, [1, 2, 3, 4, 5], "bootstrap", 9).p == pytest.approx(2 * 1 / 6)
+
+
+def test_draws_that_are_not_defined():
+    ours = percentile_estimate(0.5, [np.nan, *np.arange(999)], "bootstrap", 9)
+    assert (ours.lower, ours.note) == (pytest.approx(998 * 0.025), "not defined in 0.1% of the draws")
+    lost = percentile_estimate(0.5, [np.nan] * 2 + [0.0, 1.0] * 10, "bootstrap", 9)
+    assert (lost.lower, lost.p, lost.note) == (None, None, "not defined in 9.1% of the draws")
+    flat = percentile_estimate(0.5, [0.5] * 20, "bootstrap", 9)
+    assert (flat.lower, flat.p) == (None, None)
 
 
 def wilson(successes, n):

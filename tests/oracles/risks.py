@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from oracles.registry import Case, Near, quantity
+from diagnostic_accuracy.delong import auc_covariance
+from diagnostic_accuracy.roc import auc, average_precision, interpolated_area, max_f1
+from oracles.registry import Case, Informational, Near, quantity
 from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap, weighted_statistics
-from osteotl.statistics.delong import auc_covariance
-from osteotl.statistics.precision_recall import average_precision, interpolated_area, max_f1
 
 
 @quantity(r"average_precision\.(?P<score>\w+)")
