@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from scipy.special import expit
 
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.calibration_curves import calibration_table, smooth_calibration
+from diagnostic_accuracy.lesion_curves import froc, lroc
+from diagnostic_accuracy.lesions import Marks
 from diagnostic_accuracy.roc import precision_recall_curve, roc_curve
 from diagnostic_accuracy.scores import Scores
 
@@ -117,3 +119,39 @@ def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -
         frame = {"measure": measure, "arm": arm, "reference": reference, "left": edges[:-1], "right": edges[1:], "count": count}
         parts.append(pd.DataFrame(frame))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["measure", "arm", "reference", "left", "right", "count"])
+
+
+def lesion_curves(marks: Mapping[tuple[str, object], Marks]) -> dict[str, pd.DataFrame]:
+    """FROC and LROC curves: arm, run, threshold, x, y.
+
+    x is false marks per film (FROC) or the share of normal films with a mark (LROC); y is the share of lesions hit, or of
+    malignant films whose highest mark is on the lesion. An empty run is the mean over runs, taken vertically.
+    """
+    read: dict[str, Callable[[Marks], tuple[Floats, Floats, Floats]]] = {
+        "froc": lambda m: (froc(m).threshold, froc(m).per_film, froc(m).sensitivity),
+        "lroc": lambda m: (lroc(m).threshold, lroc(m).false_positive_fraction, lroc(m).share_correct),
+    }
+    grids = {"froc": np.linspace(0, 4, 401), "lroc": np.linspace(0, 1, 401)}
+    found = {}
+    for name, curve in read.items():
+        parts, heights = [], dict[str, list[Floats]]()
+        for (arm, run), one in marks.items():
+            threshold, x, y = curve(one)
+            heights.setdefault(arm, []).append(np.interp(grids[name], np.r_[0.0, x], np.r_[0.0, y]))
+            kept = thin(x.size)
+            frame = {"arm": arm, "run": str(run), "threshold": threshold[kept], "x": x[kept], "y": y[kept]}
+            parts.append(pd.DataFrame(frame))
+        for arm, rows in heights.items():
+            mean = {"arm": arm, "run": "", "threshold": np.nan, "x": grids[name], "y": np.mean(rows, axis=0)}
+            parts.append(pd.DataFrame(mean))
+        found[name] = pd.concat(parts, ignore_index=True)
+    return found
+
+
+def placed_films(marks: Mapping[tuple[str, object], Marks], films: pd.Index) -> pd.DataFrame:
+    """In how many runs of each arm the highest mark of a film is on the lesion: image_id, arm, placed."""
+    right: dict[str, NDArray[np.int64]] = {}
+    for (arm, _), one in marks.items():
+        right[arm] = right.get(arm, np.zeros(len(films), np.int64)) + one.correct
+    parts = [pd.DataFrame({"image_id": films, "arm": arm, "placed": values}) for arm, values in right.items()]
+    return pd.concat(parts, ignore_index=True)

@@ -7,7 +7,7 @@ Holm S, Scand J Stat 1979;6:65. Benjamini Y, Hochberg Y, JRSS B 1995;57:289.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -97,3 +97,39 @@ def adjust_family(family: Mapping[str, float | None], method: str = "holm", gate
     if len(p):
         table["p_adjusted"] = pd.Series(adjust(p.fillna(1.0), method), p.index).where(p.notna())
     return table
+
+
+def adjust_table(
+    table: pd.DataFrame, family: Sequence[str], gate_open: Mapping[str, bool] | None = None, method: str = "holm"
+) -> pd.DataFrame:
+    """A table of results with the adjusted p values of a declared family.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A table of results (see `estimates`).
+    family : sequence of str
+        'measure@point' of each test; its rows are the differences at locked or given thresholds, per film, at the
+        study's own prevalence. With several arms, the family holds the tests of all arms.
+    gate_open : mapping of arm to bool, optional
+        Where gatekeeping was declared: whether the arm met the primary objective. Tests of other arms are not made.
+    method : as `adjust`
+
+    Returns
+    -------
+    DataFrame
+        The same rows; `p_adjusted` filled for the family, `note` where a test was not made.
+    """
+    made = table.copy()
+    named = made["measure"] + "@" + made["point"]
+    chosen = (
+        named.isin(list(family)) & (made["reference"] != "") & (made["run"] == "") & made["prevalence"].isna()
+        & made["threshold_from"].isin(["validation", "given"]) & (made["unit"] == "film")
+    )  # fmt: skip
+    closed = chosen & made["arm"].map(lambda arm: gate_open is not None and not gate_open.get(arm, False))
+    tested = made.index[chosen & ~closed]
+    p = {index: None if pd.isna(value) else float(value) for index, value in made.loc[tested, "p"].items()}
+    made.loc[tested, "p_adjusted"] = adjust_family(p, method)["p_adjusted"]
+    made.loc[closed, "p"] = np.nan
+    made.loc[closed, "note"] = CLOSED
+    return made

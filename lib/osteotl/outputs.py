@@ -72,7 +72,7 @@ def _facts(step: Any) -> pd.DataFrame | None:
 
 
 def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Predicted boxes of external films (arm, run), and reference boxes; None where a study has none."""
+    """Predicted boxes (arm, seed), and reference boxes of external films; None where a study has none."""
     if step.study.predictions is not None:
         return None
     try:
@@ -80,7 +80,7 @@ def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataF
                                 for f in ("detections.csv", "cohorts/boxes.csv"))  # fmt: skip
     except FileNotFoundError:
         return None
-    predicted = predicted[predicted["fraction"] == fraction].rename(columns={"seed": "run"})
+    predicted = predicted[predicted["fraction"] == fraction]
     reference = reference[reference["cohort"] == "external"]
     return (predicted, reference) if len(reference) else None
 
@@ -203,14 +203,14 @@ def scores_table(draws: Draws) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def films_table(draws: Draws, marks: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def films_table(draws: Draws, placed: pd.DataFrame | None) -> pd.DataFrame:
     """Calls of every external film at the main point, over the runs of each arm.
 
     Parameters
     ----------
     draws : Draws
-    marks : mapping
-        'placed': image_id, arm, placed (runs whose best mark is on the lesion), where boxes are known.
+    placed : DataFrame or None
+        image_id, arm, placed (runs whose best mark is on the lesion), where boxes are known.
 
     Returns
     -------
@@ -232,4 +232,4 @@ def films_table(draws: Draws, marks: Mapping[str, pd.DataFrame]) -> pd.DataFrame
             made["called"] = (values >= cuts).sum(axis=1)
         parts.append(made)
     table = pd.concat(parts, ignore_index=True)
-    return table.merge(marks["placed"], on=["image_id", "arm"], how="left") if "placed" in marks else table
+    return table if placed is None else table.merge(placed, on=["image_id", "arm"], how="left")
