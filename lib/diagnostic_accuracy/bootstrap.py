@@ -81,6 +81,7 @@ class Draws:
     thresholds: dict[tuple[str, str], Floats] = field(default_factory=dict, repr=False)
     lines: dict[str, Floats] = field(default_factory=dict, repr=False)
     undefined: dict[Key, str] = field(default_factory=dict, repr=False)
+    _finite: dict[Key, bool] = field(default_factory=dict, repr=False)
 
     @property
     def runs(self) -> list[tuple[str, object]]:
@@ -98,6 +99,12 @@ class Draws:
         external = self.scores.external
         ill, well = (external.patient[side].nunique() for side in (external.label, ~external.label))
         return {"malignant": int(ill), "normal": int(well), "all": int(external.patient.nunique())}
+
+    def finite(self, key: Key) -> bool:
+        """Whether every draw defines a base measure for every run."""
+        if key not in self._finite:
+            self._finite[key] = bool(np.isfinite(self.values[key]).all())
+        return self._finite[key]
 
     def add(self, key: Key, observed: Floats, values: Floats) -> None:
         """Add a base measure that was computed on `weights()`.
@@ -190,11 +197,17 @@ class _Sorted:
         return cls(order, -down, label, ends, np.column_stack([starts, ends])[ill])
 
     def thresholds(self, weights: NDArray[np.uint16], points: Sequence[Point]) -> Floats:
-        """The threshold of every point in every draw, shape (draws, points)."""
-        shape = weights.shape[0], self.ends.size + 1
+        """The threshold of every point in every draw, shape (draws, points).
+
+        The named rules always choose a score that a malignant case has, so that fewer cuts need counting; the last cut,
+        which calls every case positive, tells how many there are.
+        """
+        named = all(point.rule in CODES for point in points)
+        ends = np.union1d(self.groups[:, 1], [self.order.size]) if named else self.ends
+        shape = weights.shape[0], ends.size + 1
         tp, fp = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        _kernels.counts_at_cuts(weights, self.order, self.label, self.ends, tp, fp)
-        cuts = np.r_[np.inf, -self.negated[self.ends - 1]]
+        _kernels.counts_at_cuts(weights, self.order, self.label, ends, tp, fp)
+        cuts = np.r_[np.inf, -self.negated[ends - 1]]
         found = np.full((shape[0], len(points)), np.nan)
         for k, point in enumerate(points):
             found[:, k] = _apply(point, tp, fp, cuts)
@@ -480,22 +493,20 @@ class _Plan:
             table = _judge(self.draws.scores.external, r, films, pi, lines)
             found |= {(name, kind): table[:, k] for k, name in enumerate(CALIBRATION)}
             if at.size and kind == self.draws.recalibrations[0]:
-                for prevalence in self.draws.prevalences:
-                    found |= self._at_risks(r, films, lines, at, prevalence)
+                found |= self._at_risks(r, films, lines, at)
         return found
 
-    def _at_risks(self, r: int, films: Any, lines: Floats, at: Floats, prevalence: float | None) -> dict[Key, Floats]:
-        """Rates at threshold probabilities, where the risks are those of another prevalence."""
-        moved = 0.0
-        if prevalence is not None:
-            learnt = self.draws.scores.validation.label.mean() if self.validation.films else self.draws.pi
-            moved = logit(prevalence) - logit(learnt)
-        cuts = (logit(at) - moved - lines[:, :1]) / lines[:, 1:]
-        both = _rates(self.by_predictor[r], films, cuts)
+    def _at_risks(self, r: int, films: Any, lines: Floats, at: Floats) -> dict[Key, Floats]:
+        """Rates at threshold probabilities, where the risks are those of the study or of another prevalence."""
+        learnt = self.draws.scores.validation.label.mean() if self.validation.films else self.draws.pi
+        moved = [0.0 if share is None else logit(share) - logit(learnt) for share in self.draws.prevalences]
+        wanted = np.concatenate([logit(at) - by for by in moved])
+        both = _rates(self.by_predictor[r], films, (wanted - lines[:, :1]) / lines[:, 1:])
+        keys = [(t, share) for share in self.draws.prevalences for t in self.draws.net_benefit_at]
         return {
-            (name, "risk", t, prevalence): rates[:, k]
+            (name, "risk", *key): rates[:, k]
             for name, rates in zip(("sensitivity", "specificity"), both, strict=True)
-            for k, t in enumerate(self.draws.net_benefit_at)
+            for k, key in enumerate(keys)
         }
 
 

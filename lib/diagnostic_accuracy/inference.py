@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -183,28 +184,45 @@ def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float,
 
 @dataclass(frozen=True)
 class Component:
-    """Base measures of one quantity in the sample and in the draws: (measures, runs) and (measures, replicates, runs)."""
+    """Base measures of one quantity for some runs.
+
+    Attributes
+    ----------
+    observed : array of shape (measures, runs)
+    values : list of arrays of shape (replicates, runs)
+        The draws that define all of them, one array a measure.
+    undefined : float
+        Share of the draws that were left out.
+    """
 
     observed: Floats
-    values: Floats
+    values: list[Floats]
     undefined: float
 
     @classmethod
     def of(cls, draws: Draws, keys: Sequence[tuple[Any, ...]], columns: list[int]) -> Component:
+        """Columns are those of one arm, or of an arm and its reference."""
         observed = np.array([draws.observed[key][columns] for key in keys])
-        values = np.array([draws.values[key][:, columns] for key in keys])
-        fine = np.isfinite(values).all(axis=(0, 2))
-        return cls(observed, values[:, fine], float(1 - fine.mean()))
+        values = [draws.values[key][:, columns] for key in keys]
+        if all(draws.finite(key) for key in keys):
+            return cls(observed, values, 0.0)
+        fine = np.logical_and.reduce([np.isfinite(one).all(axis=1) for one in values])
+        return cls(observed, [one[fine] for one in values], float(1 - fine.mean()))
 
     @property
     def mean(self) -> Floats:
+        """Mean over the runs, one a measure."""
         return self.observed.mean(axis=1)
 
+    def part(self, first: int, last: int) -> Component:
+        """Some of the runs, on the same draws."""
+        return Component(self.observed[:, first:last], [one[:, first:last] for one in self.values], self.undefined)
+
     def linear(self, function: Callable[[Floats], float]) -> tuple[Floats, Floats]:
-        """The function linearised at the mean rates: its deviation in every run, and in every draw and run."""
+        """The function linearised at the mean rates, up to a constant: its values in every run, and in draws x runs."""
         slope = gradient(function, self.mean)
-        deviation = self.values - self.values.mean(axis=1, keepdims=True)
-        return slope @ (self.observed - self.mean[:, None]), np.einsum("k,kbr->br", slope, deviation)
+        drawn = sum(weight * one for weight, one in zip(slope, self.values, strict=True))
+        return slope @ (self.observed - self.mean[:, None]), np.asarray(drawn)
 
 
 def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
@@ -339,29 +357,19 @@ class Question:
 
     def difference(self, arm: str, reference: str) -> Estimate:
         """Mean of an arm less that of the reference, with its p value."""
-        parts = [Component.of(self.draws, self.keys, self.columns(name)) for name in (arm, reference)]
-        if not all(np.isfinite(part.observed).all() for part in parts):
-            lacking = arm if not np.isfinite(parts[0].observed).all() else reference
-            return self.missing(self._undefined(lacking))
+        columns = [self.columns(name) for name in (arm, reference)]
+        both, cut = Component.of(self.draws, self.keys, columns[0] + columns[1]), len(columns[0])
+        parts = [both.part(0, cut), both.part(cut, cut + len(columns[1]))]
+        for name, part in zip((arm, reference), parts, strict=True):
+            if not np.isfinite(part.observed).all():
+                return self.missing(self._undefined(name))
         values = [self.value(part.mean) for part in parts]
         if not np.isfinite(values).all():
             return self.missing(self.measure.undefined)
         gap = values[0] - values[1]
-        parts = self._common_draws(arm, reference)
         if reason := self.why_no_interval(parts):
             return Estimate(gap, None, None, self.measure.method, self.n, note=reason)
-        found = self._contrast(parts, self.value)
-        return self._difference(gap, found)
-
-    def _common_draws(self, arm: str, reference: str) -> list[Component]:
-        """Components of both arms on the draws that define both."""
-        columns = [self.columns(name) for name in (arm, reference)]
-        both = Component.of(self.draws, self.keys, columns[0] + columns[1])
-        cut = len(columns[0])
-        return [
-            Component(both.observed[:, :cut], both.values[:, :, :cut], both.undefined),
-            Component(both.observed[:, cut:], both.values[:, :, cut:], both.undefined),
-        ]
+        return self._difference(gap, self._contrast(parts, self.value))
 
     def _rate(self, rates: Floats) -> float:
         """The rate itself where the measure is a linear function of it."""
@@ -468,8 +476,8 @@ class Question:
 
     def run(self, column: int) -> Estimate:
         """One run's value; its interval stands in the as-published layer."""
-        part = Component.of(self.draws, self.keys, [column])
-        value = self.value(part.mean) if np.isfinite(part.observed).all() else np.nan
+        observed = np.array([self.draws.observed[key][column] for key in self.keys])
+        value = self.value(observed) if np.isfinite(observed).all() else np.nan
         if not np.isfinite(value):
             return self.missing(self._undefined(self.draws.runs[column][0]))
         return Estimate(value, None, None, self.measure.method, self.n, note="one run, shown without an interval")
@@ -503,8 +511,8 @@ def infer(
     point: str | None = None,
     threshold_from: str | None = None,
     unit: str = "film",
-    at: float | None = None,
-    prevalence: float | None = None,
+    at: float | Sequence[float] | None = None,
+    prevalence: float | Sequence[float | None] | None = None,
     recalibration: str | None = None,
     reference: str | None = None,
     confidence: float = 0.95,
@@ -521,10 +529,10 @@ def infer(
     point, threshold_from : str
         Operating point of the rates and of what is derived from them.
     unit : {"film", "patient"}
-    at : float
-        Threshold probability of net benefit; mark of a lesion measure.
-    prevalence : float, optional
-        Share of malignant films assumed for PPV, NPV and net benefit; default: that of the external films.
+    at : float or sequence of float
+        Threshold probability of net benefit; false marks per film, or overlap, of a lesion measure.
+    prevalence : float or sequence of float, optional
+        Share of malignant films assumed for PPV, NPV and net benefit; None is that of the external films.
     recalibration : {"logistic", "none"}, optional
         Of calibration measures and net benefit.
     reference : str, optional
@@ -555,19 +563,22 @@ def infer(
     """
     if reference is not None:
         check_one_of(reference, draws.scores.arms, "reference")
-    names = [measure] if isinstance(measure, str) else list(measure)
-    setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": at, "prevalence": prevalence,
-               "recalibration": recalibration}  # fmt: skip
     rows: list[dict[str, Any]] = []
-    for name in names:
+    for name, mark, share in product(_several(measure), _several(at), _several(prevalence)):
+        setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": mark, "prevalence": share,
+                   "recalibration": recalibration}  # fmt: skip
         asked = question(draws, name, confidence, setting)
         shared = {
             "section": asked.measure.section, "measure": name, "fraction": fraction, "unit": unit, "group": group,
-            "point": point or "", "threshold_from": threshold_from or "", "at": at, "prevalence": prevalence,
+            "point": point or "", "threshold_from": threshold_from or "", "at": mark, "prevalence": share,
             "recalibration": recalibration or "", "confidence": confidence,
         }  # fmt: skip
         rows += _rows(asked, shared, reference)
     return results(rows)
+
+
+def _several(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else [value]
 
 
 def _rows(asked: Question, shared: dict[str, Any], reference: str | None) -> list[dict[str, Any]]:
