@@ -394,7 +394,7 @@ class _Plan:
             [_Sorted.of(x, label) for x in external.predictor.to_numpy().T],
             by_patient,
             patients,
-            [_Sorted.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T],
+            [_Sorted.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T if x.size],
         )
         plan._fit_lines(validation)
         return plan

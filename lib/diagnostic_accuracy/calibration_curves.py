@@ -99,7 +99,8 @@ def smooth_calibration(labels: ArrayLike, risk: ArrayLike, smoother: str = "loes
     Returns
     -------
     SmoothCalibration
-        Without a curve, and a note that says why, where too few risks are distinct.
+        Without a curve, and a note that says why, where too few risks are distinct (fewer than about 8, or three
+        quarters of the films at one risk).
 
     Raises
     ------
@@ -143,8 +144,8 @@ def _smoothed(risks: Vector, y: Vector, smoother: str) -> Vector:
         fit.fit()
     except ValueError as error:
         raise ValueError(
-            f"{films.max()} of {risks.size} risks equal {distinct[films.argmax()]:g}: a smooth calibration curve needs "
-            f"more distinct risks than that (loess: {error.args[0].decode()})"
+            f"{films.max()} of {risks.size} risks equal {distinct[films.argmax()]:g}, and {distinct.size} values are "
+            "distinct: a smooth calibration curve needs more distinct risks than that"
         ) from error
     return np.asarray(fit.outputs.fitted_values)
 

@@ -71,7 +71,7 @@ def lesion_measures(
     Notes
     -----
     FROC as numpy.interp on straight lines; areas as RJafroc 2.1.3; COCO AP as pycocotools 2.0.11 on films that are
-    physically repeated. A draw without lesions or without lesion-free films is NaN.
+    physically repeated (but for the order of tied boxes). A draw without lesions or without lesion-free films is NaN.
 
     Examples
     --------
@@ -192,9 +192,13 @@ class _Run:
 
     def _localised(self, weights: Counts, cuts: Vector) -> Vector:
         """Share of malignant films with a score at or above the cut and the highest box on the lesion."""
-        values = np.empty(cuts.shape)
-        localised_draws(weights, np.flatnonzero(self.marks.diseased), self.films, self.scores, cuts, values)
-        return values
+        running = np.zeros((len(weights), self.films.size + 1))
+        np.cumsum(weights[:, self.films], axis=1, out=running[:, 1:])
+        called = np.searchsorted(-self.scores, -cuts, side="right")  # film by film down to the cut; a NaN calls all
+        total = weights[:, self.marks.diseased].sum(axis=1, keepdims=True)
+        defined = (total > 0) & ~np.isnan(cuts)
+        found = np.take_along_axis(running, called, axis=1)
+        return np.divide(found, total, out=np.full(cuts.shape, np.nan), where=defined)
 
 
 def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
@@ -204,8 +208,9 @@ def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
     keys += [("lroc_sensitivity", *point) for point in points]
     drawn = np.empty((draws.replicates, len(judged), len(keys)))
     for first, last, weights, cuts in draws.weights_and_thresholds():
+        rows = np.ascontiguousarray(weights)
         for r, run in enumerate(judged):
-            drawn[first:last, r] = run.measures(weights, cuts[:, :, r], rates)
+            drawn[first:last, r] = run.measures(rows, cuts[:, :, r], rates)
     once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
     for r, run in enumerate(judged):
         cut = np.array([[draws.thresholds[point][r] for point in points]])
@@ -300,19 +305,3 @@ def coco_draws(weights, film, place, hits, start, lesions_per_film, grid, values
                     total += envelope
                     g -= 1
             values[b, t] = total / len(grid) if lesions > 0 else np.nan
-
-
-@compiled()
-def localised_draws(weights, diseased, films, scores, cuts, values):  # type: ignore[no-untyped-def]
-    """`films` are those localised correctly, by falling score; `cuts` and `values` (draws, points)."""
-    for b in range(len(weights)):
-        total = 0
-        for film in diseased:
-            total += weights[b, film]
-        for p in range(cuts.shape[1]):
-            found = 0
-            for i in range(len(films)):
-                if scores[i] < cuts[b, p]:
-                    break
-                found += weights[b, films[i]]
-            values[b, p] = found / total if total > 0 and not np.isnan(cuts[b, p]) else np.nan

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from diagnostic_accuracy._kernels import compiled
 from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of, check_patients
 from diagnostic_accuracy.lesion_curves import film_weights_or_ones
 from diagnostic_accuracy.lesions import Marks
@@ -320,28 +319,19 @@ def replicate_figures(one: Kernel, weights: ArrayLike) -> Vector:
     drawn = np.ascontiguousarray(weights, dtype=np.uint16)
     if drawn.ndim != 2 or drawn.shape[1] != one.films:
         raise ValueError(f"weights have shape {drawn.shape}; give (draws, {one.films}), one column per film")
-    levels, ranks = np.unique(np.concatenate([one.noise, one.rating]), return_inverse=True)
-    values, noise = np.empty(len(drawn)), np.flatnonzero(one.is_noise)
-    _replicates(drawn, noise, ranks[noise], one.film, ranks[one.films :], one.weight, one.unit, len(levels), values)
+    noise = np.flatnonzero(one.is_noise)
+    noise = noise[np.argsort(one.noise[noise], kind="stable")]
+    below, upto = (np.searchsorted(one.noise[noise], one.rating, side) for side in ("left", "right"))
+    values = np.empty(len(drawn))
+    for first in range(0, len(drawn), 1000):  # blocks keep the running sums small
+        block = drawn[first : first + 1000]
+        running = np.zeros((len(block), len(noise) + 1), np.int32)
+        np.cumsum(block[:, noise], axis=1, out=running[:, 1:])
+        wins = running[:, below] + running[:, upto]
+        total = ((block[:, one.film] * wins) @ one.weight) / 2
+        pairs = running[:, -1] * (block @ one.unit)
+        values[first : first + 1000] = np.divide(total, pairs, out=np.full(len(block), np.nan), where=pairs > 0)
     return values
-
-
-@compiled()
-def _replicates(drawn, noise, noise_rank, film, rank, weight, unit, levels, values):  # type: ignore[no-untyped-def]
-    """`noise` are the films that count as noise, `noise_rank` their ratings' ranks; see `Kernel` for the rest."""
-    at = np.zeros(levels + 1)
-    for b in range(len(drawn)):
-        at[:] = 0.0
-        units = total = 0.0
-        for k in range(len(noise)):
-            at[noise_rank[k] + 1] += drawn[b, noise[k]]
-        for level in range(levels):
-            at[level + 1] += at[level]
-        for k in range(len(unit)):
-            units += drawn[b, k] * unit[k]
-        for s in range(len(film)):
-            total += drawn[b, film[s]] * weight[s] * 0.5 * (at[rank[s]] + at[rank[s] + 1])
-        values[b] = total / (at[levels] * units) if at[levels] > 0 and units > 0 else np.nan
 
 
 # --- comparisons and intervals of one run -----------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 
 from diagnostic_accuracy.delong import auc_covariance
-from diagnostic_accuracy.roc import auc, average_precision, interpolated_area, max_f1
-from oracles.registry import Case, Informational, Near, quantity
+from diagnostic_accuracy.roc import average_precision, interpolated_area, max_f1
+from oracles.registry import Case, Near, quantity
 from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap, weighted_statistics
 
 
