@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from osteotl.scores_files.reading import read_scores
 from osteotl.statistics._pilot import Pilot, pilot_from_predictions, pilot_from_published
 from osteotl.statistics._simulate import film_covariance, patients_of, placements, rockette, shift_of
 from osteotl.statistics.delong import auc_covariance
 from osteotl.statistics.plan_study import main, plan
 from osteotl.statistics.planning import plan_mcnemar
 from osteotl.statistics.published import load_published
-from osteotl.statistics.scores import read_scores
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "scores.csv"
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from osteotl.files import plain, write_csv, write_json
+from osteotl.scores_files.reading import read_scores
 from osteotl.statistics.analysis import curves, extras, learning, points
 from osteotl.statistics.analysis.arms import arm_results, smoother_for
 from osteotl.statistics.analysis.benefit import benefit_tables
@@ -23,7 +24,6 @@ from osteotl.statistics.calibration_curves import calibration_table, smooth_cali
 from osteotl.statistics.coverage import MARK, NOMINAL, mark_short_intervals
 from osteotl.statistics.plan import changes_since, locked_threshold
 from osteotl.statistics.replicates import ENOUGH_SEEDS, ONE_SEED, variance_split
-from osteotl.statistics.scores import read_scores
 
 SCHEMA = "osteotl.statistics/1"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from osteotl.statistics._score_checks import find_faults, remarks_on
-from osteotl.statistics._score_exports import read_folder
-from osteotl.statistics._score_tables import Draft, ScoresError, from_table, read_table
+from osteotl.scores_files.exports import read_folder
+from osteotl.scores_files.faults import find_faults, remarks_on
+from osteotl.scores_files.long_table import Draft, ScoresError, from_table, read_table
 
 __all__ = ["Scores", "ScoresError", "check_scores", "read_scores"]
 

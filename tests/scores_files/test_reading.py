@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from osteotl.statistics.scores import COLUMNS, Scores, ScoresError, read_scores
+from osteotl.scores_files.reading import COLUMNS, Scores, ScoresError, read_scores
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "scores.csv"
 

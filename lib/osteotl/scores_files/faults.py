@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from osteotl.statistics._score_columns import row_list
+from osteotl.scores_files.columns import row_list
 
 COHORTS = {
     "validation": "validation", "valid": "validation", "val": "validation", "tuning": "validation",

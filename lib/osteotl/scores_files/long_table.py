@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from osteotl.statistics._score_checks import read_cohorts, read_labels
-from osteotl.statistics._score_columns import CORNERS, TEXT_ROLES, Roles, find_wide_arms, guess_roles, numbers, row_list
+from osteotl.scores_files.columns import CORNERS, TEXT_ROLES, Roles, find_wide_arms, guess_roles, numbers, row_list
+from osteotl.scores_files.faults import read_cohorts, read_labels
 
 DETECTION_COLUMNS = ["image_id", "arm", "fraction", "seed", *CORNERS, "score"]
 LESION_COLUMNS = ["image_id", *CORNERS]

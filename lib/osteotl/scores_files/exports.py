@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from osteotl.statistics._score_columns import CORNERS, arm_and_seed
-from osteotl.statistics._score_tables import (
+from osteotl.scores_files.columns import CORNERS, arm_and_seed
+from osteotl.scores_files.long_table import (
     DETECTION_COLUMNS,
     LESION_COLUMNS,
     Draft,
