@@ -1,89 +1,134 @@
-"""Every fault of a scores table at once, and what is filled in where a column is absent.
+"""Every fault between the rows of a scores table at once, and what a reader should know of a sound one.
 
 The table here is long, one row per film, arm, fraction and seed, with the row of the user's file in `row`.
 """
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
-from osteotl.scores_files.columns import row_list
+from osteotl.scores_files.columns import FACTS
+from osteotl.scores_files.tables import listed, row_list
 
-COHORTS = {
-    "validation": "validation", "valid": "validation", "val": "validation", "tuning": "validation",
-    "external": "external", "test": "external", "testing": "external", "external testing": "external",
-}  # fmt: skip
-LABELS = {
-    "1": 1, "1.0": 1, "true": 1, "malignant": 1, "positive": 1, "pos": 1, "yes": 1, "tumor": 1, "tumour": 1,
-    "0": 0, "0.0": 0, "false": 0, "normal": 0, "negative": 0, "neg": 0, "no": 0, "benign": 0, "healthy": 0,
-}  # fmt: skip
-CELL = ["arm", "fraction", "seed"]
+RUN = ["arm", "fraction", "seed"]
+MOST_ARMS = 16
+"""More do not fit on one page of 5 MB."""
+MOST_RUNS = 1_000
+LONGEST_NAME = 120
+MOST_LINES = 20
 
-
-def read_labels(column: pd.Series, rows: np.ndarray) -> tuple[np.ndarray, list[str], list[str]]:
-    """Labels as 0, 1 (-1: not readable), faults and remarks."""
-    text = column.astype(str).str.strip().str.lower()
-    values = text.map(LABELS).fillna(-1).to_numpy(int)
-    words = sorted(set(text[values >= 0]) - {"0", "1", "0.0", "1.0"})
-    remarks = [f"label {word!r} is read as {LABELS[word]}" for word in words]
-    bad = values < 0
-    if not bad.any():
-        return values, [], remarks
-    shown = str(column.iloc[int(bad.argmax())])
-    return values, [f"label: {row_list(rows[bad])} neither 1 (malignant) nor 0 (not), e.g. {shown!r}"], remarks
+# marks that change the direction of what follows them: they turn a terminal's or a page's own words round
+_TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
 
-def read_cohorts(column: pd.Series, rows: np.ndarray) -> tuple[pd.Series, list[str], list[str]]:
-    """Cohorts as validation or external, faults and remarks."""
-    text = column.astype(str).str.strip().str.lower()
-    values = text.map(COHORTS)
-    remarks = [
-        f"cohort {word!r} is read as {COHORTS[word]}" for word in sorted(set(text) & set(COHORTS) - {*COHORTS.values()})
-    ]
-    bad = values.isna().to_numpy()
-    if not bad.any():
-        return values, [], remarks
-    shown = str(column.iloc[int(bad.argmax())])
-    return (
-        values,
-        [f"cohort: {row_list(rows[bad])} neither validation nor external, e.g. {shown!r} (no training films here)"],
-        remarks,
-    )
+def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = False) -> list[str]:
+    """Faults between rows: films twice, runs with other films, labels that disagree, too few arms or classes.
 
-
-def find_faults(table: pd.DataFrame, reference: str | None) -> list[str]:
-    """Faults between rows: films twice, arms with other films, labels that disagree, too few arms or classes."""
-    faults = _missing_names(table)
+    Parameters
+    ----------
+    table : DataFrame
+    reference : str or None
+        Arm that the others are compared with.
+    readers : bool
+        Whether the runs are human readers, who must all have read every arm.
+    """
+    faults = _names(table)
     whole = table[(table["image_id"] != "") & (table["arm"] != "")]
     if whole.empty:
         return [*faults, "no row with a film and an arm is left"]
+    arms = [str(arm) for arm in dict.fromkeys(whole["arm"])]
+    if too_many := _too_many(whole, arms):
+        return [*faults, *too_many]
     faults += _films_twice(whole)
-    for column, what in (("label", "labels"), ("patient_id", "patients"), ("cohort", "cohorts")):
+    for column, what in (("label", "labels"), ("patient_id", "patients"), ("cohort", "cohorts"),
+                         *((fact, f"column {fact!r}") for fact in FACTS if fact in whole)):  # fmt: skip
         faults += _disagreements(whole, column, what)
     faults += _films_missing(whole)
-    arms = list(dict.fromkeys(whole["arm"]))
+    if readers:
+        faults += _readers_missing(whole)
     if len(arms) < 2:
         faults.append(f"one arm only ({arms[0]!r}): a comparison needs two; name the arm of each row in a column 'arm'")
     if reference is not None and reference not in arms:
         faults.append(f"reference {reference!r} is not an arm of the file; arms are {', '.join(map(repr, arms))}")
-    return faults + _classes(whole)
+    return [*faults, *_classes(whole)]
 
 
-def _missing_names(table: pd.DataFrame) -> list[str]:
-    return [f"{c}: {row_list(table.loc[table[c] == '', 'row'].to_numpy())} empty"
-            for c in ("image_id", "arm") if (table[c] == "").any()]  # fmt: skip
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def name_fault(name: str) -> str | None:
+    """Why a text cannot name an arm, a film or a patient; None: it can. Any script, sign and emoji may stand in it."""
+    odd = next((c for c in name if unicodedata.category(c) in ("Cc", "Cs") or ord(c) in _TURNING), None)
+    if odd is not None:
+        return f"the character U+{ord(odd):04X}, which is not shown; remove it"
+    if len(name) > LONGEST_NAME:
+        return f"more than {LONGEST_NAME} characters; shorten it"
+    return None
+
+
+def same_name(name: str) -> str:
+    """What two names share that a reader, or a file system, would take for one: case, spaces, invisible marks."""
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join(seen.casefold().split())
+
+
+def collisions(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of different names that cannot be told apart."""
+    first: dict[str, str] = {}
+    return [(first[key], name) for name in names if first.setdefault(key := same_name(name), name) != name]
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    faults = []
+    for column in ("image_id", "arm", "patient_id"):
+        values = table[column]
+        if (values == "").any():
+            faults.append(f"{column}: {row_list(table.loc[values == '', 'row'].unique())} empty")
+        said: dict[str, list[str]] = {}
+        for name in values.unique():
+            if fault := name_fault(str(name)):
+                said.setdefault(fault, []).append(str(name))
+        for fault, names in list(said.items())[:MOST_LINES]:
+            rows = table.loc[values.isin(names), "row"].unique()
+            faults.append(f"{column}: {row_list(rows)} {'hold' if len(rows) > 1 else 'holds'} {fault}")
+    arms = [str(arm) for arm in table["arm"].unique()]
+    faults += [f"arms {one!r} and {other!r} differ in case, spaces or invisible marks only; give them names that differ"
+               for one, other in collisions(arms)[:MOST_LINES]]  # fmt: skip
+    fractions = sorted(set(table["fraction"].dropna()))
+    alike = [pair for pair in pairwise(fractions) if f"{pair[0]:g}" == f"{pair[1]:g}"]
+    return faults + [f"fractions {one!r} and {other!r} are equal to six digits; write one" for one, other in alike]
+
+
+def _too_many(table: pd.DataFrame, arms: list[str]) -> list[str]:
+    runs = len(table.drop_duplicates(RUN))
+    if len(arms) > MOST_ARMS:
+        return [
+            f"{len(arms):,} arms, where one page holds {MOST_ARMS}: keep those to be compared; arms are {listed(arms)}"
+        ]
+    if runs > MOST_RUNS:
+        return [
+            f"{runs:,} runs (arms, fractions, seeds), where {MOST_RUNS:,} are the most: which column names the seeds?"
+        ]
+    return []
+
+
+# --- films ------------------------------------------------------------------------------------------------------------
 
 
 def _films_twice(table: pd.DataFrame) -> list[str]:
-    repeated = table.duplicated(["image_id", *CELL], keep=False)
+    repeated = table.duplicated(["image_id", *RUN], keep=False)
     if not repeated.any():
         return []
     twice = table[repeated]
     faults = []
-    for key, rows in list(twice.groupby(["image_id", *CELL], sort=False)["row"])[:20]:
-        faults.append(f"film {key[0]!r} stands {len(rows)} times for {_cell(key[1:])}: {row_list(rows.to_numpy())}")
-    more = len(twice.drop_duplicates(["image_id", *CELL])) - 20
+    for key, rows in list(twice.groupby(["image_id", *RUN], sort=False)["row"])[:MOST_LINES]:
+        faults.append(f"film {key[0]!r} stands {len(rows)} times for {run_words(key[1:])}: {row_list(rows.to_numpy())}")
+    more = len(twice.drop_duplicates(["image_id", *RUN])) - MOST_LINES
     return faults + ([f"... and {more:,} more films twice"] if more > 0 else [])
 
 
@@ -97,37 +142,44 @@ def _disagreements(table: pd.DataFrame, column: str, what: str) -> list[str]:
         return []
     films = list(dict.fromkeys(table.loc[odd, "image_id"]))
     faults = []
-    for film in films[:20]:
+    for film in films[:MOST_LINES]:
         rows = table[table["image_id"] == film]
         said = [
             f"{v!r} in {row_list(r.to_numpy(), 5)}" for v, r in rows.groupby(column, sort=False, dropna=False)["row"]
         ]
-        faults.append(f"{what} of film {film!r} disagree: {'; '.join(said)}")
-    return faults + ([f"... and {len(films) - 20:,} more films whose {what} disagree"] if len(films) > 20 else [])
+        faults.append(f"{what} of film {film!r} disagree: {'; '.join(said[:5])}")
+    more = len(films) - MOST_LINES
+    return faults + ([f"... and {more:,} more films whose {what} disagree"] if more > 0 else [])
 
 
 def _films_missing(table: pd.DataFrame) -> list[str]:
-    """Arms (and seeds, fractions) that lack films which others scored: never an inner join."""
+    """Runs that lack films which others scored: never an inner join. Arms may have other seeds and fractions."""
     films, names = pd.factorize(table["image_id"])
-    cells = table.groupby(CELL, sort=False)
     faults = []
     first_row = table.drop_duplicates("image_id").set_index("image_id")["row"]
-    for key, where in cells.indices.items():
+    for key, where in table.groupby(RUN, sort=False, dropna=False).indices.items():
         seen = np.zeros(len(names), bool)
         seen[films[where]] = True
         if not seen.all():
             lost = names[~seen]
             shown = ", ".join(f"{n!r} (row {first_row[n]})" for n in lost[:10])
             more = f", ... ({len(lost):,} in all)" if len(lost) > 10 else ""
-            faults.append(f"{_cell(key)} lacks films that others scored: {shown}{more}")
-    have = set(cells.indices)
-    arms, rest = dict.fromkeys(table["arm"]), dict.fromkeys(zip(table["fraction"], table["seed"], strict=True))
-    faults += [f"{_cell((arm, *other))} is absent, though other arms have it" for arm in arms for other in rest
-               if (arm, *other) not in have]  # fmt: skip
-    return faults
+            faults.append(f"{run_words(key)} lacks films that others scored: {shown}{more}")
+    left = len(faults) - MOST_LINES
+    return faults[:MOST_LINES] + ([f"... and {left:,} more runs that lack films"] if left > 0 else [])
 
 
-def _cell(key: tuple[object, ...]) -> str:
+def _readers_missing(table: pd.DataFrame) -> list[str]:
+    """Human readers are compared across arms, so each must have read every arm."""
+    read = table.groupby("arm", sort=False)["seed"].agg(set)
+    everyone = set().union(*read)
+    rule = "leave these readers out, or, where every arm has readers of its own, call the column 'seed'"
+    return [f"arm {arm!r} was not read by {len(everyone - some)} of the {len(everyone)} readers: {rule}"
+            for arm, some in read.items() if some != everyone]  # fmt: skip
+
+
+def run_words(key: tuple[object, ...]) -> str:
+    """A run (arm, fraction, seed) in words."""
     arm, fraction, seed = key
     return f"arm {arm!r}" + (f", fraction {fraction:g}" if fraction != 1 else "") + (f", seed {seed}" if seed else "")
 
@@ -136,12 +188,15 @@ def _classes(table: pd.DataFrame) -> list[str]:
     faults = []
     for cohort, rows in table[table["label"] >= 0].groupby("cohort", sort=False):
         # one class of validation films: nothing is learnt from them, and the analysis says so
-        if cohort != "validation" and rows["label"].nunique() < 2:
+        if cohort == "external" and rows["label"].nunique() < 2:
             word = "malignant" if rows["label"].iloc[0] else "normal"
             faults.append(f"every {cohort} film is {word}: a comparison needs both classes")
     if "external" not in set(table["cohort"]):
         faults.append("no external film: name the films of the test in the column cohort, or leave the column out")
     return faults
+
+
+# --- remarks ----------------------------------------------------------------------------------------------------------
 
 
 def remarks_on(table: pd.DataFrame) -> list[str]:
@@ -153,14 +208,55 @@ def remarks_on(table: pd.DataFrame) -> list[str]:
         remarks.append(
             f"{int(both.sum())} patients have films in validation AND external: thresholds are not independent"
         )
+    remarks += [f"patients {one!r} and {other!r} differ in case, spaces or invisible marks only: counted as two"
+                for one, other in collisions(map(str, table["patient_id"].unique()))[:5]]  # fmt: skip
     for arm, rows in table.groupby("arm", sort=False):
-        lowest = (rows["score"] == rows["score"].min()).mean()
-        distinct = rows["score"].nunique()
-        if distinct <= 11:
-            remarks.append(f"arm {arm!r} has {distinct} distinct scores: read as an ordinal rating")
-        elif lowest > 0.2:
+        remarks += _on_scores(str(arm), rows)
+    runs = table.drop_duplicates(RUN).groupby("arm", sort=False).size()
+    if len(set(runs)) > 1:
+        remarks.append("arms have unequal numbers of runs: " + ", ".join(f"{arm!r} {n}" for arm, n in runs.items()))
+    return [*remarks, *_reversed(table)]
+
+
+def _on_scores(arm: str, rows: pd.DataFrame) -> list[str]:
+    score = rows["score"]
+    lowest, distinct = (score == score.min()).mean(), score.nunique()
+    if distinct <= 11:
+        return [f"arm {arm!r} has {distinct} distinct scores: read as an ordinal rating"]
+    remarks = []
+    if lowest > 0.2:
+        remarks.append(
+            f"arm {arm!r}: {lowest:.0%} of scores tie at the lowest value; export boxes down to a confidence of "
+            "0.001, or the ROC curve lacks its end"
+        )
+    if score.min() >= 0 and 1 < score.max() <= 100:
+        remarks.append(
+            f"arm {arm!r}: scores run from {score.min():g} to {score.max():g}, as percentages do; divide by 100 "
+            "if they are, so that they can be judged as probabilities"
+        )
+        ends = rows.groupby("cohort")["score"].max()
+        if len(ends) > 1 and ends.min() <= 1:
             remarks.append(
-                f"arm {arm!r}: {lowest:.0%} of scores tie at the lowest value; export boxes down to a confidence of "
-                "0.001, or the ROC curve lacks its end"
+                f"arm {arm!r}: scores of one cohort stay below 1 and those of the other do not: is the scale one?"
             )
     return remarks
+
+
+def _reversed(table: pd.DataFrame) -> list[str]:
+    """A warning where every arm ranks normal films above malignant ones."""
+    films = table[(table["cohort"] == "external") & (table["fraction"] == table["fraction"].max())]
+    mean = {}
+    for arm, rows in films.groupby("arm", sort=False):
+        mean[arm] = float(np.mean([mean_rank_auc(run["label"], run["score"]) for _, run in rows.groupby("seed")]))
+    if not mean or max(mean.values()) >= 0.5:
+        return []
+    shown = ", ".join(f"{arm!r} {auc:.3f}" for arm, auc in mean.items())
+    rule = "High scores must mean malignant; nothing is turned round here"
+    return [f"warning: the AUC is below .5 in every arm ({shown}): are the scores, or the labels, reversed? {rule}"]
+
+
+def mean_rank_auc(label: pd.Series, score: pd.Series) -> float:
+    """AUC of one run by Mann and Whitney's ranks; ties count one half."""
+    ill = label.to_numpy() == 1
+    rank = score.rank().to_numpy()[ill]
+    return float((rank.sum() - len(rank) * (len(rank) + 1) / 2) / (len(rank) * (~ill).sum()))
