@@ -17,12 +17,15 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What each package may import of osteotl, itself aside: data flows films -> cohort table -> weights -> predictions ->
 # statistics -> report, and statistics takes arrays and tables only (scores made elsewhere come through scores_files).
 MAY_IMPORT = {
-    "study": {"files"},
+    "study": {"names", "strict_yaml", "study_rules"},
+    "study_rules": {"names"},
     "files": set(),
+    "names": set(),
+    "strict_yaml": {"files"},
     "cohorts": {"study", "files"},
     "detection": {"study", "files", "cohorts"},
-    "scores_files": {"files"},
-    "statistics": {"files", "scores_files"},
+    "scores_files": {"files", "names"},
+    "statistics": {"files", "scores_files", "strict_yaml"},
     "reporting": {"study", "files", "statistics"},
     "workflow": {"study", "files"},
 }

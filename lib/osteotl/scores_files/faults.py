@@ -5,13 +5,12 @@ The table here is long, one row per film, arm, fraction and seed, with the row o
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from osteotl.names import collisions, name_fault
 from osteotl.scores_files.columns import FACTS
 from osteotl.scores_files.tables import listed, row_list
 
@@ -19,11 +18,7 @@ RUN = ["arm", "fraction", "seed"]
 MOST_ARMS = 16
 """More do not fit on one page of 5 MB."""
 MOST_RUNS = 1_000
-LONGEST_NAME = 120
 MOST_LINES = 20
-
-# marks that change the direction of what follows them: they turn a terminal's or a page's own words round
-_TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
 
 def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = False) -> list[str]:
@@ -59,28 +54,6 @@ def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = Fals
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
-
-
-def name_fault(name: str) -> str | None:
-    """Why a text cannot name an arm, a film or a patient; None: it can. Any script, sign and emoji may stand in it."""
-    odd = next((c for c in name if unicodedata.category(c) in ("Cc", "Cs") or ord(c) in _TURNING), None)
-    if odd is not None:
-        return f"the character U+{ord(odd):04X}, which is not shown; remove it"
-    if len(name) > LONGEST_NAME:
-        return f"more than {LONGEST_NAME} characters; shorten it"
-    return None
-
-
-def same_name(name: str) -> str:
-    """What two names share that a reader, or a file system, would take for one: case, spaces, invisible marks."""
-    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    return " ".join(seen.casefold().split())
-
-
-def collisions(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of different names that cannot be told apart."""
-    first: dict[str, str] = {}
-    return [(first[key], name) for name in names if first.setdefault(key := same_name(name), name) != name]
 
 
 def _names(table: pd.DataFrame) -> list[str]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import stat
 import warnings
 import zipfile
 from collections import Counter
@@ -23,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from osteotl.files import read_bounded
 
 MOST_BYTES = 1_000_000_000  # of a file, and of what is packed in a workbook
 MOST_ROWS = 20_000_000
@@ -107,19 +107,11 @@ def read_whole(path: Path, most: int = MOST_BYTES) -> bytes:
         The file is missing, unreadable, no regular file, or too large.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise TableError(["no regular file (a folder, device or pipe); name a file that can be read again"])
-        with open(path, "rb") as file:
-            content = file.read(most + 1)
+        return read_bounded(path, most)
     except OSError as error:
         raise TableError([f"cannot be read ({error.strerror or error})"]) from error
-    except ValueError as error:  # a NUL in the path
-        raise (
-            TableError([f"no possible file name ({error})"]) if not isinstance(error, TableError) else error
-        ) from error
-    if len(content) > most:
-        raise TableError([f"larger than {most / 1e6:,.0f} MB; give only the columns and rows that are needed"])
-    return content
+    except ValueError as error:
+        raise TableError([str(error)]) from error
 
 
 def read_json(path: Path, most: int = 200_000_000) -> Any:
