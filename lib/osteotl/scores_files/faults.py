@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from osteotl.names import collisions, name_fault
+from osteotl.names import collisions, hidden_character, name_fault
 from osteotl.scores_files.columns import FACTS
 from osteotl.scores_files.tables import listed, row_list
 
@@ -62,12 +62,15 @@ def _names(table: pd.DataFrame) -> list[str]:
         values = table[column]
         if (values == "").any():
             faults.append(f"{column}: {row_list(table.loc[values == '', 'row'].unique())} empty")
+        names = values[table["image_id"] != values] if column == "patient_id" else values
         said: dict[str, list[str]] = {}
-        for name in values.unique():
-            if fault := name_fault(str(name)):
-                said.setdefault(fault, []).append(str(name))
-        for fault, names in list(said.items())[:MOST_LINES]:
-            rows = table.loc[values.isin(names), "row"].unique()
+        for name in map(str, names.unique()):
+            hidden = hidden_character(name)
+            fault = name_fault(name) if column == "arm" else hidden and f"the character {hidden}, which is not shown"
+            if fault:
+                said.setdefault(fault, []).append(name)
+        for fault, wrong in list(said.items())[:MOST_LINES]:
+            rows = table.loc[values.isin(wrong), "row"].unique()
             faults.append(f"{column}: {row_list(rows)} {'hold' if len(rows) > 1 else 'holds'} {fault}")
     arms = [str(arm) for arm in table["arm"].unique()]
     faults += [f"arms {one!r} and {other!r} differ in case, spaces or invisible marks only; give them names that differ"
