@@ -241,6 +241,14 @@ def read_runs(
     """Runs as whole numbers, the names of those that have one in the file, faults and remarks.
 
     Whole numbers stay what they are; where some are none (names of readers), all are counted in the order of the file.
+
+    Parameters
+    ----------
+    column : Series of str
+    name : str
+        How messages call it.
+    rows : array of int
+        Row of each cell in the file.
     """
     values, faults, _ = numbers(column, name, rows, "name the run of every row")
     whole = column.str.fullmatch(r"\d{1,10}(?:\.0*)?").to_numpy(bool) & (values <= MOST_SEED)
