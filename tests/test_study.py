@@ -214,10 +214,11 @@ def test_files_that_are_no_files_are_told_before_a_run(tmp_path):
     assert not files_missing(parse_study({"title": "x", "predictions": str(tmp_path)}))
 
 
+WORDS = ["scratch", "random", "pretrain", "x.pt", "phantom-knee", "coco", "auc@youden", "a\0b", "$NO_SUCH"]
 HOSTILE = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10),
-        st.sampled_from("scratch random pretrain x.pt phantom-knee coco auc@youden a\0b $NO_SUCH".split()),
+        st.sampled_from(WORDS),
     ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)),
     max_leaves=12,
