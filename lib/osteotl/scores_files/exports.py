@@ -84,6 +84,8 @@ def read_folder(folder: Path) -> Draft:
         raise ScoresError(draft_faults)
     films = _films(folder, contents)
     draft = films.draft
+    if draft.faults:  # everything else is judged by the labels
+        raise ScoresError(draft.faults)
     draft.remarks += remarks
     parts, boxes = [], []
     for path in arms:
