@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -55,6 +56,31 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def read_bounded(path: str | Path, most: int) -> bytes:
+    """The bytes of a regular file; a device or a pipe, which may have no end, is never opened.
+
+    Parameters
+    ----------
+    path : path
+    most : int
+        Bytes that the file may have.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        It is no regular file or larger than `most`, or its name holds NUL.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("no regular file (a folder, device or pipe); name a file that can be read again")
+    with Path(path).open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"larger than {most / 1e6:,.0f} MB, the most that is read here")
+    return content
 
 
 def read_yaml(path: str | Path) -> Any:

@@ -73,8 +73,13 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         with safe_open(str(path), framework="pt") as file:
             state = {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
             facts = json.loads((file.metadata() or {}).get(_KEY, "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error}); make or copy it again") from error
+    except RecursionError:
+        raise WeightsError(f"{path}: facts nested too deeply; these are no weights of this project") from None
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{path}: not a whole safetensors file ({said}); make or copy it again") from error
+    if not isinstance(facts, dict):
+        raise WeightsError(f"{path}: the metadata entry {_KEY!r} is no mapping of facts")
     if not state:
         raise WeightsError(f"{path}: holds no tensors")
     _finite(state, str(path))

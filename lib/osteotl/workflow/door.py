@@ -110,7 +110,7 @@ def check(chosen: argparse.Namespace) -> int:
     """Configuration and cohorts, or scores made elsewhere: every fault, and nothing written."""
     study, module = study_of(chosen), importlib.import_module  # by name: the workflow imports no science
     if study.predictions:
-        return int(module("osteotl.statistics.scores").check_scores(study.predictions, study.reference))
+        return int(module("osteotl.scores_files.reading").check_scores(study.predictions, study.reference))
     words = ["--config", str(chosen.config), "--data", str(ROOT / "data")]
     return int(module("osteotl.cohorts.tables").check_main(words))
 

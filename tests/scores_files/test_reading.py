@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from osteotl.statistics.scores import COLUMNS, Scores, ScoresError, read_scores
+from osteotl.scores_files.reading import COLUMNS, ScoresError, ScoresFile, read_scores
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "scores.csv"
 
@@ -33,7 +33,7 @@ LONG = "image_id,label,arm,score\na,1,A,0.9\nb,0,A,0.2\na,1,B,0.8\nb,0,B,0.3\n"
 def test_the_example_is_what_its_generator_describes() -> None:
     scores = read_scores(EXAMPLE)
     table = scores.predictions
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == list(COLUMNS)
     assert scores.arms == ("scratch", "transfer")
     assert scores.reference == "scratch"
     assert len(table) == 2 * 743
@@ -64,7 +64,7 @@ def test_a_predictions_file_of_a_study_comes_back_as_it_was(tmp_path: Path) -> N
                     logit = rng.normal()
                     rows.append((f"{cohort[0]}{i:02d}", f"p{cohort[0]}{i // 2}", cohort, i % 2, arm, 1.0, seed,
                                  1 / (1 + np.exp(-logit)), logit))  # fmt: skip
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame.to_csv(tmp_path / "predictions.csv", index=False)
     back = read_scores(tmp_path / "predictions.csv").predictions
     pd.testing.assert_frame_equal(back, frame, check_exact=True, check_dtype=False)
@@ -86,9 +86,9 @@ def test_guesses_are_said_and_semicolons_read(tmp_path: Path) -> None:
 
 
 def test_wide_columns_that_are_no_scores_are_left_out_and_said(tmp_path: Path) -> None:
-    scores = read_scores(write(tmp_path, "image_id,label,age,net,reader one\na,1,40,0.9,5\nb,0,12,0.2,1\n"))
+    scores = read_scores(write(tmp_path, "image_id,label,year,net,reader one\na,1,2010,0.9,5\nb,0,2012,0.2,1\n"))
     assert scores.arms == ("net", "reader one")
-    assert any("columns left out: 'age'" in r for r in scores.remarks)
+    assert any("columns left out: 'year'" in r for r in scores.remarks)
     assert scores.predictions.loc[scores.predictions["arm"] == "reader one", "logit"].isna().all()
     assert any("outside [0, 1]" in r for r in scores.remarks)
 
@@ -101,7 +101,7 @@ def test_wide_seeds_and_readers_as_seeds(tmp_path: Path) -> None:
             for film, label in (("a", 1), ("b", 0))]  # fmt: skip
     readers = read_scores(write(tmp_path, "image_id,label,modality,reader,rating\n" + "\n".join(rows) + "\n"))
     assert readers.arms == ("CT", "MR")
-    assert any("Kim = 0, Roe = 1" in r for r in readers.remarks)
+    assert any("'Kim' = 0, 'Roe' = 1" in r for r in readers.remarks)
 
 
 def test_every_fault_at_once_with_its_row(tmp_path: Path) -> None:
@@ -139,10 +139,16 @@ def test_decimal_commas_that_split_a_field_are_explained(tmp_path: Path) -> None
     assert "rows 2, 3 more than the header's 4 fields; a decimal comma" in found[0]
 
 
-def test_semicolon_tables_with_decimal_commas_list_their_rows(tmp_path: Path) -> None:
-    found = faults(tmp_path, "image_id;label;A;B\na;1;0,9;0,8\nb;0;0,2;0,3\n")
-    assert "column 'A': rows 2, 3 with a decimal comma (write 0.93, not 0,93), e.g. '0,9'" in found[0]
-    assert len(found) == 2
+def test_decimal_commas_are_read_where_they_are_sure_and_refused_as_written_where_not(tmp_path: Path) -> None:
+    scores = read_scores(write(tmp_path, "image_id;label;A;B\na;1;0,9;0,8\nb;0;0,2;0,3\n"))
+    assert scores.predictions["score"].tolist() == [0.9, 0.2, 0.8, 0.3]
+    assert any("column 'A': decimal commas are read as points ('0,9')" in r for r in scores.remarks)
+    found = faults(tmp_path, "image_id;label;A;B\na;1;0,9;1,234\nb;0;0.2;2,345\n")
+    assert found == [
+        "scores.csv: column 'A': row 2 with a decimal comma (write 0.93, not 0,93), e.g. '0,9'",
+        "scores.csv: column 'B': rows 2, 3 with a comma that may part thousands or decimals (write 1234 or 1.234), "
+        "e.g. '1,234'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +160,6 @@ def test_semicolon_tables_with_decimal_commas_list_their_rows(tmp_path: Path) ->
         ("image_id,label,arm,score\na,1,A,0.5\nb,0,A,0.4\n", "one arm only"),
         ("image_id,label,arm,score\na,1,A,0.5\na,1,B,0.4\n", "every external film is malignant"),
         (LONG.replace("arm,score", "score,score"), "stands twice in the header"),
-        ("image_id,label,arm,score,seed\na,1,A,1,0\nb,0,A,0,0\na,1,B,1,1\nb,0,B,0,1\n", "arm 'A', seed 1 is absent"),
         (
             "image_id,label,arm,score,cohort\na,1,A,1,train\nb,0,A,0,test\na,1,B,1,train\nb,0,B,0,test\n",
             "no training films here",
@@ -250,7 +255,7 @@ def test_faults_of_exports_are_listed_together(tmp_path: Path) -> None:
         read_scores(run)
     said = "\n".join(caught.value.faults)
     assert "line 1 has no confidence; export with save_conf=True" in said
-    assert "unknown.txt: a film that labels.csv does not name" in said
+    assert "unknown.txt: a film that the labels do not name" in said
     assert "picai.json: no score for 'img_2', '003'" in said
 
 
@@ -261,4 +266,4 @@ def test_a_folder_without_labels_says_what_to_add(tmp_path: Path) -> None:
 
 
 def test_result_is_a_plain_value(tmp_path: Path) -> None:
-    assert isinstance(read_scores(write(tmp_path, LONG)), Scores)
+    assert isinstance(read_scores(write(tmp_path, LONG)), ScoresFile)
