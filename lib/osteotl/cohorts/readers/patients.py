@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.readers.columns import known, plain_name
-from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import read_table
+from osteotl.cohorts.readers.columns import column_missing, known, plain_name
+from osteotl.cohorts.readers.draft import Draft, visible
+from osteotl.cohorts.readers.files import read_table, unused_columns
 
 UNKNOWN = "film:"  # leads the identifier of a patient that is no more than one film
 
@@ -23,7 +23,7 @@ def stem_of(name: object) -> str:
 
 def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     """Films with the patient of each; a film of nobody counts as a patient of its own."""
-    patients = known(films["patient_id"])
+    patients = _without_invisible(draft, known(films["patient_id"]))
     if draft.spec.patient_pattern is not None:
         found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
         patients = found.astype(object).where(found.notna() & (found != ""), None)
@@ -33,6 +33,18 @@ def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     unknown = patients.isna()
     named = (draft.spec.patient_prefix or "") + patients.astype(str)
     return films.assign(patient_id=named.where(~unknown, UNKNOWN + films["image_id"].astype(str)))
+
+
+def _without_invisible(draft: Draft, patients: pd.Series) -> pd.Series:
+    """Identifiers without invisible characters, which would make two of one patient."""
+    plain = patients.map(lambda name: visible(str(name)) if isinstance(name, str) else name)
+    changed = patients[patients.notna() & (patients != plain)]
+    if len(changed):
+        text = (
+            f"invisible or doubly coded characters were taken out of patient identifiers (such as {changed.iloc[0]!a})"
+        )
+        draft.fault("patient_spelling", "", text, "take them out of the table as well")
+    return plain
 
 
 def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
@@ -64,7 +76,7 @@ def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
 def _patient_map(draft: Draft) -> dict[str, str]:
     """Film stem -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
     path = draft.root / str(draft.spec.patients)
-    table = read_table(draft, path)
+    table = read_table(draft, path, key="patients")
     if table is None:
         return {}
     plain = {plain_name(name): name for name in table.columns}
@@ -74,12 +86,16 @@ def _patient_map(draft: Draft) -> dict[str, str]:
     )
     patient = nih or next((plain[name] for name in ("patient_id", "patient", "subject", "case") if name in plain), None)
     if film is None or patient is None or film == patient:
-        draft.fault(
-            "column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id"
-        )
+        lacking = [name for name, own in (("image_id", film), ("patient_id", patient)) if own is None]
+        column_missing(draft, path, table, lacking or ["patient_id"])
         return {}
+    unused_columns(draft, path, table, (film, patient))
     values = table[patient].str.slice(0, 8) if nih else table[patient]
-    pairs = pd.DataFrame({"film": table[film].map(stem_of), "patient": known(values)}).dropna().drop_duplicates()
+    pairs = (
+        pd.DataFrame({"film": table[film].map(stem_of), "patient": _without_invisible(draft, known(values))})
+        .dropna()
+        .drop_duplicates()
+    )
     for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
         draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
     return dict(zip(pairs["film"], pairs["patient"], strict=True))
