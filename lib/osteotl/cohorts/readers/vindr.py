@@ -20,7 +20,7 @@ from osteotl.cohorts.readers.columns import column_missing
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import numbers, read_table, table_file, unused_columns, written
 from osteotl.cohorts.readers.labelme import overlap
-from osteotl.cohorts.readers.splits import part_of_file
+from osteotl.cohorts.readers.splits import part_of_file, part_of_folder
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 NO_FINDING = "No finding"
@@ -41,19 +41,19 @@ def read(draft: Draft) -> None:
     sizes = _sizes(draft)
     table = table.assign(written=[written(row) for row in table[CORNERS].to_numpy()])
     table[CORNERS] = table[CORNERS].apply(numbers)
-    part = part_of_file(path)
     consensus = "rad_id" not in table
     table = table.assign(rad_id="consensus") if consensus else table
     minority = 0
     for name, rows in table.groupby("image_id", sort=False):
         kept, few = _merge(draft, path, str(name), rows, 1 if consensus else draft.spec.agreement)
         minority += few
+        film = draft.find_film(str(name), path)
         draft.add_film(
             str(name),
-            draft.find_film(str(name), path),
+            film,
             int(kept > 0),
             readers=rows["rad_id"].nunique(),
-            split=part,
+            split=(part_of_folder(str(film)[len(str(draft.root)) :]) if film else None) or part_of_file(path),
             **sizes.get(str(name), {}),
         )
     if minority:
