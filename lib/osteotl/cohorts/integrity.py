@@ -26,6 +26,7 @@ __all__ = ["CODES", "CohortError", "Fault", "confounding", "file_names", "identi
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
 SAME_LOOK = 0.99  # correlation of two thumbnails; see near_duplicates
+MOST_NAMED = 5  # films that one remedy names
 MEMBERS = 32  # members of a group of look-alikes with which further films are compared
 FEWEST_MALIGNANT = 29  # with fewer patients even a sensitivity of 29/29 has a lower 95 % limit under 0.90
 
@@ -274,9 +275,9 @@ def _alike(
         listed = ", ".join(names[row] for row in group[:4]) + (", ..." if len(group) > 4 else "")
         text = f"{len(group):,} films of {rows['patient_id'].nunique():,} patients {many} ({counted}): {listed}"
         others = [called[row] for row in group[1:]]
-        remedy = (
-            f"exclude all but one of them: integrity.exclude: [{', '.join(others[:5])}{', ...' * (len(others) > 5)}]"
-        )
+        remedy = f"exclude all but one of them: integrity.exclude: [{', '.join(others)}]"
+        if len(others) > MOST_NAMED:
+            remedy = f"if they show one patient, give them one patient_id; if one film, keep {called[group[0]]} alone"
     found = [fault(f"{code}_across" if apart else code, second, text, remedy)]
     judged = rows[rows["cohort"].isin(["development", "external"])]
     if code == "duplicate_exact" and len(set(judged["label"])) > 1:
@@ -349,21 +350,21 @@ def alike_groups(
 
     Notes
     -----
-    Two hashes that differ in fewer than eight bits agree in at least one of eight bands of 8 bits (pigeonhole), so only
-    films that share a band are compared. A group is met through its first `MEMBERS` members alone: up to that size no
+    Two hashes that differ in fewer than eight bits differ in at most one bit of at least one of four bands of 16 bits
+    (pigeonhole), so only films that nearly share a band are compared. A group is met through its first `MEMBERS` members alone: up to that size no
     pair is missed, and a thousand films that are all alike cost a thousand comparisons, not half a million.
     """
     if not 0 <= distance < 8:
-        raise ValueError(f"distance must be 0 to 7 bits, got {distance}: eight bands find no more")
+        raise ValueError(f"distance must be 0 to 7 bits, got {distance}: four bands find no more")
     groups: list[list[int]] = []
     group_of: list[int] = []
-    bands: list[dict[int, list[int]]] = [{} for _ in range(8)]
+    bands: list[dict[int, list[int]]] = [{} for _ in range(4)]
+    flips = [0, *(1 << bit for bit in range(16))]
     for place in range(len(hashes)):
         value = int(hashes[place])
-        keys = [(value >> (8 * band)) & 0xFF for band in range(8)]
-        near = np.array(
-            sorted({other for band, key in zip(bands, keys, strict=True) for other in band.get(key, ())}), int
-        )
+        keys = [(value >> (16 * band)) & 0xFFFF for band in range(4)]
+        probes = ((band, key ^ flip) for band, key in zip(bands, keys, strict=True) for flip in flips)
+        near = np.array(sorted({other for band, key in probes if key in band for other in band[key]}), dtype=int)
         near = near[np.bitwise_count(hashes[near] ^ hashes[place]) <= distance] if len(near) else near
         joined: list[int] = []
         for other in near.tolist():
