@@ -351,8 +351,9 @@ def alike_groups(
     Notes
     -----
     Two hashes that differ in fewer than eight bits differ in at most one bit of at least one of four bands of 16 bits
-    (pigeonhole), so only films that nearly share a band are compared. A group is met through its first `MEMBERS` members alone: up to that size no
-    pair is missed, and a thousand films that are all alike cost a thousand comparisons, not half a million.
+    (pigeonhole), so only films that nearly share a band are compared. A group is met through its first `MEMBERS`
+    members alone: up to that size no pair is missed, and a thousand films that are all alike cost a thousand
+    comparisons, not half a million.
     """
     if not 0 <= distance < 8:
         raise ValueError(f"distance must be 0 to 7 bits, got {distance}: four bands find no more")

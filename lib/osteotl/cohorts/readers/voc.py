@@ -8,6 +8,7 @@ split.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -41,7 +42,9 @@ def read(draft: Draft) -> None:
 
 def _shipped(draft: Draft, folder: Path) -> dict[str, str]:
     """The part of each film by ImageSets/Main/train.txt, val.txt, test.txt; not by lists of a class (dog_train.txt)."""
-    sets = [place / "ImageSets" / "Main" for place in (draft.root, folder.parent)]
+    beside = Path(os.path.normpath(folder.parent))
+    places = [draft.root, beside if beside.is_relative_to(draft.root) else draft.root]
+    sets = [place / "ImageSets" / "Main" for place in places]
     files = files_below(next((place for place in sets if place.is_dir()), sets[0]), ".txt")
     return listed_parts(draft, {path: part for path in files if (part := part_of(path.stem))})
 

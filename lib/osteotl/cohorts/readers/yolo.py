@@ -11,6 +11,7 @@ data.yaml names, are the shipped split.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _parts(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[str, str]:
         for place in [value] if isinstance(value, str) else as_list(value):
             if (part := part_of(key)) and isinstance(place, str):
                 found = next((b / place for b in bases if (b / place).exists()), bases[0] / place)
-                places.setdefault(found, set()).add(part)
+                places.setdefault(Path(os.path.normpath(found)), set()).add(part)
     single = {place: parts.pop() for place, parts in places.items() if len(parts) == 1}
     lists = {place: part for place, part in single.items() if place.suffix == ".txt"}
     parts = listed_parts(draft, {place: part for place, part in lists.items() if place.is_relative_to(draft.root)})
