@@ -398,7 +398,13 @@ def test_classes_may_be_numbers_and_must_be_texts():
 def test_benign_as_label_0_is_said(tmp_path):
     path = layouts.manifest(tmp_path) / "manifest.csv"
     path.write_text(path.read_text().replace(".png,0,", ".png,benign,", 3))
-    assert "'benign' (3)" in layouts.notes(layouts.read("manifest", tmp_path))["label_zero"]
+    cohort = layouts.read("manifest", tmp_path)
+    assert "'benign' (3)" in layouts.notes(cohort)["label_zero"]
+
+
+def test_a_word_that_became_0_is_what_the_page_says_malignant_films_were_told_apart_from(tmp_path):
+    cohort = two_films(tmp_path, ["path", *CORNERS], ["a.png", 10, 10, 50, 50], label=("malignant", "benign"))
+    assert cohort.films.set_index("image_id")["subtype"].to_dict() == {"a.png": None, "b.png": "benign"}
 
 
 def test_benign_tumours_of_btxrd_are_said(tmp_path):

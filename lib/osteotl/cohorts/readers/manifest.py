@@ -86,7 +86,15 @@ def _films(draft: Draft, path: Path, table: pd.DataFrame) -> None:
         film = draft.find_film(name, path)
         label = label_of(draft, row["label"], path, f"row {number_}, {name}") if "label" in row else None
         values = {key: value or None for key, value in row.items() if key not in ("path", "label", "image_id")}
+        if label == 0 and "subtype" not in row:
+            values["subtype"] = _negative(row)  # the page says what malignant films were told apart from
         draft.add_film(row.get("image_id") or name, film, label, listed_as=name, **values)
+
+
+def _negative(row: dict[str, str]) -> str | None:
+    """The word of a label that counts as 0, where it says what a film shows."""
+    word = visible(row.get("label", ""))
+    return None if word.replace(".", "").isdigit() or folded(word) in ("", "no", "false", "negative") else word
 
 
 # --- boxes ------------------------------------------------------------------------------------------------------------
