@@ -144,11 +144,12 @@ TABLES = """\
 ### Tables
 
 Wherever a CSV is taken, an .xlsx or .xlsm workbook is taken as well, whatever its suffix says; its first sheet that
-holds a row is read. CSV may be separated by commas, semicolons, tabs or bars, and written in UTF-8, UTF-16 with its mark, or
-Windows-1252 (a warning shows a word). Numbers may have a decimal comma, where other cells of the table tell it from a
-comma between thousands. `table`, `annotations` and `patients` start at `root` and may lead out of it (`../x.csv`): what
-they name is watched as the folder itself. Columns that nothing reads are listed by `check`. Reader manifest, tables of
-your own and the map of patients know columns by these names, in any case, with spaces or hyphens for underscores:
+holds a row is read. CSV may be separated by commas, semicolons, tabs or bars, and written in UTF-8, UTF-16 with its
+mark, or Windows-1252 (a warning shows a word). Numbers may have a decimal comma, where other cells of the table tell
+it from a comma between thousands. `table`, `annotations` and `patients` start at `root` and may lead out of it
+(`../x.csv`): what they name is watched as the folder itself. Columns that nothing reads are listed by `check`. Reader
+manifest, tables of your own and the map of patients know columns by these names, in any case, with spaces or hyphens
+for underscores:
 
 | column | other names |
 |---|---|"""
@@ -164,9 +165,9 @@ as in pretraining), and an external cohort keeps its test films alone. Where the
 
 def _columns() -> str:
     others = {name: ", ".join(f"`{other}`" for other in names[1:]) for name, names in ALIASES.items()}
-    others[f"{BOX_CLASS[0]}` of a table of boxes"] = ", ".join(f"`{name}`" for name in BOX_CLASS[1:])
-    rows = [f"| `{name}{'' if '`' in name else '`'} | {listed or '-'} |" for name, listed in others.items()]
-    return "\n".join(rows)
+    rows = [f"| `{name}` | {listed or '-'} |" for name, listed in others.items()]
+    classes = ", ".join(f"`{name}`" for name in BOX_CLASS[1:])
+    return "\n".join([*rows, f"| `{BOX_CLASS[0]}` of boxes | {classes} |"])
 
 
 def _readers() -> str:

@@ -137,6 +137,37 @@ def test_labelme_file_that_names_another_film(tmp_path):
     assert set(cohort.boxes["image_id"]) == {"images/p1_frontal.png"}
 
 
+def two_sites(root):
+    """Two films of one file name in two folders, as YOLO keeps them."""
+    for seed, site in enumerate(["siteA", "siteB"]):
+        layouts.film(root / f"images/{site}/001.png", seed=seed)
+        (root / f"labels/{site}").mkdir(parents=True)
+        (root / f"labels/{site}/001.txt").write_text("0 .5 .5 .2 .2" if seed else "")
+    return root
+
+
+@pytest.mark.parametrize("setting", ["patients", "table"])
+def test_a_row_of_a_map_or_table_is_of_the_film_in_its_folder(tmp_path, setting):
+    root = two_sites(tmp_path)
+    layouts.table(root / "map.csv", ["path", "patient_id"], [["siteA/001.png", "P1"], ["siteB/001.png", "P2"]])
+    cohort = layouts.read("yolo", root, **{setting: "map.csv"})
+    assert cohort.films["patient_id"].tolist() == ["P1", "P2"]
+    assert layouts.wrong(cohort) == []
+    layouts.table(root / "map.csv", ["path", "patient_id"], [["siteA/001.png", "P1"]])
+    patients = layouts.read("yolo", root, **{setting: "map.csv"}).films["patient_id"].tolist()
+    assert patients == ["P1", "film:images/siteB/001.png"]
+    layouts.table(root / "map.csv", ["path", "patient_id"], [["001.png", "P1"]])
+    assert "film_ambiguous" in layouts.codes(layouts.read("yolo", root, **{setting: "map.csv"}))
+
+
+def test_a_yolo_text_file_is_of_no_film_by_its_stem_where_two_have_it(tmp_path):
+    root = two_sites(tmp_path)
+    (root / "labels/siteB/001.txt").rename(root / "labels/001.txt")
+    cohort = layouts.read("yolo", root)
+    assert cohort.boxes.empty
+    assert {"film_missing", "not_annotated"} <= set(layouts.codes(cohort))
+
+
 def test_a_name_in_an_annotation_that_no_film_has_plays_no_part(tmp_path):
     root = layouts.voc(tmp_path)
     (root / "Annotations/a.xml").write_text(layouts.voc_xml("scan 17.jpg", [("lesion", 11, 21, 40, 60)]))
@@ -882,6 +913,19 @@ def test_the_shipped_split_makes_the_partitions(tmp_path):
     films = split_study(root).films
     assert films.groupby(["cohort", "partition"]).size().to_dict() == {
         ("development", "training"): 4, ("development", "validation"): 4, ("external", "test"): 6}  # fmt: skip
+
+
+def test_a_shipped_split_beside_a_part_that_ships_none(tmp_path):
+    root, _ = split_manifest(tmp_path / "one")
+    other = renamed_patients(layouts.manifest(tmp_path / "two", seed=300))
+    parts = [{"reader": "manifest", "root": str(root), "split": "shipped"}, {"reader": "manifest", "root": str(other)}]
+    arms = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
+    study = parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": {
+        "development": {"reader": "concat", "parts": parts, "validation": 0.3}}})  # fmt: skip
+    summary = tables._assemble(study, tmp_path, write=False, with_pixels=False)[0]
+    assert "row_invalid" not in {fault.code for fault in summary.faults}
+    assert (summary.films["partition"] == "test").sum() > 6  # the shipped six, and some patients of the other part
+    assert set(summary.films["partition"]) == {"training", "validation", "test"}
 
 
 def test_published_test_films_never_train_and_can_be_the_external_cohort(tmp_path):

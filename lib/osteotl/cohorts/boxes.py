@@ -98,7 +98,11 @@ RULES = {
         "makes sense only if its four numbers are corners, read here as centre, width and height",
         "convert corners to centre x, centre y, width, height",
     ),
-    "inverted": ("box_inverted", "has its maximum before its minimum", "order the corners"),
+    "inverted": (
+        "box_inverted",
+        "has its maximum before its minimum",
+        "draw it again: corners in order, or a positive width and height",
+    ),
     "empty": ("box_empty", "has no area", "draw it again or take it out"),
     "outside": ("box_outside", "leaves the film", "correct the box, or the film that it was drawn on"),
 }
@@ -221,7 +225,7 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
             "normal_with_box",
             shown(row["path"], row["root"]),
             "is labelled 0 but has a lesion box",
-            "correct the label, or take the box out (or leave its class out: classes: {name of the class: null})",
+            "correct the label, or take the box out, or leave its class out by `classes` (which names every class)",
         )
         for row in films[~malignant & boxed].to_dict("records")
     ]

@@ -170,7 +170,10 @@ def _parts(pool: Pool, rows: pd.DataFrame, name: str, cohorts: Cohorts) -> pd.Se
     test = cohorts.test_share if name == "development" and cohorts.external is None else None
     problem = ""
     if name == "development" and not set(stated) <= {"training", ""}:
-        part = _stated(pool, rows, stated, cohorts)
+        drawn = (stated == "") & ("shipped" in rows)  # parts of a concatenation that ship no split
+        part = _stated(pool, rows[~drawn], stated[~drawn], cohorts).reindex(rows.index)
+        if drawn.any():
+            part[drawn] = assign_partitions(rows[drawn], cohorts.partition_seed, validation, test)
         if validation and "shipped" in rows and not (part == "validation").any():  # train and test lists only
             rest = rows[part == "training"]
             try:

@@ -261,8 +261,9 @@ def _framed(draft: Draft, path: Path, rows: list[list[str]], header: bool) -> pd
         return None
     if not header:
         width = max(len(row) for row in rows)
-        return pd.DataFrame([row + [""] * (width - len(row)) for row in rows], dtype=object)
-    names = [visible(name) for name in rows[0]]
+        body = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
+        return plain_numbers(draft, path, pd.DataFrame(body, dtype=object))
+    names = _header(rows)
     if repeated := sorted({name for name in names if name and names.count(name) > 1}):
         draft.fault(
             "file_unreadable", path, f"names the column {repeated[0]!r} twice", "give every column its own name"
@@ -278,6 +279,13 @@ def _framed(draft: Draft, path: Path, rows: list[list[str]], header: bool) -> pd
         body.append((row + [""] * (len(names) - len(row)))[: len(names)])
     frame = pd.DataFrame(body, columns=names, dtype=object)
     return plain_numbers(draft, path, frame.loc[:, [name for name in names if name]].map(str.strip))
+
+
+def _header(rows: list[list[str]]) -> list[str]:
+    """Names of the columns; one without a name is called by its place where any cell below it is filled."""
+    filled = {place for row in rows[1:] for place, cell in enumerate(row) if cell.strip()}
+    names = [visible(name) for name in rows[0]]
+    return [name or (f"(column {place + 1})" if place in filled else "") for place, name in enumerate(names)]
 
 
 def _too_long(row: list[str]) -> str:

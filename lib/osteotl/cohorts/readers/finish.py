@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from osteotl.cohorts.readers.columns import (
 )
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table, unused_columns
-from osteotl.cohorts.readers.patients import patient_faults, stem_of, with_patients
+from osteotl.cohorts.readers.patients import films_meant, patient_faults, with_patients
 from osteotl.cohorts.readers.splits import split_faults, with_split
 
 SAFE = (
@@ -125,7 +126,7 @@ def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
-    """Join the study's own table (one row per film, by file name or stem) to films of an annotation layout."""
+    """Join the study's own table (one row per film, by path, file name or stem) to films of an annotation layout."""
     path = draft.root / str(draft.spec.table)
     table = read_table(draft, path)
     if table is None:
@@ -138,17 +139,17 @@ def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
         return films
     unused_columns(draft, path, table, (*own.values(), "partition"))
     table = canonical(table, wanted)
-    table["_stem"] = table[key].map(stem_of)
-    if (twice := table["_stem"].duplicated()).any():
+    table = table.assign(_film=films_meant(draft, films, path, table[key])).dropna(subset="_film")
+    if (twice := table["_film"].duplicated()).any():
         draft.fault("duplicate_id", path, f"names {table.loc[twice, key].iloc[0]!r} twice", "keep one row per film")
     table = (
-        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
+        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_film")
     )
-    stems = films["image_id"].map(stem_of)
-    for name in sorted(films["image_id"][~stems.isin(table.index)]):
+    names = films["image_id"]
+    for name in sorted(names[~names.isin(table.index)]):
         draft.fault("film_unlisted", name, f"is not in {draft.spec.table}: its columns are missing", "add a row")
     for column in table.columns:
-        values = stems.map(table[column]).replace("", None)
+        values = names.map(table[column]).replace("", None)
         old = films.get(column)
         films = films.assign(**{column: values if old is None else old.where(old.notna(), values)})
     return films
@@ -222,11 +223,14 @@ def _class_faults(draft: Draft) -> None:
             "class_unmapped",
             "",
             f"boxes of classes that `classes` does not name were left out: {listed}",
-            "name them in `classes`, with null to leave them out without this warning",
+            "name them in `classes`, with null to leave them out without this warning"
+            if draft.spec.classes
+            else "nothing, if they mark no lesion; else give that class another name",
         )
     if len(draft.drawn_classes) > 1:
         listed = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(draft.drawn_classes.items()))
-        remedy = "leave a class out by `classes: {name: null}`, with the others named as well"
+        named = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: lesion" for name in sorted(draft.drawn_classes)[:8])
+        remedy = f"to leave some out, add to the cohort: classes: {{{named}}}, with null in place of lesion for these"
         draft.fault("classes_joined", "", f"boxes of every class count as lesions: {listed}", remedy)
     unused = [name for name in draft.spec.classes if name not in draft.used_classes]
     if unused and draft.spec.reader != "btxrd":

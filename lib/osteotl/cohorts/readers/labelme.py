@@ -111,7 +111,7 @@ def lesions_of(
                 "box_invalid",
                 path,
                 f"shapes[{place}]{_kind(shape)} is no polygon, rectangle, circle or mask of finite points",
-                "draw it again as one of these, or leave its class out: classes: {name: null}",
+                "draw it again as one of these, or leave its class out by `classes`",
             )
             whole = False
         else:

@@ -28,7 +28,7 @@ def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
         found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
         patients = found.astype(object).where(found.notna() & (found != ""), None)
     if draft.spec.patients is not None:
-        mapped = films["image_id"].map(stem_of).map(_patient_map(draft))
+        mapped = films["image_id"].map(_patient_map(draft, films))
         patients = mapped.where(mapped.notna(), patients)
     unknown = patients.isna()
     named = (draft.spec.patient_prefix or "") + patients.astype(str)
@@ -73,8 +73,30 @@ def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
         )
 
 
-def _patient_map(draft: Draft) -> dict[str, str]:
-    """Film stem -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
+def films_meant(draft: Draft, films: pd.DataFrame, path: Path, names: pd.Series) -> pd.Series:
+    """The image_id of the film that each row of a table means; None where no film, or more than one, is meant.
+
+    A name that leads through a folder means the film there, never one of its file name elsewhere.
+    """
+    by_path = dict(zip(films["path"], films["image_id"], strict=True))
+    by_name = {str(name): str(name) for name in films["image_id"]}
+    stems = films["image_id"].map(stem_of)
+    by_stem = dict(
+        zip(stems[~stems.duplicated(keep=False)], films["image_id"][~stems.duplicated(keep=False)], strict=True)
+    )
+    meant: list[str | None] = []
+    for name in names.astype(str):
+        found = [by_path[str(film)] for film in draft.index.find(name) if str(film) in by_path] if name else []
+        if len(found) > 1 and name not in by_name:
+            listed = ", ".join(found[:3])
+            draft.fault("film_ambiguous", path, f"{name!r} could be any of {listed}", "write the path of the film")
+        bare = by_stem.get(stem_of(name)) if "/" not in name.replace("\\", "/") and not found else None
+        meant.append(by_name.get(name) or (found[0] if len(found) == 1 else bare))
+    return pd.Series(meant, index=names.index, dtype=object)
+
+
+def _patient_map(draft: Draft, films: pd.DataFrame) -> dict[str, str]:
+    """image_id -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
     path = draft.root / str(draft.spec.patients)
     table = read_table(draft, path, key="patients")
     if table is None:
@@ -91,11 +113,8 @@ def _patient_map(draft: Draft) -> dict[str, str]:
         return {}
     unused_columns(draft, path, table, (film, patient))
     values = table[patient].str.slice(0, 8) if nih else table[patient]
-    pairs = (
-        pd.DataFrame({"film": table[film].map(stem_of), "patient": _without_invisible(draft, known(values))})
-        .dropna()
-        .drop_duplicates()
-    )
+    meant, patients = films_meant(draft, films, path, table[film]), _without_invisible(draft, known(values))
+    pairs = pd.DataFrame({"film": meant, "patient": patients}).dropna().drop_duplicates()
     for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
         draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
     return dict(zip(pairs["film"], pairs["patient"], strict=True))

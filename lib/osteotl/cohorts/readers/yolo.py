@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,12 @@ def read(draft: Draft) -> None:
     data = read_data_file(draft)
     texts = _texts(draft)
     folder = draft.root / (draft.spec.images or "images")
+    stems = Counter(film.stem for film in draft.index.paths)
     for film in draft.index.paths:
         inside = film.relative_to(folder) if film.is_relative_to(folder) else film.relative_to(draft.root)
-        text = texts.pop(_key(inside, "images"), None) or texts.pop(inside.stem, None)
+        text = texts.pop(_key(inside, "images"), None)
+        if text is None and stems[film.stem] == 1:  # one text file cannot be of two films
+            text = texts.pop(inside.stem, None)
         image_id = film.relative_to(draft.root).as_posix()
         kept = None if text is None else _boxes(draft, image_id, text, data)
         size: dict[str, Any] = {"annotated_width": 1.0, "annotated_height": 1.0, "annotated_as": "scaled"}
