@@ -17,6 +17,7 @@ from typing import Any
 
 from osteotl import study
 from osteotl.cohorts.faults import CODES
+from osteotl.cohorts.readers.columns import ALIASES, BOX_CLASS
 from osteotl.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,6 +90,8 @@ def study_page() -> str:
         parts.append(f"## {title}\n\n{_sentences(model)}\n\n{_keys(model, schemas[name], prefix)}")
         if name == "FileCohort":
             parts.append(f"### What each reader reads\n\n{_readers()}")
+            parts.append(f"{TABLES}\n{_columns()}")
+            parts.append(SPLITS)
     return "\n".join(part.rstrip() + "\n" for part in [*parts, BETWEEN])
 
 
@@ -146,6 +149,36 @@ def _default(field: Any) -> str:
     if hasattr(value, "model_dump"):
         return "see below"
     return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+TABLES = """\
+### Tables
+
+Wherever a CSV is taken, an .xlsx or .xlsm workbook is taken as well, whatever its suffix says; its first sheet that
+holds a row is read. CSV may be separated by commas, semicolons, tabs or bars, and written in UTF-8, UTF-16 with its
+mark, or Windows-1252 (a warning shows a word). Numbers may have a decimal comma, where other cells of the table tell
+it from a comma between thousands. `table`, `annotations` and `patients` start at `root` and may lead out of it
+(`../x.csv`): what they name is watched as the folder itself. Columns that nothing reads are listed by `check`. Reader
+manifest, tables of your own and the map of patients know columns by these names, in any case, with spaces or hyphens
+for underscores:
+
+| column | other names |
+|---|---|"""
+SPLITS = """\
+### Splits that a layout ships
+
+Lists, folders, files or a column that say which films are for training, validation or testing are read as the column
+`split`. Without a setting partitions are drawn by patient and `check` warns that the shipped split is not used.
+`split: shipped` uses it: test films of development are the test partition (with an external cohort they are left out,
+as in pretraining), and an external cohort keeps its test films alone. Where the split has no validation part,
+`validation` draws one from its training films. `where: "split == 'training'"` chooses films by it."""
+
+
+def _columns() -> str:
+    others = {name: ", ".join(f"`{other}`" for other in names[1:]) for name, names in ALIASES.items()}
+    rows = [f"| `{name}` | {listed or '-'} |" for name, listed in others.items()]
+    classes = ", ".join(f"`{name}`" for name in BOX_CLASS[1:])
+    return "\n".join([*rows, f"| `{BOX_CLASS[0]}` of boxes | {classes} |"])
 
 
 def _readers() -> str:
@@ -295,16 +328,20 @@ FAULTS = """\
 # Faults in cohorts
 
 `./run_all.sh check` reads every table, decodes every film and lists what is wrong: the file, what is wrong, what would
-mend it. An **error** stops a study before anything is trained (exit code 2); a **warning** goes into the report.
-Nothing is dropped or mended in silence.
+mend it. An **error** stops a study before anything is trained (exit code 2); a **warning** goes into the report; a
+**note** says how something was read where that is a decision, such as which words count as not malignant. Nothing is
+dropped or mended in silence.
 
 Where a study has a reason to judge otherwise, it says so in the open:
 
 ```yaml
 integrity:
-  severity: {near_duplicate: error, box_whole_film: ignore}   # error, warning or ignore
-  exclude: [IMG000123.jpeg]                                   # left out, and counted in the flow of films
+  severity: {near_duplicate: error, box_whole_film: ignore}   # error, warning, note or ignore
+  exclude: [knees/films/IMG000123.jpeg]                       # left out, and counted in the flow of films
 ```
+
+A name under `exclude` is a film's path as messages give it, led by the name of the cohort's folder: it leaves out that
+film alone. A bare file name leaves out every film of that name in every cohort.
 
 The list with file names, `outputs/cohorts/integrity.json`, is not for sharing: file names can hold names of patients.
 The report counts faults by kind only.

@@ -76,6 +76,10 @@ def _share_or_count(value: float) -> float:
     return value
 
 
+def _text(word: Any) -> Any:
+    return str(word) if isinstance(word, int | float) else word
+
+
 class PhantomCohort(_Strict):
     """Synthetic radiographs made from a seed alone; they validate the instrument, not the hypothesis."""
 
@@ -112,10 +116,15 @@ class FileCohort(_Strict):
     root: Path = Field(description="folder of the cohort; $NAME is taken from the environment")
     where: str | None = Field(None, description="a pandas query over the reader's columns that keeps films")
     images: str | None = Field(None, description="folder of films below root, where the layout leaves it open")
-    annotations: str | None = Field(None, description="file or folder of annotations below root")
-    table: str | None = Field(None, description="table with one row per film below root (csv or xlsx)")
-    patients: str | None = Field(None, description="csv below root that maps image_id to patient_id")
-    classes: dict[str, str | None] = Field(default_factory=dict, description="source class: finding; null ignores it")
+    annotations: str | None = Field(None, description="file or folder of annotations, from root on")
+    table: str | None = Field(None, description="table with one row per film, from root on (csv or xlsx)")
+    patients: str | None = Field(None, description="table (csv or xlsx), from root on: image_id and patient_id")
+    split: Literal["shipped"] | None = Field(
+        None, description="shipped: partitions are the layout's own; default: drawn by patient"
+    )
+    classes: dict[str, str | None] = Field(
+        default_factory=dict, description="source class: finding, or label word: '1' or '0'; null ignores it"
+    )
     label: Literal[0, 1] | None = Field(None, description="label of every film, where the layout holds none")
     site: str | None = Field(None, description="site of every film, where the layout holds none")
     patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
@@ -134,6 +143,23 @@ class FileCohort(_Strict):
         if unset := re.findall(r"\$\{?(\w+)", text):
             raise ValueError(f"environment variable {unset[0]} is not set (export {unset[0]}=/folder/of/the/films)")
         return text
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """Numbers as the words that tables hold; YAML's own true and false (yes, no, on, off) need quotes."""
+        if not isinstance(value, dict):
+            return value
+        if any(isinstance(word, bool) for pair in value.items() for word in pair):
+            raise ValueError("yes, no, on, off, true and false are no texts in YAML; put the word in quotes")
+        return {_text(name): _text(word) for name, word in value.items()}
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file and folder that the reader may open: `root`, and what is named outside of it."""
+        root = Path(os.path.abspath(self.root))
+        named = [Path(os.path.normpath(root / name)) for name in (self.table, self.annotations, self.patients) if name]
+        return [self.root, *dict.fromkeys(path for path in named if not path.is_relative_to(root))]
 
     @field_validator("patient_pattern")
     @classmethod
@@ -263,10 +289,12 @@ class Privacy(_Strict):
 class Integrity(_Strict):
     """How faults in the cohorts are judged."""
 
-    severity: dict[str, Literal["error", "warning", "ignore"]] = Field(
+    severity: dict[str, Literal["error", "warning", "note", "ignore"]] = Field(
         default_factory=dict, description="fault code: severity; overrides the written table"
     )
-    exclude: list[str] = Field(default_factory=list, description="film file names to leave out, each counted")
+    exclude: list[str] = Field(
+        default_factory=list, description="films to leave out, each counted: FOLDER/path, or a file name"
+    )
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------

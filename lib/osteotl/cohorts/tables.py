@@ -147,7 +147,7 @@ def _assemble(
             join_patients_of_duplicates(pool)
         make_partitions(pool, study.cohorts)
         boxes = boxes_of(pool)
-        pool.faults += pool_faults(pool.films, cache if with_pixels else None)
+        pool.faults += pool_faults(pool.films, boxes, cache if with_pixels else None)
     faults = judge(pool.faults, study.integrity.severity)
     films, boxes = hashed_tables(pool.films, boxes, study.privacy.salt)
     return CohortSummary(films, faults, flow_of(pool), {**counts(faults), "cohorts": sizes_of(films)}), boxes

@@ -119,7 +119,7 @@ def _add_cohorts(steps: dict[str, Step], study: Study) -> None:
 def _roots(cohort: Any) -> list[Path]:
     if parts := getattr(cohort, "parts", None):
         return [root for part in parts for root in _roots(part)]
-    return [cohort.root] if hasattr(cohort, "root") else []
+    return cohort.inputs if hasattr(cohort, "root") else []
 
 
 def _add_training(steps: dict[str, Step], study: Study) -> None:

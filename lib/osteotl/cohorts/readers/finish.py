@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pandas as pd
 
 from osteotl.cohorts.faults import plural, shown
-from osteotl.cohorts.readers.columns import ages, canonical, known, queryable, sexes
+from osteotl.cohorts.readers.columns import (
+    ages,
+    canonical,
+    column_missing,
+    columns_of,
+    known,
+    label_faults,
+    queryable,
+    sexes,
+)
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
-from osteotl.cohorts.readers.files import read_table
-from osteotl.cohorts.readers.patients import patient_faults, stem_of, with_patients
+from osteotl.cohorts.readers.files import read_table, unused_columns
+from osteotl.cohorts.readers.patients import films_meant, patient_faults, with_patients
+from osteotl.cohorts.readers.splits import split_faults, with_split
 
 SAFE = (
     ast.Expression,
@@ -76,11 +87,11 @@ def finish(draft: Draft) -> RawCohort:
         draft.fault(
             "cohort_empty", "", f"no film was read by reader {draft.spec.reader}", "check `root` and the faults above"
         )
-        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")])
+        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")], tuple(draft.opened))
     films = _unique(draft, films)
     if draft.spec.table and draft.spec.reader in ("coco", "yolo", "voc", "labelme"):
         films = _with_table(draft, films)
-    films = with_patients(draft, films)
+    films = with_split(draft, with_patients(draft, films))
     films = films.assign(
         site=(sites := known(films["site"])).where(sites.notna(), draft.spec.site),
         label=pd.to_numeric(films["label"])
@@ -93,11 +104,13 @@ def finish(draft: Draft) -> RawCohort:
     )
     films, flow = _left_out(draft, films)
     patient_faults(draft, films)
+    films = split_faults(draft, films)
+    label_faults(draft)
     _class_faults(draft)
     if films.empty:
         draft.fault("cohort_empty", "", "no film is left", "check `where`, and that films are annotated")
     boxes = boxes[boxes["image_id"].isin(films["image_id"])].reset_index(drop=True)
-    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow)
+    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow, tuple(draft.opened))
 
 
 def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
@@ -113,27 +126,30 @@ def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
-    """Join the study's own table (one row per film, by file name or stem) to films of an annotation layout."""
+    """Join the study's own table (one row per film, by path, file name or stem) to films of an annotation layout."""
     path = draft.root / str(draft.spec.table)
     table = read_table(draft, path)
     if table is None:
         return films
-    table = canonical(table, ("path", "image_id", "patient_id", "site", "view", "age", "sex", "subtype"))
-    key = next((name for name in ("path", "image_id") if name in table), None)
+    wanted = ("path", "image_id", "patient_id", "site", "view", "age", "sex", "subtype", "split")
+    own = columns_of(table, wanted)
+    key = next((name for name in ("path", "image_id") if name in own), None)
     if key is None:
-        draft.fault("column_missing", path, "has no column that names the film", "add a column `path` or `image_id`")
+        column_missing(draft, path, table, ["path"])
         return films
-    table["_stem"] = table[key].map(stem_of)
-    if (twice := table["_stem"].duplicated()).any():
+    unused_columns(draft, path, table, (*own.values(), "partition"))
+    table = canonical(table, wanted)
+    table = table.assign(_film=films_meant(draft, films, path, table[key])).dropna(subset="_film")
+    if (twice := table["_film"].duplicated()).any():
         draft.fault("duplicate_id", path, f"names {table.loc[twice, key].iloc[0]!r} twice", "keep one row per film")
     table = (
-        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
+        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_film")
     )
-    stems = films["image_id"].map(stem_of)
-    for name in sorted(films["image_id"][~stems.isin(table.index)]):
+    names = films["image_id"]
+    for name in sorted(names[~names.isin(table.index)]):
         draft.fault("film_unlisted", name, f"is not in {draft.spec.table}: its columns are missing", "add a row")
     for column in table.columns:
-        values = stems.map(table[column]).replace("", None)
+        values = names.map(table[column]).replace("", None)
         old = films.get(column)
         films = films.assign(**{column: values if old is None else old.where(old.notna(), values)})
     return films
@@ -207,10 +223,17 @@ def _class_faults(draft: Draft) -> None:
             "class_unmapped",
             "",
             f"boxes of classes that `classes` does not name were left out: {listed}",
-            "name them in `classes`, with null to leave them out without this warning",
+            "name them in `classes`, with null to leave them out without this warning"
+            if draft.spec.classes
+            else "nothing, if they mark no lesion; else give that class another name",
         )
+    if len(draft.drawn_classes) > 1:
+        listed = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(draft.drawn_classes.items()))
+        named = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: lesion" for name in sorted(draft.drawn_classes)[:8])
+        remedy = f"to leave some out, add to the cohort: classes: {{{named}}}, with null in place of lesion for these"
+        draft.fault("classes_joined", "", f"boxes of every class count as lesions: {listed}", remedy)
     unused = [name for name in draft.spec.classes if name not in draft.used_classes]
-    if unused and draft.spec.reader not in ("manifest", "btxrd"):
+    if unused and draft.spec.reader != "btxrd":
         draft.fault(
             "class_absent", "", f"no annotation uses the class {', '.join(map(repr, unused))}", "check its spelling"
         )
