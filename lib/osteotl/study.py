@@ -84,7 +84,7 @@ class FileCohort(_Strict):
         description="the layout of the folder"
     )
     root: Path = Field(description="folder of the cohort; $NAME is taken from the environment")
-    where: str | None = Field(None, description="a pandas query over the reader's columns that keeps films")
+    where: str | None = Field(None, description="a condition on the reader's columns that keeps films")
     images: str | None = Field(None, description="folder of films below root, where the layout leaves it open")
     annotations: str | None = Field(None, description="file or folder of annotations below root")
     table: str | None = Field(None, description="table with one row per film below root (csv or xlsx)")
@@ -125,7 +125,7 @@ class ConcatCohort(_Strict):
 
     reader: Literal["concat"] = Field(description="joins the cohorts that `parts` lists")
     parts: list[Cohort] = Field(min_length=1, description="the cohorts to join, in order")
-    where: str | None = Field(None, description="a pandas query that keeps films of the joined cohort")
+    where: str | None = Field(None, description="a condition that keeps films of the joined cohort")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
     _share = field_validator("validation")(_share_or_count)

@@ -1,0 +1,1 @@
+"""Paired comparison of diagnostic tests on the same cases: arrays and tables in, tables out."""
