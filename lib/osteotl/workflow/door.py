@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osteotl.workflow.fingerprint import digest
 from osteotl.workflow.folder import Refused, check_folder, clean, held
 from osteotl.workflow.states import Whole, unchanged
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
@@ -119,7 +120,7 @@ def request(chosen: argparse.Namespace) -> dict[str, Any]:
     """All that distinguishes one request to run from another, the variables that the study file names too."""
     text = chosen.config.read_text(encoding="utf-8", errors="replace") if chosen.config.is_file() else ""
     environment = {name: os.environ.get(name) for name in re.findall(r"\$\{?(\w+)", text)}
-    return {"config": str(chosen.config), "text": text, "environment": environment,
+    return {"config": str(chosen.config), "text": digest(text), "environment": environment,
             "predictions": chosen.predictions and str(chosen.predictions), "reference": chosen.reference}  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from osteotl.workflow.states import Whole
 from osteotl.workflow.steps import ENGINE, ROOT
 
 # where steps leave what a study may later no longer name
-MADE = ("finetune/**/*", "pretrain/**/*", "other_modality/**/*", "notebooks/0*.ipynb", f"{ENGINE}/steps/*")
+MADE = ("cohorts/*", "finetune/**/*", "pretrain/**/*", "other_modality/**/*", "tables/*", "figures/*", "occlusion/*",
+        "model_cards/*", "checklists/*", "notebooks/0*.ipynb", "predictions_extra.csv", "table_one.csv", f"{ENGINE}/steps/*")  # fmt: skip
 PATIENCE = 3.0  # seconds that the steps of a run just killed may take to end
 
 
@@ -90,7 +91,7 @@ def clean(whole: Whole) -> int:
 
 def _leftovers(whole: Whole) -> dict[str, list[Path]]:
     outputs, steps = whole.outputs, whole.steps.values()
-    named = {outputs / str(file) for step in steps for file in (*step.writes, step.executed)}
+    named = {outputs / str(file).partition("?")[0] for s in steps for file in (*s.writes, *s.may_write, s.executed)}
     named |= {whole.record_path(step) for step in steps}
     found = [path for pattern in MADE for path in sorted(outputs.glob(pattern)) if not path.is_dir()]
     # a failed notebook waits for a success; a cache may serve other studies, whose outputs lie in the project's folder
@@ -103,7 +104,7 @@ def _leftovers(whole: Whole) -> dict[str, list[Path]]:
         "logs": [outputs / "logs"],
         "caches of the engine": [outputs / ENGINE / name for name in (".snakemake", "cache", "done", "ended")],
         "half-written files": [path for path in outputs.rglob(".*.part") if path.is_file()],
-        "replicates that the study no longer names": orphans,
+        "results that no step of the study makes": orphans,
         "prepared films that no study here uses": [film for film in films if film.stem not in used],
     }
 
