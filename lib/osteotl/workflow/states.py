@@ -145,7 +145,7 @@ class Whole:
         if record is None:
             return ["not done yet"]
         now, kinds = self.now(step), [kind for kind in WORDS if kind not in without]
-        return [why for kind in kinds for why in _differences(kind, record.get(kind, {}), now[kind], step.name)]
+        return [why for kind in kinds for why in differences(kind, record.get(kind, {}), now[kind], step.name)]
 
     def unmet(self, step: Step) -> list[str]:
         """Why what a step reads is not to be used: the steps that write it do not hold."""
@@ -201,7 +201,8 @@ def _leaves(settings: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, settings
 
 
-def _differences(kind: str, before: dict[str, Any], now: dict[str, Any], step: str) -> list[str]:
+def differences(kind: str, before: dict[str, Any], now: dict[str, Any], step: str) -> list[str]:
+    """What differs between a record and now, in plain words; `kind` is one of WORDS, `step` wrote what is compared."""
     words = []
     for name in dict.fromkeys([*before, *now]):
         if kind == "writes" and now.get(name, MISSING) == MISSING:
