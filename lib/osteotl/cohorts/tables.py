@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from osteotl.cohorts.faults import CohortError, Fault, counts, errors, fault, judge, listing, plural
+from osteotl.cohorts.faults import CODES, CohortError, Fault, counts, errors, fault, judge, listing, plural
 from osteotl.cohorts.pool import (
     COHORTS,
     FILM_COLUMNS,
@@ -43,6 +43,7 @@ __all__ = [
     "characteristics",
     "check",
     "check_main",
+    "fault_table",
     "flow_table",
     "read_films",
     "read_integrity",
@@ -224,6 +225,19 @@ def characteristics(films: pd.DataFrame) -> pd.DataFrame:
 def _tally(values: pd.Series) -> str:
     tally = values.fillna("unknown").value_counts().sort_index()
     return ", ".join(f"{name} {count}" for name, count in tally.items())
+
+
+def fault_table(integrity: Mapping[str, Any]) -> pd.DataFrame:
+    """Faults by kind, never by file: executed notebooks are shared, and file names can hold names of patients.
+
+    Returns
+    -------
+    DataFrame
+        severity, code, faults (how many), meaning; errors first.
+    """
+    found = pd.DataFrame(integrity["faults"], columns=["severity", "code"])
+    table = found.value_counts(["severity", "code"]).rename("faults").reset_index().sort_values(["severity", "code"])
+    return table.assign(meaning=[CODES[code][1] for code in table["code"]]).reset_index(drop=True)
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def steps_of(study: Study) -> dict[str, Step]:
     beside = ["provenance.json", "methods.md", "checklists/", "model_cards/"]
     tables = [] if study.predictions else ["table_one.csv"]
     _add(steps, "report", _made(steps), ["report.html", *beside, *tables])
-    steps["report"] = replace(steps["report"], may_write=("report.pdf",))  # where there is a Chromium to print it
+    may = ("report.pdf", *(["film_numbers.csv"] if study.predictions else []))  # a PDF where there is a Chromium
+    steps["report"] = replace(steps["report"], may_write=may)
     return steps
 
 
