@@ -54,6 +54,19 @@ def test_packages_import_only_those_before_them(path):
     )
 
 
+def test_diagnostic_accuracy_stands_alone():
+    """It is of use without osteotl, and without torch: numbers and tables are all it imports."""
+    found = set()
+    for path in (ROOT / "lib" / "diagnostic_accuracy").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    allowed = {"numpy", "scipy", "pandas", "statsmodels", "numba", "llvmlite", "skmisc", "hotcoco", "diagnostic_accuracy"}
+    assert found - set(sys.stdlib_module_names) <= allowed
+
+
 @pytest.mark.parametrize("package", ["cohorts", "detection", "scores_files", "reporting"])
 def test_the_modules_of_a_package_have_an_order(package):
     """Each uses only those before it; an import inside a function counts too."""

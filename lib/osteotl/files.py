@@ -1,4 +1,4 @@
-"""Writing and hashing files so that nobody ever sees half of one."""
+"""Write, name and hash files; show texts that came from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
@@ -48,6 +49,55 @@ def write_json(path: str | Path, content: Any) -> Path:
 def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
     """Write a table without its index, floats in full precision, whole or not at all."""
     return write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+#: controls that move a terminal's cursor or end a line, and marks that reverse the order of what follows
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+
+def visible(text: str) -> str:
+    """A text without control characters and without marks that turn the direction of writing.
+
+    Labels of arms, file names and messages come from other people's files; such a character could rewrite a line on the
+    terminal or show other words on the page than were written. Line feeds and tabs stay.
+    """
+    return _UNSEEN.sub("", text)
+
+
+def file_name(text: str) -> str:
+    """A name for a file or folder that stands for any text and can never be a path.
+
+    Letters, digits, `_`, `-` and single dots inside stay as they are; where anything else had to go, a short hash of
+    the text follows, so that different texts have different names (those that differ in capitals alone do not on every
+    disk, and are refused where arms are read).
+
+    Examples
+    --------
+    >>> file_name("unet_v1.0")
+    'unet_v1.0'
+    >>> file_name("../../x")
+    'x-9cdf6a50100a'
+    """
+    kept = re.sub(r"[^A-Za-z0-9_.-]+|\.(?=\.)", "-", text)[:60].strip(".-")
+    if kept == text and kept:
+        return kept
+    return f"{kept or 'arm'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy for a spreadsheet: texts that it would run as a formula are led by an apostrophe; numbers stay numbers."""
+    names = {name: _harmless(name) for name in frame.columns}
+    return frame.map(_harmless).rename(columns=names)
+
+
+def _harmless(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.lstrip(" \u00a0").startswith(tuple("=+-@\t\r\n＝＋－＠")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell  # a number, written out
 
 
 def remove(path: Path) -> None:

@@ -114,7 +114,7 @@ class FileCohort(_Strict):
         description="the layout of the folder"
     )
     root: Path = Field(description="folder of the cohort; $NAME is taken from the environment")
-    where: str | None = Field(None, description="a pandas query over the reader's columns that keeps films")
+    where: str | None = Field(None, description="a condition on the reader's columns that keeps films")
     images: str | None = Field(None, description="folder of films below root, where the layout leaves it open")
     annotations: str | None = Field(None, description="file or folder of annotations, from root on")
     table: str | None = Field(None, description="table with one row per film, from root on (csv or xlsx)")
@@ -179,7 +179,7 @@ class ConcatCohort(_Strict):
 
     reader: Literal["concat"] = Field(description="joins the cohorts that `parts` lists")
     parts: list[Cohort] = Field(min_length=1, max_length=100, description="the cohorts to join, in order")
-    where: str | None = Field(None, description="a pandas query that keeps films of the joined cohort")
+    where: str | None = Field(None, description="a condition that keeps films of the joined cohort")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
     _share = field_validator("validation")(_share_or_count)
@@ -393,6 +393,7 @@ class Report(_Strict):
     author: dict[str, str] = Field(default_factory=dict, description="checklist item: the author's answer")
     gallery_films: int = Field(24, ge=4, le=48, description="films in the gallery")
     gallery_seed: Seed = Field(0, description="decides which films the gallery shows")
+    show_ids: bool = Field(False, description="own scores: film ids as they were given; else running numbers")
 
 
 #: Not in study.yaml: whoever copies that file for films of their own must not take this over.
@@ -458,14 +459,20 @@ def _keys() -> list[str]:
     return sorted({key for section in _Strict.__subclasses__() for key in section.model_fields})
 
 
+def _meant(place: str) -> str:
+    """The key that was probably meant: the nearest one, never the word that was written."""
+    key = place.rpartition(".")[2]
+    known = sorted(Study.model_fields) if key == place else _keys()
+    close = get_close_matches(key, [name for name in known if name != key], 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def _sentence(error: Any) -> str:
     place = ".".join(str(p) for p in error["loc"] if p not in FILE_READERS and not str(p).startswith("phantom-"))
     place = place.replace(".concat", "")[:200] or "study"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        close = get_close_matches(place.rpartition(".")[2], _keys(), 1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        return f"{place}: unknown key{meant} (docs/study.md lists the keys that exist)"
+        return f"{place}: unknown key here{_meant(place)} (docs/study.md lists the keys that exist)"
     if error["type"] == "missing":
         return f"{place}: missing, and it has no default"
     if error["type"] == "union_tag_not_found":

@@ -199,7 +199,19 @@ def test_check_main_says_0_or_2(tmp_path, capsys):
     assert "remedy:" in shown
     assert tables.check_main(["--config", str(tmp_path / "gone.yaml")]) == 2
     assert "gone.yaml" in capsys.readouterr().err
-    assert not (tmp_path / "data").exists()
+    assert list((tmp_path / "data/.prepared").rglob("*.png"))  # kept for the run that follows
+    assert not (tmp_path / "cohorts").exists()
+
+
+def test_a_check_writes_tables_where_it_is_asked_to_and_says_what_a_run_costs(tmp_path, capsys):
+    root = layouts.manifest(tmp_path / "films", 24, 24)
+    arguments = written(tmp_path, {"development": {"reader": "manifest", "root": str(root), "validation": 0.3}})
+    assert tables.check_main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert "optimiser steps" in capsys.readouterr().out
+    assert {"integrity.json", "development.csv", "boxes.csv"} <= {p.name for p in (tmp_path / "out/cohorts").iterdir()}
+    (root / "films/f001.png").unlink()
+    assert tables.check_main([*arguments, "--out", str(tmp_path / "other")]) == 2
+    assert [p.name for p in (tmp_path / "other/cohorts").iterdir()] == ["integrity.json"]
 
 
 def test_check_main_on_a_missing_root(tmp_path, capsys):
@@ -221,7 +233,7 @@ def test_the_btxrd_study_passes_on_fixtures_of_its_layout(tmp_path, monkeypatch,
     shown = capsys.readouterr().out
     assert "licence" in shown  # the conflict is told
     settings = load_study(repository / "studies/btxrd.yaml")
-    films = tables._assemble(settings, tmp_path / "data", write=False)[0].films
+    films = tables._assemble(settings, tmp_path / "data")[0].films
     assert set(films.loc[films["cohort"] == "development", "site"]) == {"centre 1"}
     assert set(films.loc[films["cohort"] == "external", "site"]) == {"centre 2", "centre 3"}
     assert (settings.detector.image_size, len(settings.seeds), settings.fractions) == (640, 5, [0.1, 0.25, 0.5, 1.0])
