@@ -13,13 +13,12 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from cohorts.make_films import FILM, RAMP, dicom, encoded, tiff
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
     JPEGBaseline8Bit,
     RLELossless,
 )
@@ -27,54 +26,7 @@ from pydicom.uid import (
 from osteotl.cohorts.film import FilmError, Limits
 from osteotl.cohorts.radiograph import decode, read_radiograph
 
-RAMP = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)  # 0 .. 3071: 12 bits
-FILM = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)
-
-
-def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind, **options)
-    return file.getvalue()
-
-
-def dicom(
-    pixels: np.ndarray = RAMP, syntax: str = ExplicitVRLittleEndian, preamble: bool = True, **values: object
-) -> bytes:
-    """A small CR image; `values` override or add elements by keyword, None removes."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
-    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset = Dataset()
-    dataset.file_meta = meta
-    stored = 8 if pixels.dtype.itemsize == 1 else 12
-    elements = {
-        "SOPClassUID": ComputedRadiographyImageStorage,
-        "SOPInstanceUID": "1.2.3",
-        "Modality": "CR",
-        "Rows": pixels.shape[0],
-        "Columns": pixels.shape[1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 8 * pixels.dtype.itemsize,
-        "BitsStored": stored,
-        "HighBit": stored - 1,
-        "PixelRepresentation": int(pixels.dtype.kind == "i"),
-        "PixelData": pixels.tobytes(),
-        **values,
-    }
-    for keyword, value in elements.items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    if syntax == RLELossless:
-        dataset.compress(RLELossless)
-    file = io.BytesIO()
-    if preamble:
-        dataset.save_as(file, enforce_file_format=True)
-    else:
-        del dataset.file_meta
-        dataset.save_as(file, implicit_vr=True, little_endian=True)
-    return file.getvalue()
+CASES = Path(__file__).parent / "cases"
 
 
 # --- PNG, JPEG, TIFF --------------------------------------------------------------------------------------------------
@@ -109,7 +61,7 @@ def test_12_bits_in_16_keep_their_grey_levels(kind: str) -> None:
     # 3071 of 4095 is 191.2 of 255; by the high byte alone the film would have 12 levels
     assert film.pixels.max() == 191
     assert len(np.unique(film.pixels)) == 192
-    assert "12 bits in use" in film.notes
+    assert "scaled by the bits in use: 12" in film.notes
 
 
 def test_16_bit_colour_is_not_cut_to_its_high_byte() -> None:
@@ -173,7 +125,7 @@ def test_first_of_several_windows_is_used_and_said() -> None:
     # PS3.3 C.11.2.1.2: (x - (c - .5)) / (w - 1) + .5, so 799.5 -> 0 and 1199.5 -> 1
     expected = np.clip((RAMP - 999.5) / 400 + 0.5, 0, 1) * 255
     np.testing.assert_allclose(film.pixels, expected, atol=0.51)
-    assert "first of 2 windows: centre 1000, width 401" in film.notes
+    assert "window applied: first of 2, centre 1000, width 401" in film.notes
 
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
@@ -197,13 +149,13 @@ def test_modality_and_voi_luts() -> None:
         lut["LUTDescriptor"].VR, lut["LUTData"].VR = "US", "OW"
     film = decode(dicom(ModalityLUTSequence=Sequence([modality]), VOILUTSequence=Sequence([voi])), "film")
     np.testing.assert_array_equal(film.pixels, np.clip(3071 - RAMP.astype(int), 0, 255))
-    assert {"modality LUT applied", "first of 1 VOI LUTs"} <= set(film.notes)
+    assert {"modality LUT applied", "VOI LUT applied: first of 1"} <= set(film.notes)
 
 
 def test_without_a_window_the_films_own_range_is_shown() -> None:
     film = decode(dicom(RAMP + 500), "film")
     assert (film.pixels.min(), film.pixels.max()) == (0, 255)
-    assert "no window: the film's own range" in film.notes
+    assert "shown by its own range: no window" in film.notes
 
 
 def test_signed_values_and_padding() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from osteotl.cohorts.dicom_film import decode_dicom, is_bare_dicom
 from osteotl.cohorts.film import LIMITS, FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
+from osteotl.cohorts.jpeg_damage import filled, jpeg_damage
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\x00", b"MM\x00*")
@@ -83,21 +84,24 @@ def decode(content: bytes, name: str, limits: Limits = LIMITS) -> Radiograph:
 
 def _decode_picture(content: bytes, name: str, limits: Limits) -> Radiograph:
     try:
+        content, white_is_zero = _black_is_zero(content)
         with Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "TIFF"]) as image:
             check_size(*image.size, name, limits)
             if (frames := getattr(image, "n_frames", 1)) > 1:
                 raise FilmError(name, f"holds {frames} frames", "export one film per file")
             _check_whole(content, image.format, name)
             notes: list[str] = []
-            grey = _to_grey(image, content, name, notes)
+            grey = np.ascontiguousarray(_to_grey(image, content, white_is_zero, name, notes))
+            notes += jpeg_damage(content, grey) if image.format in ("JPEG", "MPO") else filled(grey)
     except FilmError:
         raise
+    except UnidentifiedImageError as error:
+        raise FilmError(name, _unread(content), "copy it again, or save it as PNG of 8 or 16 bit") from error
     except Image.DecompressionBombError as error:
         what = f"more pixels than Pillow opens, over the limit of {limits.pixels:,} pixels"
         raise FilmError(name, what, "export the film at its own size") from error
     except Exception as error:  # decoders raise whatever their parts raise on damaged bytes
         raise FilmError(name, f"cannot be decoded ({reason(error)})", "copy or export it again") from error
-    grey = np.ascontiguousarray(grey)
     return Radiograph(grey, grey.shape[1], grey.shape[0], None, {}, tuple(notes))
 
 
@@ -126,7 +130,7 @@ def _png_fault(content: bytes) -> str | None:
     return "truncated: the end of the image is missing"
 
 
-def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) -> Grey:
+def _to_grey(image: Image.Image, content: bytes, white_is_zero: bool, name: str, notes: list[str]) -> Grey:
     orientation = image.getexif().get(0x0112, 1)
     truncated, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
@@ -134,17 +138,15 @@ def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) ->
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = truncated
     if orientation in range(2, 9):
-        notes.append(f"turned by its EXIF orientation {orientation}")
+        notes.append(f"turned by its EXIF orientation: {orientation}")
+    left = image.getexif().get(0x0112, 1)  # Pillow turns TIFF while loading and takes the orientation out
     deep = _deep_colour(image, content)
     if deep is not None:
         grey = _turned(one_channel(deep, notes), orientation)
     elif image.mode in ("1", "L"):
         return np.asarray(ImageOps.exif_transpose(image).convert("L"))
     elif image.mode.startswith("I"):
-        grey = _turned(np.asarray(image), orientation)
-        if image.format == "TIFF" and image.tag_v2.get(262) == 0:  # type: ignore[attr-defined]
-            notes.append("white is zero: inverted")
-            grey = (1 << _bits(grey, notes)) - 1 - grey.astype(np.int64)
+        grey = _turned(np.asarray(image), left)
     elif image.mode in ("P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
         colour = ImageOps.exif_transpose(image)
         if "transparency" in colour.info or colour.mode in ("RGBA", "LA", "PA"):
@@ -152,7 +154,7 @@ def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) ->
         return one_channel(np.asarray(colour.convert("RGB")), notes).astype(np.uint8)
     else:
         raise FilmError(name, f"pixels of the kind {image.mode!r}", "export it at 8 or 16 bit")
-    return _scaled(grey, notes)
+    return _scaled(grey, white_is_zero, notes)
 
 
 def _deep_colour(image: Image.Image, content: bytes) -> NDArray[Any] | None:
@@ -185,23 +187,68 @@ def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return turns[orientation](array) if orientation in turns else array
 
 
-def _bits(array: NDArray[Any], notes: list[str]) -> int:
-    """Bits in use: the fewest of 8, 10, 12, 14 and 16 that hold the highest value."""
-    highest = int(array.max())
-    bits = next((b for b in (8, 10, 12, 14, 16) if highest < 1 << b), 32)
-    notes.append(f"{bits} bits in use")
-    return bits
-
-
-def _scaled(array: NDArray[Any], notes: list[str]) -> Grey:
-    """More than 8 bits to 8, by the bits in use."""
-    lowest = int(array.min())
+def _scaled(array: NDArray[Any], white_is_zero: bool, notes: list[str]) -> Grey:
+    """More than 8 bits to 8, by the bits in use: the fewest of 8, 10, 12, 14 and 16 that hold the highest value."""
+    lowest, highest = int(array.min()), int(array.max())
     if lowest < 0:
-        notes.append(f"values from {lowest}: moved to start at 0")
-        array = array.astype(np.int64) - lowest
-    top = (1 << _bits(array, notes)) - 1
-    if top >= 1 << 16:
-        top = max(int(array.max()), 1)
-        notes.append("more than 16 bits: divided by the highest value")
+        notes.append(f"values below 0 moved to start at 0: from {lowest}")
+        array, highest = array.astype(np.int64) - lowest, highest - lowest
+    bits = next((b for b in (8, 10, 12, 14, 16) if highest < 1 << b), None)
+    top = (1 << bits) - 1 if bits else highest
+    notes.append(f"scaled by the bits in use: {bits}" if bits else "scaled by the highest value: more than 16 bits")
+    if white_is_zero:
+        notes.append("white is zero: inverted")
+        array = top - array.astype(np.int64)
+    if bits is None:
         return np.rint(array * (255 / top)).astype(np.uint8)
     return np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)[array]
+
+
+# --- TIFF (TIFF 6.0, section 2) ---------------------------------------------------------------------------------------
+
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLES, SAMPLE_FORMAT = 258, 262, 277, 339
+
+
+def _tiff_tags(content: bytes) -> tuple[str, dict[int, tuple[int, int]]]:
+    """Byte order and first directory of a TIFF: each tag's first number and the place where it stands."""
+    order = "<" if content[:2] == b"II" else ">"
+    found = {}
+    (start,) = struct.unpack(order + "I", content[4:8])
+    (count,) = struct.unpack(order + "H", content[start : start + 2])
+    for place in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, numbers = struct.unpack(order + "HHI", content[place : place + 8])
+        at = place + 8
+        if kind == 3 and numbers > 2:  # several samples' numbers stand elsewhere
+            (at,) = struct.unpack(order + "I", content[at : at + 4])
+        size = "H" if kind == 3 else "I"
+        (value,) = struct.unpack(order + size, content[at : at + struct.calcsize(size)])
+        found[tag] = (value, at)
+    return order, found
+
+
+def _black_is_zero(content: bytes) -> tuple[bytes, bool]:
+    """A deep TIFF in which white is zero, declared the other way round: Pillow opens few of them, and inverts none."""
+    if not content.startswith(TIFF):
+        return content, False
+    try:
+        order, tags = _tiff_tags(content)
+    except struct.error:
+        return content, False  # Pillow says what is wrong with it
+    white_is_zero = tags.get(PHOTOMETRIC, (1, 0))[0] == 0 and tags.get(BITS_PER_SAMPLE, (1, 0))[0] > 8
+    if white_is_zero:
+        at = tags[PHOTOMETRIC][1]
+        content = content[:at] + struct.pack(order + "H", 1) + content[at + 2 :]
+    return content, white_is_zero
+
+
+def _unread(content: bytes) -> str:
+    """Why Pillow opens none of it, as far as the file says."""
+    if not content.startswith(TIFF):
+        return "damaged: its header cannot be read"
+    try:
+        order, tags = _tiff_tags(content)
+    except struct.error:
+        return "damaged: its TIFF directory cannot be read"
+    number = {2: " signed", 3: " floating point"}.get(tags.get(SAMPLE_FORMAT, (1, 0))[0], "")
+    bits, samples = tags.get(BITS_PER_SAMPLE, (1, 0))[0], tags.get(SAMPLES, (1, 0))[0]
+    return f"a TIFF of {samples} x {bits}{number} bits, {'little' if order == '<' else 'big'}-endian, which is not read"

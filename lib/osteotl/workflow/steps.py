@@ -113,7 +113,8 @@ def _add_cohorts(steps: dict[str, Step], study: Study) -> None:
     tables = [f"cohorts/{name}.csv" for name in cohorts]
     films = [f"{table}?film" for table in tables]
     roots = [root for name in cohorts for root in _roots(getattr(study.cohorts, name))]
-    _add(steps, "00_cohorts", [], [*tables, *films, "cohorts/boxes.csv", "cohorts/integrity.json"], data=roots)
+    lists = ["cohorts/boxes.csv", "cohorts/film_notes.csv", "cohorts/integrity.json"]
+    _add(steps, "00_cohorts", [], [*tables, *films, *lists], data=roots)
 
 
 def _roots(cohort: Any) -> list[Path]:
