@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+)
 
 RAMP = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)  # 0 .. 3071: 12 bits
+CASES = Path(__file__).parent / "cases"
+COMPRESSED = (RLELossless, JPEG2000Lossless)
 FILM = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)
 
 
@@ -21,11 +31,15 @@ def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
 
 
 def dicom(
-    pixels: np.ndarray = RAMP, syntax: str = ExplicitVRLittleEndian, preamble: bool = True, **values: object
+    pixels: np.ndarray = RAMP,
+    syntax: str = ExplicitVRLittleEndian,
+    preamble: bool = True,
+    change: Callable[[Dataset], None] = lambda dataset: None,
+    **values: object,
 ) -> bytes:
-    """A small CR image; `values` override or add elements by keyword, None removes."""
+    """A small CR image; `values` override or add elements by keyword, None removes; `change` alters it last."""
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax in COMPRESSED else syntax
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
     meta.MediaStorageSOPInstanceUID = "1.2.3"
     dataset = Dataset()
@@ -43,14 +57,15 @@ def dicom(
         "BitsStored": stored,
         "HighBit": stored - 1,
         "PixelRepresentation": int(pixels.dtype.kind == "i"),
-        "PixelData": pixels.tobytes(),
+        "PixelData": pixels.astype(pixels.dtype.newbyteorder(">" if syntax == ExplicitVRBigEndian else "<")).tobytes(),
         **values,
     }
     for keyword, value in elements.items():
         if value is not None:
             setattr(dataset, keyword, value)
-    if syntax == RLELossless:
-        dataset.compress(RLELossless)
+    change(dataset)
+    if syntax in COMPRESSED:
+        dataset.compress(syntax, generate_instance_uid=False)
     file = io.BytesIO()
     if preamble:
         dataset.save_as(file, enforce_file_format=True)

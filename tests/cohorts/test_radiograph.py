@@ -13,7 +13,6 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from cohorts.make_films import FILM, RAMP, dicom, encoded, tiff
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -23,11 +22,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from cohorts.make_films import FILM, RAMP, dicom, encoded
 from osteotl.cohorts.film import FilmError, Limits
 from osteotl.cohorts.radiograph import decode, read_radiograph
-
-CASES = Path(__file__).parent / "cases"
-
 
 # --- PNG, JPEG, TIFF --------------------------------------------------------------------------------------------------
 

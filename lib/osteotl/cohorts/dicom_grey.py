@@ -174,7 +174,13 @@ def _padding(dataset: Dataset, cells: NDArray[Any], stored: Stored) -> NDArray[n
 def _fitting(value: int, bits: int, signed: bool) -> int | None:
     """A value as stored values of these bits can hold it: as it is, else read with the other sign."""
     low = -(1 << (bits - 1)) if signed else 0
-    candidates = (value, *(value + turn for width in (16, bits) for turn in (-(1 << width), 1 << width)))
+    candidates = [value]
+    for width in (16, bits):
+        half = 1 << (width - 1)
+        if signed and half <= value < 2 * half:
+            candidates.append(value - 2 * half)
+        elif not signed and -half <= value < 0:
+            candidates.append(value + 2 * half)
     return next((one for one in candidates if low <= one < low + (1 << bits)), None)
 
 
