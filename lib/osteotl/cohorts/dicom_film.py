@@ -55,7 +55,7 @@ def decode_dicom(content: bytes, name: str, limits: Limits) -> Radiograph:
         # unused bits are looked at, not shifted away: stored bits or overlays may lie there
         dataset.pixel_array_options(correct_unused_bits=False)
         cells = dataset.pixel_array
-        notes += [] if stream is None else jpeg_damage(stream, cells)
+        notes += [] if stream is None else jpeg_damage(stream)
         grey = np.ascontiguousarray(grey_levels(dataset, cells, _precision(stream), notes))
         spacing, attributes = _spacing(dataset, notes), _attributes(dataset)
         _warn(dataset, notes)
@@ -153,8 +153,8 @@ def _spacing(dataset: Dataset, notes: list[str]) -> float | None:
     """Distance of rows in mm: calibrated where the file says so, else at the detector; None where it is unreadable."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         value = numbers(dataset, keyword)
-        if not value:
-            continue
+        if not any(value):
+            continue  # 0 stands for unknown
         if len(value) != 2 or not all(0 < distance < np.inf for distance in value):
             notes.append(f"spacing cannot be read: {keyword} does not hold two distances")
             continue

@@ -167,6 +167,8 @@ def _deep_colour(image: Image.Image, content: bytes) -> NDArray[Any] | None:
         return None
     import cv2
 
+    if image.format == "TIFF":  # OpenCV turns TIFF even where it is asked not to
+        content = _with_tag(content, ORIENTATION, 1)
     array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if array is None:
         raise ValueError("16-bit colour that cannot be decoded")
@@ -206,7 +208,7 @@ def _scaled(array: NDArray[Any], white_is_zero: bool, notes: list[str]) -> Grey:
 
 # --- TIFF (TIFF 6.0, section 2) ---------------------------------------------------------------------------------------
 
-BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLES, SAMPLE_FORMAT = 258, 262, 277, 339
+BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES, SAMPLE_FORMAT = 258, 262, 274, 277, 339
 
 
 def _tiff_tags(content: bytes) -> tuple[str, dict[int, tuple[int, int]]]:
@@ -231,14 +233,22 @@ def _black_is_zero(content: bytes) -> tuple[bytes, bool]:
     if not content.startswith(TIFF):
         return content, False
     try:
-        order, tags = _tiff_tags(content)
+        _, tags = _tiff_tags(content)
     except struct.error:
         return content, False  # Pillow says what is wrong with it
     white_is_zero = tags.get(PHOTOMETRIC, (1, 0))[0] == 0 and tags.get(BITS_PER_SAMPLE, (1, 0))[0] > 8
     if white_is_zero:
-        at = tags[PHOTOMETRIC][1]
-        content = content[:at] + struct.pack(order + "H", 1) + content[at + 2 :]
+        content = _with_tag(content, PHOTOMETRIC, 1)
     return content, white_is_zero
+
+
+def _with_tag(content: bytes, tag: int, value: int) -> bytes:
+    """The same TIFF with another number for a tag that it has."""
+    order, tags = _tiff_tags(content)
+    if tag not in tags:
+        return content
+    at = tags[tag][1]
+    return content[:at] + struct.pack(order + "H", value) + content[at + 2 :]
 
 
 def _unread(content: bytes) -> str:
