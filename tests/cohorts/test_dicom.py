@@ -502,6 +502,31 @@ def test_padding_that_the_stored_bits_cannot_hold_fills_the_cell(signed: bool, c
     assert not any("stored bits" in note for note in film.notes)
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_padding_of_8_bits_that_are_shown_as_stored(photometric: str) -> None:
+    values = ramp(8)
+    content = film_of(
+        values, 8, 8, PixelPaddingValue=250, PixelPaddingRangeLimit=255, PhotometricInterpretation=photometric
+    )
+    shown = 255 - values if photometric == "MONOCHROME1" else values
+    same_levels(content, np.where(values >= 250, 0, shown))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_padding_and_tables_without_stated_types(signed: bool) -> None:
+    """Implicit VR: pixel representation alone says how padding and the first input are signed."""
+    values = ramp(12, signed)
+    low = int(values.min())
+    entries = np.arange(4095, -1, -1)
+
+    def pad(dataset: Dataset) -> None:
+        dataset.add_new("PixelPaddingValue", "SS" if signed else "US", low)
+
+    item = Sequence([table(entries, 12, low)])
+    content = film_of(values, signed=signed, syntax=ImplicitVRLittleEndian, change=pad, VOILUTSequence=item)
+    same_levels(content, each(values, lambda x: 0 if x == low else (4095 - (x - low)) / 4095 * 255))
+
+
 def test_a_film_that_is_all_padding_is_black() -> None:
     values = np.full((8, 8), 7)
     assert not decode(film_of(values, PixelPaddingValue=7), "film").pixels.any()
@@ -531,6 +556,12 @@ def test_grey_in_rgb(planar: int, bits: int) -> None:
     planes = np.dstack([values] * 3).astype("<u1" if bits == 8 else "<u2")
     film = same_levels(colour(planes, "RGB", planar, bits), values / ((1 << bits) - 1) * 255)
     assert film.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_grey_in_compressed_rgb(syntax: str) -> None:
+    values = ramp(8)
+    same_levels(colour(np.dstack([values] * 3).astype(np.uint8), "RGB", syntax=syntax), values)
 
 
 @pytest.mark.parametrize("planar", [0, 1])

@@ -217,7 +217,7 @@ def _modality(dataset: Dataset, values: NDArray[Any], notes: list[str]) -> Value
     with np.errstate(all="ignore"):
         rescaled = values * slope + intercept
     if slope == 0 or not np.isfinite(rescaled).all():
-        notes.append("rescale left out, and VOI LUT and windows with it: slope or intercept cannot be used")
+        notes.append("rescale left out: slope or intercept cannot be used, nor VOI LUT and windows without them")
         return None
     return rescaled
 

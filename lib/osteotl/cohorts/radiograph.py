@@ -211,8 +211,8 @@ def _scaled(array: NDArray[Any], white_is_zero: bool, notes: list[str]) -> Grey:
 BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES, SAMPLE_FORMAT = 258, 262, 274, 277, 339
 
 
-def _tiff_tags(content: bytes) -> tuple[str, dict[int, tuple[int, int]]]:
-    """Byte order and first directory of a TIFF: each tag's first number and the place where it stands."""
+def _tiff_tags(content: bytes) -> dict[int, tuple[int, int, str]]:
+    """First directory of a TIFF: each tag's first number, the place where it stands, and how it is packed."""
     order = "<" if content[:2] == b"II" else ">"
     found = {}
     (start,) = struct.unpack(order + "I", content[4:8])
@@ -222,10 +222,14 @@ def _tiff_tags(content: bytes) -> tuple[str, dict[int, tuple[int, int]]]:
         at = place + 8
         if kind == 3 and numbers > 2:  # several samples' numbers stand elsewhere
             (at,) = struct.unpack(order + "I", content[at : at + 4])
-        size = "H" if kind == 3 else "I"
-        (value,) = struct.unpack(order + size, content[at : at + struct.calcsize(size)])
-        found[tag] = (value, at)
-    return order, found
+        packing = order + ("H" if kind == 3 else "I")
+        (value,) = struct.unpack(packing, content[at : at + struct.calcsize(packing)])
+        found[tag] = (value, at, packing)
+    return found
+
+
+def _number(tags: dict[int, tuple[int, int, str]], tag: int) -> int:
+    return tags[tag][0] if tag in tags else 1  # the default of every tag that is asked for here
 
 
 def _black_is_zero(content: bytes) -> tuple[bytes, bool]:
@@ -233,22 +237,21 @@ def _black_is_zero(content: bytes) -> tuple[bytes, bool]:
     if not content.startswith(TIFF):
         return content, False
     try:
-        _, tags = _tiff_tags(content)
+        tags = _tiff_tags(content)
     except struct.error:
         return content, False  # Pillow says what is wrong with it
-    white_is_zero = tags.get(PHOTOMETRIC, (1, 0))[0] == 0 and tags.get(BITS_PER_SAMPLE, (1, 0))[0] > 8
-    if white_is_zero:
-        content = _with_tag(content, PHOTOMETRIC, 1)
-    return content, white_is_zero
+    if _number(tags, PHOTOMETRIC) != 0 or _number(tags, BITS_PER_SAMPLE) <= 8:
+        return content, False
+    return _with_tag(content, PHOTOMETRIC, 1), True
 
 
 def _with_tag(content: bytes, tag: int, value: int) -> bytes:
     """The same TIFF with another number for a tag that it has."""
-    order, tags = _tiff_tags(content)
+    tags = _tiff_tags(content)
     if tag not in tags:
         return content
-    at = tags[tag][1]
-    return content[:at] + struct.pack(order + "H", value) + content[at + 2 :]
+    _, at, packing = tags[tag]
+    return content[:at] + struct.pack(packing, value) + content[at + struct.calcsize(packing) :]
 
 
 def _unread(content: bytes) -> str:
@@ -256,9 +259,10 @@ def _unread(content: bytes) -> str:
     if not content.startswith(TIFF):
         return "damaged: its header cannot be read"
     try:
-        order, tags = _tiff_tags(content)
+        tags = _tiff_tags(content)
     except struct.error:
         return "damaged: its TIFF directory cannot be read"
-    number = {2: " signed", 3: " floating point"}.get(tags.get(SAMPLE_FORMAT, (1, 0))[0], "")
-    bits, samples = tags.get(BITS_PER_SAMPLE, (1, 0))[0], tags.get(SAMPLES, (1, 0))[0]
-    return f"a TIFF of {samples} x {bits}{number} bits, {'little' if order == '<' else 'big'}-endian, which is not read"
+    form = {2: " signed", 3: " floating point"}.get(_number(tags, SAMPLE_FORMAT), "")
+    end = "little" if content[:2] == b"II" else "big"
+    bits = f"{_number(tags, SAMPLES)} x {_number(tags, BITS_PER_SAMPLE)}{form} bits"
+    return f"a TIFF of {bits}, {end}-endian, which is not read"
