@@ -51,10 +51,11 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
         return pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str}), TRAINING_RUNS
-    from osteotl.statistics.scores import read_scores as read_table
-
-    given = read_table(step.study.predictions, step.study.reference)
-    return given.predictions, TRAINING_RUNS
+    given = read_scores_file(step.study.predictions, step.study.reference)
+    table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    if given.run_names:
+        table["seed"] = table["seed"].map(lambda run: given.run_names.get(run, run))
+    return table, READERS if given.readers else TRAINING_RUNS
 
 
 def _facts(step: Any) -> pd.DataFrame | None:

@@ -36,7 +36,7 @@ def phantoms(tmp_path_factory):
 def test_files_and_columns_of_the_contract(phantoms):
     folder, _, _ = phantoms
     assert {p.name for p in (folder / "out/cohorts").iterdir()} == {
-        "pretrain.csv", "development.csv", "external.csv", "boxes.csv", "integrity.json"}  # fmt: skip
+        "pretrain.csv", "development.csv", "external.csv", "boxes.csv", "film_notes.csv", "integrity.json"}  # fmt: skip
     header = "image_id,patient_id,site,partition,label,path,film,width,height,view,age,sex,subtype,spacing_mm"
     header += ",mean_grey,sd_grey"
     for name in ("pretrain", "development", "external"):

@@ -103,6 +103,7 @@ def decode(pool: Pool, cache: Path, longest: int) -> None:
         fault("film_unreadable", shown(row["path"], row["root"]), row["error"], row["remedy"])
         for row in pool.films[broken].to_dict("records")
     ]
+    pool.faults += pixels.note_faults(pool.films)
     pool.leave_out(broken, "cannot be decoded")
 
 
@@ -232,9 +233,10 @@ def hashed_tables(films: pd.DataFrame, boxes: pd.DataFrame, salt: str) -> tuple[
         patient_id=hash_all(films["patient_id"], salt),
         path=_relative(films),
         film=films.get("film"),
+        notes=films.get("notes"),
     )
     boxes = boxes.assign(image_id=hash_all(boxes["cohort"] + "/" + boxes["image_id"], salt))
-    films = films[["cohort", *FILM_COLUMNS]].sort_values(["cohort", "image_id"], kind="stable")
+    films = films[["cohort", *FILM_COLUMNS, "notes"]].sort_values(["cohort", "image_id"], kind="stable")
     for column in ("width", "height"):
         films[column] = films[column].astype("Int64")
     return films.reset_index(drop=True), boxes.sort_values(["cohort", "image_id", *CORNERS]).reset_index(drop=True)

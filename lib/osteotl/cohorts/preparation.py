@@ -20,7 +20,7 @@ from osteotl.cohorts.film import LIMITS, FilmError, Limits, Radiograph
 from osteotl.cohorts.parallel import mapped
 from osteotl.cohorts.radiograph import decode, load_bytes
 
-VERSION = 1  # of reading and scaling: raise it whenever the same file would give other pixels
+VERSION = 2  # of reading and scaling: raise it whenever the same file would give other pixels
 SMALLEST_SIDE = 640
 _FACTS = "osteotl"  # keyword of the text in the prepared PNG
 _SETTLED_NS = 2_000_000_000  # a file touched later than this before it was looked at may change again unseen

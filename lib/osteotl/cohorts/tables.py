@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.cohorts.faults import CODES, CohortError, Fault, counts, errors, fault, judge, listing, plural
+from osteotl.cohorts.pixels import note_summary, note_table
 from osteotl.cohorts.pool import (
     COHORTS,
     FILM_COLUMNS,
@@ -62,7 +63,8 @@ class CohortSummary:
     Attributes
     ----------
     films : DataFrame
-        The rows of every cohort table, with a column `cohort`; ids hashed.
+        The rows of every cohort table, with a column `cohort`; ids hashed. Beside them `notes`: lists of what was
+        decided in reading a film.
     faults : list of Fault
         Judged by the study's severities, errors first.
     flow : list of dict
@@ -126,6 +128,7 @@ def _write(summary: CohortSummary, boxes: pd.DataFrame, folder: Path) -> None:
         rows = summary.films[summary.films["cohort"] == cohort]
         write_csv(folder / f"{cohort}.csv", rows[list(FILM_COLUMNS)])
     write_csv(folder / "boxes.csv", boxes)
+    write_csv(folder / "film_notes.csv", note_table(summary.films))
 
 
 def check(study: Study, data_dir: str | Path, with_pixels: bool = True) -> list[Fault]:
@@ -316,4 +319,7 @@ def report(summary: CohortSummary, limit: int | None = 25) -> str:
         for s in summary.flow
         if s["step"] == "left out"
     ]
+    if decided := note_summary(summary.films):
+        left += ["", "decided in reading films (film by film in outputs/cohorts/film_notes.csv)"]
+        left += [f"  {line}" for line in decided]
     return "\n".join([*lines, *left, "", listing(summary.faults, limit)])

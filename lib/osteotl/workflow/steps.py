@@ -121,7 +121,8 @@ def _add_cohorts(steps: dict[str, Step], study: Study) -> None:
     tables = [f"cohorts/{name}.csv" for name in dict.fromkeys([*cohorts, "external"])]
     films = [f"{table}?{what}" for table in tables for what in ("film", "phantom")]
     roots = [root for name in cohorts for root in _roots(getattr(study.cohorts, name))]
-    _add(steps, "00_cohorts", [], [*tables, *films, "cohorts/boxes.csv", "cohorts/integrity.json"], data=roots)
+    lists = ["cohorts/boxes.csv", "cohorts/film_notes.csv", "cohorts/integrity.json"]
+    _add(steps, "00_cohorts", [], [*tables, *films, *lists], data=roots)
 
 
 def _roots(cohort: Any) -> list[Path]:
