@@ -20,6 +20,7 @@ from diagnostic_accuracy import estimates
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
 from osteotl.files import remove, write_bytes, write_csv, write_json, write_text
+from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
 AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
