@@ -492,7 +492,14 @@ def question(draws: Draws, measure: str, confidence: float, setting: dict[str, A
         An unknown measure, or one that the draws do not hold.
     """
     check_confidence(confidence)
-    whole = {"point": None, "threshold_from": None, "unit": "film", "at": None, "prevalence": None, "recalibration": None}
+    whole = {
+        "point": None,
+        "threshold_from": None,
+        "unit": "film",
+        "at": None,
+        "prevalence": None,
+        "recalibration": None,
+    }
     if unknown := set(setting) - set(whole):
         raise ValueError(f"{sorted(unknown)[0]!r} is no setting of a measure; those are {', '.join(whole)}")
     whole |= setting
