@@ -83,7 +83,13 @@ BETWEEN = """\
 - An arm that starts from a `.pt` file needs `allow_pickle: true`; `.safetensors` files need nothing.
 - `train_for: pretrain_and_finetune` needs `cohorts.pretrain`.
 - A key that stands twice in the file is refused: YAML itself would keep the last in silence. So is a seed, fraction,
-  checkpoint or test that a list names twice, and a label that two arms share.
+  checkpoint or test that a list names twice, and a label that two arms share. So are arms and labels that differ in
+  case, spaces or invisible marks only, and fractions that are equal to six digits.
+- With `predictions`, `reference` is the name of an arm as the scores file has it, any text.
+- A file has at most 2 MB and 100,000 entries (aliases counted each time they stand), and is nested at most 40 levels
+  deep; it holds no tags. Dates are text. `yes`, `no`, `on`, `off`, `true` and `false` are refused where a number is
+  wanted, and control characters everywhere.
+- At most 50 arms, 1,000 seeds and 10,000 training runs.
 - A file of weights or scores that is not there is told by `check`, by `-n` and before a run starts.
 """
 
