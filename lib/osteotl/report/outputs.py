@@ -189,5 +189,3 @@ def read_outputs(step: Any) -> Outputs:
 def read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON file, or nothing where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-

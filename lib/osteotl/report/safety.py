@@ -18,26 +18,31 @@ _TOKEN = re.compile(r"[\w.+@/-]{5,}")
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp);base64,[A-Za-z0-9+/=\s]*\Z")
 _LINK = re.compile(r"(?:#[\w.:-]+|https://doi\.org/[\w./();:<>-]+)\Z")
 
-MATH = frozenset(
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MATH = _names(
     "math mrow mi mn mo ms mtext mspace msub msup msubsup mfrac msqrt mroot mstyle munder mover munderover mtable mtr "
-    "mtd mpadded mphantom mfenced menclose semantics".split()
+    "mtd mpadded mphantom mfenced menclose semantics"
 )
-DRAWING = frozenset(
+DRAWING = _names(
     "svg g path rect line circle ellipse polyline polygon text tspan title desc defs use clippath clipPath marker "
-    "lineargradient linearGradient stop pattern".split()
+    "lineargradient linearGradient stop pattern"
 )
-CONTROLS = frozenset("form fieldset legend label input select option optgroup button output meter progress".split())
-TAGS = frozenset(
+CONTROLS = _names("form fieldset legend label input select option optgroup button output meter progress")
+TAGS = _names(
     "a abbr article b blockquote br caption code col colgroup dd del details dfn div dl dt em figcaption figure h1 h2 "
     "h3 h4 h5 h6 hr i img kbd li nav ol p pre s section small span strong sub summary sup table tbody td tfoot th "
-    "thead time tr u ul data".split()
+    "thead time tr u ul data"
 )
 ALLOWED = MATH | DRAWING | CONTROLS | TAGS
 DROPPED = ("script", "style", "iframe", "object", "embed", "template", "noscript", "link", "meta", "base", "annotation",
            "foreignobject", "metadata", "head")  # fmt: skip
 """Dropped with their content; other unknown elements lose their tags and keep their text."""
 
-GENERAL = frozenset("id class title lang dir hidden tabindex role translate".split())
+GENERAL = _names("id class title lang dir hidden tabindex role translate")
 OWN = {
     "a": frozenset({"href", "download"}),
     "td": frozenset({"colspan", "rowspan", "headers"}),
@@ -55,20 +60,20 @@ OWN = {
     "optgroup": frozenset({"label"}),
     "select": frozenset({"name", "disabled", "size"}),
     "button": frozenset({"type", "name", "value", "disabled"}),
-    "input": frozenset("type name value min max step checked disabled list autocomplete".split()),
-    "meter": frozenset("value min max low high optimum".split()),
-    "progress": frozenset("value max".split()),
+    "input": _names("type name value min max step checked disabled list autocomplete"),
+    "meter": _names("value min max low high optimum"),
+    "progress": _names("value max"),
     "fieldset": frozenset({"disabled", "name"}),
     "math": frozenset({"display"}),
     "mo": frozenset({"stretchy"}),
     "mtable": frozenset({"columnalign"}),
 }
-DRAWN = frozenset(
+DRAWN = _names(
     "d x y x1 x2 y1 y2 cx cy r rx ry dx dy width height points viewbox preserveaspectratio transform fill fill-opacity "
     "fill-rule stroke stroke-width stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-opacity "
     "stroke-miterlimit opacity clip-path clip-rule text-anchor dominant-baseline alignment-baseline font-size "
     "font-family font-weight font-style vector-effect offset stop-color stop-opacity gradientunits gradienttransform "
-    "markerwidth markerheight refx refy orient marker-end marker-start patternunits focusable xml:space".split()
+    "markerwidth markerheight refx refy orient marker-end marker-start patternunits focusable xml:space"
 )
 _ELSEWHERE = re.compile(r"url\(\s*['\"]?(?!#)", re.I)
 
@@ -168,5 +173,3 @@ def without_names(text: str, known: Mapping[str, str]) -> str:
         if " " in name and name in text:  # rare: most names are one word, and words are looked up
             text = text.replace(name, image_id)
     return _TOKEN.sub(lambda match: known.get(match[0], match[0]), text)
-
-
