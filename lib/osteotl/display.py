@@ -22,7 +22,7 @@ from osteotl.html import Child, join, paragraph, tag
 
 MINUS = "\N{MINUS SIGN}"
 SIGNS = "●■▲◆▼✚"  # one sign a model, in the order of the figures' markers: colour is never the only difference
-RUN_NOTE = "one run, shown without an interval"
+NO_INTERVAL_DUE = "without an interval"  # how the note of a count, a setting, a share or a single run ends
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,14 @@ LOOKS = {
     "share": Look("Share of the variance", 0, 100.0, "%", "percentage points"),
     "run_sd": Look("Standard deviation between training runs", 4),
     "delong": Look("Difference in AUC, DeLong's test"),
-    "mcnemar_exact": Look("McNemar's test, exact", 0),
-    "mcnemar_midp": Look("McNemar's test, mid-p", 0),
-    "mcnemar_corrected": Look("McNemar's test, continuity corrected", 0),
-    "mcnemar_clustered": Look("McNemar's test, clustered by patient", 0),
+    "delong_clustered": Look("Difference in AUC, Obuchowski's test for films clustered by patient"),
+    "mcnemar_exact": _rate("McNemar's test, exact"),
+    "mcnemar_midp": _rate("McNemar's test, mid-p"),
+    "mcnemar_corrected": _rate("McNemar's test, continuity corrected"),
+    "mcnemar_clustered": _rate("McNemar's test, films clustered by patient"),
+    "tango": _rate("Difference, Tango's score interval"),
+    "clustered_difference": _rate("Difference, films clustered by patient"),
+    "false_difference_rate": Look("Runs of one model that would differ by chance", 0, 100.0, "%", "%"),
     "ppv_score_test": _rate("PPV, weighted generalised score test"),
     "npv_score_test": _rate("NPV, weighted generalised score test"),
     "ppv_bootstrap": _rate("PPV, bootstrap"),
@@ -167,7 +171,7 @@ def look_of(row: Mapping[str, Any]) -> Look:
 
 def is_difference(row: Mapping[str, Any]) -> bool:
     """Whether a row compares two models or two groups."""
-    return bool(row["reference"]) or bool(row["reference_group"])
+    return bool(row["reference"] or row["reference_group"]) and row["measure"] not in ("share", "false_difference_rate")
 
 
 def number_text(row: Mapping[str, Any], interval: bool = True) -> str:
@@ -260,7 +264,11 @@ def group_words(group: str) -> str:
     """`sex=F` as `Sex: female`."""
     if not group:
         return "all films"
-    name, _, level = group.partition("=")
+    name, equals, level = group.partition("=")
+    if group in LOOKS:
+        return LOOKS[group].name
+    if not equals:
+        return sentence_case(name.replace("_", " "))
     level = level.strip().replace(">=", "≥").replace("<=", "≤")
     return f"{sentence_case(name.replace('_', ' '))}: {LEVELS.get(level, level)}"
 
@@ -271,16 +279,31 @@ def words(column: str, content: Any, labels: Labels) -> Child:
         return mark(str(content), labels) if content else ""
     if column in ("prevalence", "fraction", "confidence"):
         return percent(content) if known(content) else "as in this study"
-    if column == "at":
-        return f"{content:g}" if known(content) else ""
     if column in ("group", "reference_group"):
         return group_words(str(content))
     named = {"point": POINTS, "threshold_from": SOURCES, "unit": UNITS, "recalibration": SCORES}.get(column)
     if named is not None:
         return named.get(str(content), str(content).replace("_", " "))
     if column == "run":
-        return f"run {content}" if content else "mean over runs"
+        return f"run {content}" if str(content)[:1].isdigit() else str(content) or "mean over runs"
     return str(content).replace("_", " ")
+
+
+def at_words(row: Mapping[str, Any]) -> str:
+    """What a measure is taken at: a threshold probability, false marks a film, an overlap."""
+    at, measure = row["at"], row["measure"]
+    if measure == "net_benefit":
+        return percent(at)
+    if measure == "froc_sensitivity":
+        return f"{at:g} false marks a film"
+    if measure == "coco_ap":
+        return f"IoU {at:g}" if known(at) else "IoU 0.50 to 0.95"
+    return f"{at:g}" if known(at) else ""
+
+
+def measure_words(measure: str) -> str:
+    """The name of a measure."""
+    return look_of({"measure": measure}).name
 
 
 def heading(row: Mapping[str, Any]) -> str:
@@ -379,6 +402,13 @@ def _sign(index: int, x: float) -> Markup:
 
 
 @dataclass(frozen=True)
+class Numeric:
+    """Heading of a column of numbers; '#' in front of a plain text says the same."""
+
+    text: Child
+
+
+@dataclass(frozen=True)
 class Table:
     """A table for a reader: shown in a notebook, or put into a section of the page.
 
@@ -403,11 +433,12 @@ class Table:
     notes: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __html__(self) -> str:
-        numeric = [isinstance(h, str) and not isinstance(h, Markup) and h.startswith("#") for h in self.heads]
-        names = [h[1:] if n else h for h, n in zip(self.heads, numeric, strict=True)]
-        head = [tag("th", h, scope="col", class_="n" if n else None) for h, n in zip(names, numeric, strict=True)]
+        named = [_heading(h) for h in self.heads]
+        names, numeric = [name for name, _ in named], [n for _, n in named]
+        head = [tag("th", h, scope="col", class_="n" if n else None) for h, n in named]
         self.notes.clear()
-        body = [tag("tr", [self._cell(i, c, numeric[i]) for i, c in enumerate(row)]) for row in self.rows]
+        told = [re.sub(r"<[^>]*>", "", str(join(n))) if "burdens" in self.class_ else None for n in names]
+        body = [tag("tr", [self._cell(i, c, numeric[i], told[i]) for i, c in enumerate(row)]) for row in self.rows]
         foot = tag("tr", [self._cell(i, c, numeric[i]) for i, c in enumerate(self.foot)])
         inner = tag(
             "table", tag("caption", self.caption), tag("thead", tag("tr", head)), tag("tbody", body),
@@ -420,20 +451,28 @@ class Table:
 
     _repr_html_ = __html__
 
-    def _cell(self, column: int, content: Child, numeric: bool) -> Markup:
+    def _cell(self, column: int, content: Child, numeric: bool, head: str | None = None) -> Markup:
         if isinstance(content, pd.Series):
             content = [number(content), self._note(content)]
         if column == 0:
             return tag("th", content, scope="row")
-        return tag("td", content, class_="n" if numeric else None)
+        return tag("td", content, class_="n" if numeric else None, data_name=head)
 
     def _note(self, row: pd.Series) -> Markup | None:
         """A sign that leads to the reason below the table."""
         note = str(row["note"])
-        if not note or note == RUN_NOTE:
+        if not note or note.endswith(NO_INTERVAL_DUE):
             return None
         sentence, following = f"{sentence_case(note.rstrip('.'))}.", ascii_lowercase[len(self.notes) % 26]
         return tag("sup", self.notes.setdefault(sentence, following))
+
+
+def _heading(head: Child) -> tuple[Child, bool]:
+    if isinstance(head, Numeric):
+        return head.text, True
+    if isinstance(head, str) and not isinstance(head, Markup) and head.startswith("#"):
+        return head[1:], True
+    return head, False
 
 
 def grid(
@@ -444,7 +483,8 @@ def grid(
     rows: Sequence[str] = ("arm",),
     columns: str = "measure",
     forest: Forest | None = None,
-) -> Table:
+    beside: tuple[str, Mapping[str, str]] | None = None,
+) -> Table | None:
     """Rows of results as a table: one column each for some identifying columns, one for each value of another.
 
     Parameters
@@ -460,6 +500,13 @@ def grid(
         Identifying column whose values become columns; each has a column of p values where there is one.
     forest : Forest, optional
         Draws the interval of the first column.
+    beside : (heading, mapping), optional
+        A further column, by the value of the first of `rows`.
+
+    Returns
+    -------
+    Table or None
+        None where there are no results.
 
     Raises
     ------
@@ -467,20 +514,24 @@ def grid(
         Two results fall into one cell: name a further column in `rows`.
     """
     keys = [*rows, columns]
+    if results.empty:
+        return None
     if len(double := results[results.duplicated(keys)]):
         told = ", ".join(f"{key}={double.iloc[0][key]}" for key in keys)
         raise ValueError(f"several results have {told}; name a further identifying column in `rows`")
     across = _ordered(results[columns], columns, labels)
     tested = [c for c in across if results.loc[_is(results, columns, c), "p"].notna().any()]
     heads: list[Child] = [HEADS.get(name, name) for name in rows]
+    heads += [Numeric(beside[0])] if beside else []
     for content in across:
         first = results[_is(results, columns, content)].iloc[0]
         words_of = heading(first) if columns == "measure" else words(columns, content, labels)
-        heads += ["#" + words_of if isinstance(words_of, str) and not isinstance(words_of, Markup) else words_of]
+        heads.append(Numeric(words_of))
         heads += ["#p"] if content in tested else []
     body = []
     for key, part in _rows(results, list(rows), labels):
         cells: list[Child] = [_row_words(n, k, part, labels) for n, k in zip(rows, key, strict=True)]
+        cells += [beside[1].get(key[0], "")] if beside else []
         for content in across:
             found = part[_is(part, columns, content)]
             cells.append(found.iloc[0] if len(found) else "")
@@ -498,7 +549,9 @@ def grid(
 
 
 def _row_words(column: str, content: Any, part: pd.DataFrame, labels: Labels) -> Child:
-    return heading(part.iloc[0]) if column == "measure" else words(column, content, labels)
+    if column in ("measure", "at"):
+        return heading(part.iloc[0]) if column == "measure" else at_words(part.iloc[0])
+    return words(column, content, labels)
 
 
 def _index(arm: str, labels: Labels) -> int:
@@ -560,6 +613,54 @@ def show(results: pd.DataFrame, labels: Labels | None = None, caption: Child = "
 
 
 # --- films and patients -----------------------------------------------------------------------------------------------
+
+
+FACTS = {"subtype": "Subtype", "age": "Age", "sex": "Sex", "view": "View", "site": "Site", "size_mm": "Size, mm"}
+
+
+def film_table(films: pd.DataFrame, caption: Child, labels: Labels, counted_as: str = "called") -> Table:
+    """Films as rows: what is known of them, and in how many runs each model calls or misses them.
+
+    Parameters
+    ----------
+    films : DataFrame
+        One row a film and model: image_id, arm, runs, called, mean_score, and facts of the film.
+    caption : text
+    labels : mapping
+    counted_as : {"called", "missed"}
+        What is counted over the runs.
+
+    Returns
+    -------
+    Table
+        Each film leads to its picture, where the page has one.
+    """
+    facts = [name for name in FACTS if name in films and films[name].fillna("").astype(str).ne("").any()]
+    arms = [arm for arm in labels if arm in set(films["arm"])]
+    heads: list[Child] = ["Film", *(FACTS[name] for name in facts)]
+    for arm in arms:
+        heads += [join([mark(arm, labels), f", {counted_as} by"]), "#Mean score"]
+    by_arm = {arm: films[films["arm"] == arm].set_index("image_id") for arm in arms}
+    rows = []
+    for image_id, part in films.groupby("image_id", sort=False):
+        first = part.iloc[0]
+        cells: list[Child] = [tag("a", str(image_id), href=f"#film-{image_id}")]
+        cells += [_fact(first[name]) for name in facts]
+        for arm in arms:
+            if image_id not in by_arm[arm].index:
+                cells += ["", ""]
+                continue
+            row = by_arm[arm].loc[image_id]
+            count = row["called"] if counted_as == "called" else row["runs"] - row["called"]
+            cells += [f"{count:.0f} of {row['runs']:.0f}", fixed(row["mean_score"], 3)]
+        rows.append(cells)
+    return Table(caption, heads, rows)
+
+
+def _fact(content: Any) -> str:
+    if content is None or content != content:
+        return ""
+    return f"{content:g}" if isinstance(content, float) else str(LEVELS.get(str(content), content))
 
 
 COHORTS = {"pretrain": "pretraining", "other_modality": "other modality"}

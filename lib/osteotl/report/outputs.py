@@ -25,8 +25,10 @@ class Outputs:
     ----------
     study : Study
         The checked configuration.
-    folder, data : Path
-        The outputs folder; the folder that holds `.prepared/`.
+    places : tuple of Path
+        Folders in which files are looked for, the first first: where a run by hand writes, and the outputs folder.
+    data : Path
+        The folder that holds `.prepared/`.
     results : DataFrame
         statistics.csv; rows are named by their number.
     analysis, figures, integrity, audit, provenance : dict
@@ -35,7 +37,7 @@ class Outputs:
     """
 
     study: Study
-    folder: Path
+    places: tuple[Path, ...]
     data: Path
     results: pd.DataFrame
     analysis: dict[str, Any]
@@ -55,14 +57,14 @@ class Outputs:
     @property
     def labels(self) -> dict[str, str]:
         """Label of every model, the reference model first."""
-        named = {str(arm["name"]): str(arm.get("label") or arm["name"]) for arm in self.analysis["arms"]}
+        named = {str(arm): str(label or arm) for arm, label in self.analysis["arms"].items()}
         return {name: named[name] for name in sorted(named, key=lambda name: name != self.reference)}
 
     @property
     def reference(self) -> str:
         """The reference model."""
-        names = [str(arm["name"]) for arm in self.analysis["arms"]]
-        return str(self.settings["reference"]) if self.settings.get("reference") in names else names[0]
+        names, named = list(self.analysis["arms"]), self.settings.get("reference")
+        return str(named if named in names else names[0])
 
     @property
     def others(self) -> list[str]:
@@ -95,8 +97,8 @@ class Outputs:
         Parameters
         ----------
         **identity
-            As in `diagnostic_accuracy.estimates.select`; `...` leaves a column open. `reference` is open where an arm
-            is not named, so give `reference=None` for models and the reference model's name for differences.
+            As in `diagnostic_accuracy.estimates.select`; a list also gives the order, `...` leaves a column open.
+            Give `reference=None` for models and the reference model's name for differences.
         """
         plain = {"run": None, "unit": "film", "prevalence": None, "group": None, "reference_group": None}
         if identity.get("section") not in ("learning",):
@@ -104,6 +106,8 @@ class Outputs:
         chosen = {k: v for k, v in {**plain, **identity}.items() if v is not ...}
         fraction = chosen.pop("fraction", ...)
         found = select(self.results, **chosen)
+        for name, order in reversed([(n, v) for n, v in chosen.items() if isinstance(v, list)]):
+            found = found.sort_values(name, key=lambda column, o=order: column.map(o.index), kind="stable")
         if fraction is ...:
             return found
         return found[found["fraction"].isna() | (found["fraction"] == fraction)]
@@ -120,12 +124,35 @@ class Outputs:
         return float(known.max()) if len(known) else 1.0
 
     @property
-    def point(self) -> dict[str, Any]:
-        """Operating point of the answer: `point` and `threshold_from`; empty where the study has none."""
-        source = self.settings.get("main_source")
-        return {"point": self.settings["main_point"], "threshold_from": source} if source else {}
+    def point(self) -> dict[str, str]:
+        """Operating point of the answer, as `point` and `threshold_from`; empty where the study has none.
+
+        The high-sensitivity point if there is one, with thresholds locked on validation films where possible.
+        """
+        points = self.analysis.get("points") or []
+        sources, names = ("validation", "given", "external"), [p["name"] for p in points]
+        name = "high_sensitivity" if "high_sensitivity" in names else next(iter(names), "")
+        found = [p["threshold_from"] for p in points if p["name"] == name]
+        return {"point": name, "threshold_from": min(found, key=sources.index)} if found else {}
+
+    @property
+    def target(self) -> float | None:
+        """The rate that the operating point of the answer aims at."""
+        named = tuple(self.point.values())
+        points = self.analysis.get("points") or []
+        targets = [p["target"] for p in points if (p["name"], p["threshold_from"]) == named]
+        return float(targets[0]) if targets and targets[0] is not None else None
+
+    @property
+    def margin(self) -> float:
+        """The smallest difference in AUC that the study called relevant."""
+        return float(self.settings["auc_margin"])
 
     # --- files ---
+
+    def find(self, file: str) -> Path | None:
+        """Path of a file, named as below the outputs folder; None where there is none."""
+        return _find(self.places, file)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of outputs/tables; empty where there is none."""
@@ -134,8 +161,8 @@ class Outputs:
     def csv(self, file: str) -> pd.DataFrame:
         """A CSV below the outputs folder; identifiers, runs and groups are text."""
         if file not in self._read:
-            path = self.folder / file
-            there = path.is_file() and path.stat().st_size > 1
+            path = self.find(file)
+            there = path is not None and path.stat().st_size > 1
             self._read[file] = pd.read_csv(path, dtype=TEXTS) if there else pd.DataFrame()
         return self._read[file]
 
@@ -161,31 +188,34 @@ def read_outputs(step: Any) -> Outputs:
     Parameters
     ----------
     step : OpenStep
-        Of notebook 06; anything with `study`, `outputs`, `data` and `read` will do.
+        Of notebook 06; anything with `study`, `out`, `outputs` and `data` will do.
 
     Raises
     ------
     ValueError
         statistics.csv or analysis.json is missing.
     """
-    folder = Path(step.outputs)
+    places = tuple(dict.fromkeys((Path(step.out), Path(step.outputs))))
     for name in ("statistics.csv", "analysis.json"):
-        if not (folder / name).is_file():
+        if _find(places, name) is None:
             raise ValueError(f"{name} is missing: the page shows what 04_statistics wrote. Run ./run_all.sh first")
-    index = read_json(folder / "figures" / "index.json")
     return Outputs(
         study=step.study,
-        folder=folder,
+        places=places,
         data=Path(step.data),
-        results=saved(read_results(folder / "statistics.csv")),
-        analysis=read_json(folder / "analysis.json"),
-        figures=index,
-        integrity=read_json(folder / "cohorts" / "integrity.json"),
-        audit=read_json(folder / "audit.json"),
-        provenance=read_json(folder / "provenance.json"),
+        results=saved(read_results(str(_find(places, "statistics.csv")))),
+        analysis=_json(places, "analysis.json"),
+        figures=_json(places, "figures/index.json"),
+        integrity=_json(places, "cohorts/integrity.json"),
+        audit=_json(places, "audit.json"),
+        provenance=_json(places, "provenance.json"),
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file, or nothing where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _find(places: tuple[Path, ...], file: str) -> Path | None:
+    return next((place / file for place in places if (place / file).exists()), None)
+
+
+def _json(places: tuple[Path, ...], file: str) -> dict[str, Any]:
+    path = _find(places, file)
+    return json.loads(path.read_text(encoding="utf-8")) if path else {}

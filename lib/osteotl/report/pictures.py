@@ -32,23 +32,26 @@ def figures(outputs: Outputs, *names: str) -> Markup:
         if reason := entry.get("left_out"):
             words = f"Figure “{name.replace('_', ' ')}” left out: {str(reason).rstrip('.')}."
             said.append(paragraph(words, class_="fine"))
-        elif entry and (picture := _figure(outputs.folder / "figures", name, entry)):
+        elif entry and (picture := _figure(outputs, name, entry)):
             drawn.append(picture)
     return Markup("").join([tag("div", drawn, class_="figures") if drawn else "", *said])
 
 
-def _figure(folder: Path, name: str, entry: dict[str, Any]) -> Markup | None:
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-    if svg.is_file() and svg.stat().st_size <= HEAVY:
+def _figure(outputs: Outputs, name: str, entry: dict[str, Any]) -> Markup | None:
+    svg, png = outputs.find(f"figures/{name}.svg"), outputs.find(f"figures/{name}.png")
+    if svg is not None and svg.stat().st_size <= HEAVY:
         text = svg.read_text(encoding="utf-8")
         drawing = Markup(text[text.index("<svg") :])
-    elif png.is_file():
+    elif png is not None:
         drawing = embedded(png, str(entry["alt"]))
     else:
         return None
     lines = [(head, entry.get(key)) for head, key in (("Shown", "shown"), ("Good", "good"), ("Bad", "bad"))]
     told = [paragraph(tag("strong", f"{head}. "), text) for head, text in lines if text]
-    caption = [tag("strong", f"{str(entry['title']).rstrip('.')}. ") if entry.get("title") else None, entry.get("caption")]
+    caption = [
+        tag("strong", f"{str(entry['title']).rstrip('.')}. ") if entry.get("title") else None,
+        entry.get("caption"),
+    ]
     reading = folded("How to read it", told) if told else None
     return tag("figure", drawing, tag("figcaption", caption, reading), id=f"figure-{name}", class_="figure")
 

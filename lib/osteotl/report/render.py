@@ -13,13 +13,13 @@ from typing import Any
 
 import nbformat
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from nbformat import NotebookNode
 
 from osteotl.files import write_text
 from osteotl.html import bullets, paragraph, slug, tag
 from osteotl.report.appendix import PageExporter, chosen, joined, markdown
-from osteotl.report.safety import clean, film_names
+from osteotl.report.safety import clean, film_names, private
 from osteotl.report.section import MIME
 
 LARGEST = 5 * 1024 * 1024
@@ -80,8 +80,8 @@ def render(
     appendix = joined(others, known)
     style, script = compact(template_files("css")), template_files("js")
     page = {
-        "title": str(header.about.get("title") or header.title),
-        "heading": header.title,
+        "title": private(str(header.about.get("title") or header.title), known),
+        "heading": escape(header.title),
         "header": header.body,
         "parts": Markup("").join(Markup(part.__html__()) for part in parts),
         "contents": contents(parts, bool(appendix.cells)),
@@ -106,12 +106,12 @@ def sections(executed: NotebookNode, known: Mapping[str, str]) -> tuple[list[Par
             title, prose = _heading(before.source if before is not None else "")
             about = dict(output[MIME])
             if about["omitted"]:
-                omitted.append((title, clean(str(about["omitted"]), known)))
+                omitted.append((title, private(str(about["omitted"]), known)))
             else:
                 body = Markup(clean("".join(output["text/html"]), known))
                 text = Markup(clean(str(markdown(prose)), known)) if prose.strip() else Markup("")
-                title = clean(str(about.get("heading") or title), known)
-                parts.append(Part(about["id"], Markup(title), text, body, slug_list(about.get("class", "")), about))
+                title = private(str(about.get("heading") or title), known)
+                parts.append(Part(about["id"], title, text, body, slug_list(about.get("class", "")), about))
         before = cell if cell.cell_type == "markdown" else None
     names = [part.id for part in parts]
     if double := next((name for name in names if names.count(name) > 1), None):
@@ -143,7 +143,7 @@ def slug_list(text: str) -> str:
 
 def omissions(omitted: Iterable[tuple[str, str]]) -> Part:
     """What the page would show for another study, and why it does not for this one."""
-    items = [[tag("strong", title), ": ", Markup(reason.rstrip(".")), "."] for title, reason in omitted]
+    items = [[tag("strong", title), ": ", reason.rstrip("."), "."] for title, reason in omitted]
     return Part(
         "omissions", "Left out of this page", paragraph("Sections that this study has nothing for."), bullets(items)
     )

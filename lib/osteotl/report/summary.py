@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.display import Table, fixed, known, number, p_phrase, percent, sentence_case
+from osteotl.display import Table, fixed, known, mark, number, p_phrase, percent, sentence_case
+from osteotl.files import sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
+from osteotl.report.documents import sentence
 from osteotl.report.outputs import Outputs
 from osteotl.report.section import Section
 
@@ -263,6 +265,7 @@ def comparison_of(outputs: Outputs, arm: str) -> Comparison:
     """The rows that the answer on one model rests on."""
     reference, point = outputs.reference, outputs.point
     verdict = (outputs.analysis.get("verdicts") or {}).get(arm) or {}
+    cautions = outputs.analysis.get("cautions") or {}
     aim = "specificity" if point.get("point") == "high_specificity" else "sensitivity"
 
     def rate(name: str, of: str, **more: Any) -> pd.Series | None:
@@ -279,31 +282,23 @@ def comparison_of(outputs: Outputs, arm: str) -> Comparison:
         auc=outputs.one(section="discrimination", measure="auc", arm=arm, reference=None),
         auc_reference=outputs.one(section="discrimination", measure="auc", arm=reference, reference=None),
         difference=outputs.one(section="discrimination", measure="auc", arm=arm, reference=reference),
-        margin=float(outputs.settings["margin"]),
+        margin=outputs.margin,
         burdens=burdens if point else {},
         reached=None if reached[0] is None or reached[1] is None else reached,
-        target=target_of(outputs),
+        target=outputs.target,
         threshold_from=str(point.get("threshold_from", "")),
         equal=outputs.one(measure="specificity", arm=arm, reference=reference, point="high_sensitivity",
                           threshold_from="external"),
         objective=str(outputs.settings.get("objective", "superiority")),
         word=str(verdict.get("word", "")),
-        in_place=str(verdict.get("in_place") or ""),
-        beside=[str(text) for text in verdict.get("beside") or []],
+        in_place=" ".join(sentence(text) for text in cautions.get("instead") or []),
+        beside=[sentence(text) for text in cautions.get("beside") or []],
     )  # fmt: skip
 
 
 def _units(outputs: Outputs) -> list[str]:
     """Films, and patients where some have several films."""
     return ["film", "patient"] if outputs.analysis.get("patients_known", True) else ["film"]
-
-
-def target_of(outputs: Outputs) -> float | None:
-    """The rate that the main operating point aims at."""
-    for point in outputs.settings.get("points", []):
-        if isinstance(point, Mapping) and point.get("name") == outputs.settings.get("main_point"):
-            return float(point["target"]) if known(point.get("target")) else None
-    return None
 
 
 def summary(outputs: Outputs) -> Section:
@@ -373,7 +368,7 @@ def reading_desk(outputs: Outputs) -> Table | None:
     for measure, name, units in (
         ("missed_per_100", "Tumours missed, of 100 malignant", ("films", "patients")),
         ("false_alarms_per_1000", "False alarms, on 1,000 normal", ("films", "patients")),
-        ("localisation_error_per_100", "Localisation errors, of 100 malignant", ("films",)),
+        ("lroc_sensitivity", "Called and correctly localised, % of malignant", ("films",)),
     ):
         for unit in units:
             found = outputs.select(measure=measure, reference=None, unit=unit.removesuffix("s"), **point)
@@ -393,6 +388,16 @@ def _of(column: pd.DataFrame, arm: str) -> Child:
     found = column[column["arm"] == arm]
     return found.iloc[0] if len(found) else ""
 
+
+CHECKS = {
+    "as_is": "unchanged films",
+    "lesion_masked": "lesions painted over",
+    "only_lesion": "the lesion alone",
+    "flipped": "mirrored films",
+    "class_probe": "a linear classifier on the features, lesions painted over",
+    "class_without_lesion": "classes told apart without the lesion",
+    "site_probe": "sites told apart from the features",
+}
 
 KEY = (
     ("missed", "× missed"),
@@ -447,3 +452,44 @@ def limits(outputs: Outputs) -> Markup:
         "Research use only: not a medical device, not for decisions about a patient.",
     ]
     return join([tag("h3", "What the answer does not cover"), bullets([item for item in items if item])])
+
+
+def header(outputs: Outputs) -> Section:
+    """Title of the page, and below it: films, date, author's institution, version, hash of the run."""
+    counts = {
+        name: outputs.one(section="cohort", measure=name, group="external", unit=..., reference=None)
+        for name in ("films", "patients", "malignant_films")
+    }
+    films = [number(row) if row is not None else None for row in counts.values()]
+    data: list[Child] = []
+    for shown, words in zip(films, (" external films", " patients", " malignant films"), strict=True):
+        if shown is not None:
+            data += [", " if data else None, shown, words]
+    provenance = outputs.provenance
+    commit = str(provenance.get("commit") or "")
+    version = f"OsteoTL {provenance.get('osteotl', '')}".strip() + (f", commit {commit[:10]}" if commit else "")
+    entries: list[tuple[str, Child]] = [
+        ("Data", data or None),
+        ("Models", f"{len(outputs.labels)}, {outputs.over_runs}"),
+        ("Date", outputs.analysis.get("date")),
+        ("Institution", outputs.study.report.institution),
+        ("Software", version if provenance else None),
+        ("Run", run_hash(outputs)),
+    ]
+    listed = [[tag("dt", f"{name}: "), tag("dd", content), " "] for name, content in entries if content]
+    title = str(outputs.settings.get("title") or outputs.study.title)
+    date = outputs.analysis.get("date")
+    return Section("top", tag("dl", listed, class_="meta"),
+                   about={"heading": title, "title": f"{title} ({date})" if date else title})  # fmt: skip
+
+
+def run_hash(outputs: Outputs) -> str:
+    """Ten digits that identify the results: the hash of statistics.csv."""
+    path = outputs.find("statistics.csv")
+    return sha256(path)[:10] if path else ""
+
+
+def alarm_words(name: str, labels: Mapping[str, str]) -> Child:
+    """`lesion_masked: scratch` in words."""
+    check, _, arm = name.partition(": ")
+    return [sentence_case(CHECKS.get(check, check.replace("_", " "))), [", ", mark(arm, labels)] if arm else None]
