@@ -191,7 +191,9 @@ def number(row: Mapping[str, Any], interval: bool = True) -> Markup:
     if not known(row["estimate"]):
         return tag("span", "not estimable", class_="missing")
     scale = look_of(row).scale
-    return _marked(row, number_text(row, interval), data_scale=None if scale == 1 else f"{scale:g}")
+    text, space, limits = number_text(row, interval).partition(" ")
+    behind = [space, tag("span", limits, class_="ci")] if limits else None
+    return _marked(row, [text, behind], data_scale=None if scale == 1 else f"{scale:g}")
 
 
 def value(row: Mapping[str, Any], column: str, digits: int = 0) -> Markup:
@@ -223,7 +225,7 @@ def saved(results: pd.DataFrame) -> pd.DataFrame:
     return results.set_axis([str(i) for i in range(len(results))])
 
 
-def _marked(row: Any, text: str, **attributes: Any) -> Markup:
+def _marked(row: Any, text: Child, **attributes: Any) -> Markup:
     place = getattr(row, "name", None)
     return tag("span", text, class_="n", data_row=place if isinstance(place, str) else None, **attributes)
 

@@ -253,7 +253,7 @@ def _at_equal_sensitivity(comparison: Comparison) -> Markup:
     assert comparison.equal is not None
     at = f" of {percent(comparison.target)}" if comparison.target else ""
     return Markup(
-        "The thresholds reached different sensitivities, so neither model is ahead there. At equal sensitivity{} "
+        "The thresholds do not reach the same sensitivity and favour neither model. At equal sensitivity{} "
         "(thresholds found on the external films), specificity differs by {} percentage points, {}."
     ).format(at, number(comparison.equal), p_phrase(comparison.equal))
 
