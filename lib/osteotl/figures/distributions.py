@@ -99,7 +99,7 @@ def difference_draws(results: pd.DataFrame, tables: Tables, labels: Labels, marg
     if table.empty:
         raise NoData("no difference in AUC was drawn")
     arms = [arm for arm in labels if arm in set(table["arm"])]
-    picture, panels = plt.subplots(len(arms), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.5 + 1.2 * len(arms)))
+    picture, panels = plt.subplots(len(arms), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.7 + 1.4 * len(arms)))
     look = looks(labels)
     for axes, arm in zip(panels[:, 0], arms, strict=True):
         rows = table[table["arm"] == arm]
@@ -248,7 +248,7 @@ def scores(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     column = "risk" if "risk" in table and table["risk"].notna().any() else "score"
     low, high = (0.0, 1.0) if column == "risk" else (table[column].min(), table[column].max())
     edges = np.linspace(low, high if high > low else low + 1, 31)
-    picture, panels = plt.subplots(len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.5 + len(labels)))
+    picture, panels = plt.subplots(len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.5 + 1.15 * len(labels)))
     parts = []
     for axes, arm in zip(panels[:, 0], labels, strict=True):
         rows = table[table["arm"] == arm]

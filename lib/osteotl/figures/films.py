@@ -83,8 +83,8 @@ def contact_sheet(
     matplotlib Figure
     """
     rows = _rows(films, films_per_cohort, per_row)
-    picture, panels = plt.subplots(len(rows), max(len(part) for _, part in rows), squeeze=False, dpi=110,
-                                   figsize=(1.5 * max(len(part) for _, part in rows), 2.05 * len(rows) + 0.2))  # fmt: skip
+    picture, panels = plt.subplots(len(rows), max(len(part) for _, part in rows), squeeze=False, dpi=110, layout="none",
+                                   figsize=(1.5 * max(len(part) for _, part in rows), 2.4 * len(rows) + 0.3))  # fmt: skip
     look = looks(labels) if labels else {}
     for axes in panels.flat:
         axes.set_axis_off()
@@ -96,9 +96,9 @@ def contact_sheet(
             axes.set_title((captions or {}).get(film["image_id"], usual), fontsize=6.5, pad=2, linespacing=1.1)
         line[0].text(-0.05, 0.5, name, rotation=90, ha="right", va="center", transform=line[0].transAxes, fontsize=8)
     _key(picture, labels or {}, look)
-    picture.set_layout_engine("none")
-    picture.subplots_adjust(wspace=0.05, hspace=0.32 if captions else 0.15, left=0.04, right=0.99, top=1 - 0.45 / (2.05 * len(rows)),
-                            bottom=0.32 / (2.05 * len(rows) + 0.2) if look else 0)  # fmt: skip
+    height = 2.4 * len(rows) + 0.3
+    picture.subplots_adjust(wspace=0.05, hspace=0.28 if captions else 0.1, left=0.04, right=0.99, top=1 - 0.45 / height,
+                            bottom=0.3 / height if look else 0.01)  # fmt: skip
     plt.close(picture)  # shown once, as the value of the cell
     return picture
 
@@ -129,8 +129,11 @@ def _draw(
         own = look[box.arm]
         dashes = own.dashes if own.dashes[-1] or len(own.dashes) > 2 else (4, 2)
         _box(axes, box, scale, edgecolor=_bright(own), lw=1.0, linestyle=(0, dashes))
-        axes.text(box.x_min * scale, box.y_min * scale, f"{box.score:.2f}", color=_bright(own), fontsize=5.5, va="bottom",
-                  bbox={"facecolor": "black", "edgecolor": "none", "pad": 0.4, "alpha": 0.6})  # fmt: skip
+        # one corner a model, so that scores of boxes that lie on each other can be read
+        low, right = divmod(list(look).index(box.arm) * 3 % 4, 2)
+        axes.text((box.x_max if right else box.x_min) * scale, (box.y_max if low else box.y_min) * scale, f"{box.score:.2f}",
+                  color=_bright(own), fontsize=5.5, va="top" if low else "bottom", ha="right" if right else "left",
+                  clip_on=True, bbox={"facecolor": "black", "edgecolor": "none", "pad": 0.4, "alpha": 0.6})  # fmt: skip
 
 
 def _bright(look: Look) -> str:

@@ -193,7 +193,7 @@ def save_figures(figures: Mapping[str, Figure | Omitted], folder: Path) -> dict[
         if isinstance(figure, Omitted):
             continue
         with mpl.rc_context(_STYLE):
-            content = _png(figure.picture, 300)
+            content = _png(figure.picture, 150 if figure.photograph else 300)
             write_bytes(folder / f"{name}.png", lambda file, content=content: file.write(content))
             if not figure.photograph:
                 write_text(folder / f"{name}.svg", themed(_svg(figure.picture), name, figure.alt))
@@ -219,6 +219,8 @@ def _svg(picture: Canvas) -> str:
 
 _NS = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
+_DROPPED = {"font-family", "stroke-miterlimit", "stroke-linejoin", "stroke-linecap"}
+_USUAL = {("text-anchor", "start"), ("opacity", "1"), ("fill", "currentColor")}
 _KEPT = {"d", "x", "y", "width", "height", "viewBox", "transform", "clip-path", "id", "points"}
 
 
@@ -287,15 +289,12 @@ def _attributes(node: ElementTree.Element, name: str) -> None:
     style = {key.strip(): value.strip() for key, _, value in
              (part.partition(":") for part in str(node.get("style", "")).split(";")) if value}  # fmt: skip
     kept = {key: value for key, value in node.attrib.items() if key in _KEPT}
-    if font := style.pop("font", ""):
-        size = re.search(r"([\d.]+)px", font)
-        kept |= {"font-size": size[1]} if size else {}
-        kept |= {"font-weight": "bold"} if re.search(r"\b(bold|700)\b", font) else {}
-        kept |= {"font-style": "italic"} if "italic" in font else {}
     for key in ("fill", "stroke"):
         if key in style:
             style[key] = _ROLES.get(style[key].lower(), style[key])
-    kept |= {key: value for key, value in style.items() if key not in ("stroke-miterlimit", "stroke-linejoin")}
+    kept |= {key: value for key, value in style.items() if key not in _DROPPED and (key, value) not in _USUAL}
+    if re.match(r"rotate\(-?0 ", kept.get("transform", "")):
+        del kept["transform"]
     if node.tag == f"{_NS}clipPath":
         kept["id"] = f"{name}-{kept['id']}"
     else:
@@ -516,7 +515,8 @@ def forest(lines: Sequence[Line], labels: Labels, x: str, zero: float | None = N
         Decimals of the numbers.
     """
     heights, headings, depth = _heights(lines)
-    picture, axes = plt.subplots(figsize=(WIDTH, ROW * depth + 0.5))
+    name = wrapped(x, 44)
+    picture, axes = plt.subplots(figsize=(WIDTH, ROW * depth + 0.5 + 0.13 * name.count("\n")))
     if zero is not None:
         axes.axvline(zero, color=SOFT, lw=0.6, zorder=1)
     look = looks(labels)
@@ -527,7 +527,7 @@ def forest(lines: Sequence[Line], labels: Labels, x: str, zero: float | None = N
         axes.text(0.015, height, text, transform=across, va="top", fontsize=6.8, fontweight="bold", zorder=3,
                   bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}, in_layout=False)  # fmt: skip
     _row_names(axes, lines, heights)
-    axes.set(xlabel=wrapped(x, 44), ylim=(depth - 0.4, -0.6))
+    axes.set(xlabel=name, ylim=(depth - 0.4, -0.6))
     axes.spines["left"].set_visible(False)
     arms = list(dict.fromkeys(line.arm for line in lines))
     if len(arms) > 1:
@@ -544,7 +544,7 @@ def _heights(lines: Sequence[Line]) -> tuple[list[float], list[tuple[str, float]
         if before is None or line.heading != before.heading:
             depth += 0.3 if before else 0
             if line.heading:
-                text = wrapped(line.heading, 52)
+                text = wrapped(line.heading, 56)
                 headings.append((text, depth - 0.5))
                 depth += 1 + text.count("\n")
         elif line.label != before.label:
