@@ -1,0 +1,1 @@
+"""The page: template, summary, explorer, gallery, documents, safety."""
