@@ -18,7 +18,7 @@
   const logit = (p) => Math.log(p / (1 - p));
   const expit = (x) => 1 / (1 + Math.exp(-x));
   const round = (x) => Math.round(x * 100) / 100;
-  const percent = (x) => (x === null || Number.isNaN(x) ? '\u2013' : (100 * x).toFixed(1) + ' %');
+  const percent = (x) => (x === null || Number.isNaN(x) ? '\u2013' : (100 * x).toFixed(1) + '\u00a0%');
   const number = (x, digits) => (x < 0 && +x.toFixed(digits) !== 0 ? '\u2212' : '') + Math.abs(x).toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
   // how many values of a rising list are at least x
   function atLeast(list, x) {
@@ -36,7 +36,7 @@
 
   // One chart: a frame with axes, lines of every model, and one mark a model that moves.
   function chart(title, x, y, ticks) {
-    const W = 320, H = 250, L = 46, R = 10, T = 22, B = 40;
+    const W = 320, H = 250, L = 46, R = 16, T = 22, B = 40;
     const lines = draw('g', {}), marks = draw('g', {}), axes = draw('g', {});
     const svg = draw('svg', { class: 'chart', viewBox: '0 0 ' + W + ' ' + H, role: 'img', 'data-chart': title }, [axes, lines, marks]);
     let range = [0, 1, 0, 1];
@@ -46,7 +46,7 @@
     function frame(wanted, xs, ys) {
       range = wanted;
       axes.replaceChildren(draw('path', { class: 'frame', d: 'M' + L + ' ' + T + 'V' + (H - B) + 'H' + (W - R) }),
-        draw('text', { x: L, y: 13, text: title, 'font-weight': 'bold' }), draw('text', { x: (L + W - R) / 2, y: H - 6, 'text-anchor': 'middle', text: x }),
+        draw('text', { class: 'head', x: L, y: 13, text: title }), draw('text', { x: (L + W - R) / 2, y: H - 6, 'text-anchor': 'middle', text: x }),
         draw('text', { x: 11, y: (T + H - B) / 2, 'text-anchor': 'middle', transform: 'rotate(-90 11 ' + (T + H - B) / 2 + ')', text: y }),
         ...xs.flatMap((v) => [draw('path', { class: 'frame', d: 'M' + px(v) + ' ' + (H - B) + 'v4' }), draw('text', { x: px(v), y: H - B + 15, 'text-anchor': 'middle', text: ticks(v) })]),
         ...ys.flatMap((v) => [draw('path', { class: 'frame', d: 'M' + L + ' ' + py(v) + 'h-4' }), draw('text', { x: L - 6, y: py(v) + 4, 'text-anchor': 'end', text: y.includes('1,000') ? number(v, 0) : '' + v })]));
