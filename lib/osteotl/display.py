@@ -68,7 +68,7 @@ LOOKS = {
     "missed_per_100": Look("Tumours missed", 1, unit="of 100 malignant", gap="of 100 malignant"),
     "false_alarms_per_1000": Look("False alarms", 0, unit="on 1,000 normal", gap="on 1,000 normal"),
     "threshold": Look("Threshold", 4),
-    "net_benefit": Look("Net benefit", 4),
+    "net_benefit": Look("Net benefit", 1, 1000.0, "per 1,000 films", "per 1,000 films"),
     "brier": Look("Brier score (0 is perfect)"),
     "log_oe": Look("Log of observed to expected (ideal 0)", 2),
     "calibration_slope": Look("Calibration slope (ideal 1)", 2),
@@ -179,11 +179,22 @@ def number_text(row: Mapping[str, Any], interval: bool = True) -> str:
     look, signed = look_of(row), is_difference(row)
     if not known(row["estimate"]):
         return "not estimable"
+    digits = _digits(row, look)
     text, *limits = (
-        fixed(row[name], look.digits, look.scale, signed) if known(row[name]) else ""
+        fixed(row[name], digits, look.scale, signed) if known(row[name]) else ""
         for name in ("estimate", "lower", "upper")
     )
     return f"{text} ({limits[0]} to {limits[1]})" if interval and all(limits) else text
+
+
+def _digits(row: Mapping[str, Any], look: Look) -> int:
+    """One more or two where a share would read as 100.0 % without being all."""
+    ends = [row[name] for name in ("estimate", "lower", "upper") if known(row[name])]
+    digits = look.digits
+    if look.unit == "%" and not is_difference(row):
+        while digits < 3 and any(v < 1 and float(f"{100 * v:.{digits}f}") == 100 for v in ends):
+            digits += 1
+    return digits
 
 
 def number(row: Mapping[str, Any], interval: bool = True) -> Markup:
@@ -214,7 +225,8 @@ def p_phrase(row: Mapping[str, Any]) -> Markup:
     """`p = 0.037`, `p < 0.001`, or 'no test'."""
     if not known(row["p"]):
         return Markup("no test")
-    return Markup("p {}").format(p_number(row)) if row["p"] < 0.001 else Markup("p = {}").format(p_number(row))
+    told = Markup("p\N{NO-BREAK SPACE}{}") if row["p"] < 0.001 else Markup("p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{}")
+    return told.format(p_number(row))
 
 
 def saved(results: pd.DataFrame) -> pd.DataFrame:
@@ -260,6 +272,14 @@ def mark(arm: str, labels: Labels) -> Markup:
     index = list(labels).index(arm) % len(SIGNS)
     sign = tag("span", SIGNS[index], class_="sign", aria_hidden="true")
     return tag("span", sign, " ", labels[arm], class_=f"arm arm-{index}")
+
+
+def point_words(point: Mapping[str, str]) -> str:
+    """`high sensitivity, thresholds from the validation films (locked)`; empty without a point."""
+    if not point:
+        return ""
+    name, source = point["point"], point["threshold_from"]
+    return f"{POINTS.get(name, name.replace('_', ' '))}, thresholds from the {SOURCES.get(source, source)}"
 
 
 def group_words(group: str) -> str:
@@ -486,6 +506,7 @@ def grid(
     columns: str = "measure",
     forest: Forest | None = None,
     beside: tuple[str, Mapping[str, str]] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Table | None:
     """Rows of results as a table: one column each for some identifying columns, one for each value of another.
 
@@ -504,6 +525,8 @@ def grid(
         Draws the interval of the first column.
     beside : (heading, mapping), optional
         A further column, by the value of the first of `rows`.
+    names : mapping, optional
+        Headings of identifying columns, in place of the usual ones.
 
     Returns
     -------
@@ -523,7 +546,8 @@ def grid(
         raise ValueError(f"several results have {told}; name a further identifying column in `rows`")
     across = _ordered(results[columns], columns, labels)
     tested = [c for c in across if results.loc[_is(results, columns, c), "p"].notna().any()]
-    heads: list[Child] = [HEADS.get(name, name) for name in rows]
+    headings = {**HEADS, **(names or {})}
+    heads: list[Child] = [headings.get(name, name) for name in rows]
     heads += [Numeric(beside[0])] if beside else []
     for content in across:
         first = results[_is(results, columns, content)].iloc[0]
@@ -547,7 +571,8 @@ def grid(
         heads.append("Interval")
         axis = forest.axis(look_of(results.iloc[0]), is_difference(results.iloc[0]))
         foot = [*[""] * (len(heads) - 1), axis]
-    return Table(caption, heads, body, foot, class_="forest-table" if forest else "")
+    kind = "forest-table" if forest else "dense" if len(heads) > 7 else ""
+    return Table(caption, heads, body, foot, class_=kind)
 
 
 def _row_words(column: str, content: Any, part: pd.DataFrame, labels: Labels) -> Child:

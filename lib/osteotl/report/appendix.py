@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
-from osteotl.report.safety import clean, private
+from osteotl.report.safety import FilmNames, clean, private
 
 LONGEST_OUTPUT = 8_000
 IMAGE_BUDGET = 900_000
@@ -61,11 +61,10 @@ class PageExporter(HTMLExporter):
 
     Parameters
     ----------
-    known : mapping
-        Names of films and the hashes that replace them.
+    known : FilmNames
     """
 
-    def __init__(self, known: Mapping[str, str], **kwargs: Any):
+    def __init__(self, known: FilmNames, **kwargs: Any):
         super().__init__(template_name="template", extra_template_basedirs=[str(Path(__file__).parent)], **kwargs)
         self.register_filter("markdown", lambda text: Markup(_without_ids(clean(markdown(str(text)), known))))
         self.register_filter("cleaned", lambda text: Markup(_without_ids(clean(str(text), known))))
@@ -98,7 +97,7 @@ def chosen(folder: Path) -> list[tuple[str, Path]]:
     return [(title, path) for _, title, path in found.values()]
 
 
-def joined(others: Iterable[tuple[str, NotebookNode]], known: Mapping[str, str]) -> NotebookNode:
+def joined(others: Iterable[tuple[str, NotebookNode]], known: FilmNames) -> NotebookNode:
     """All notebooks as one, a marker cell before each, without names of films, repeated pictures or scripts."""
     whole = nbformat.v4.new_notebook()
     left, shown = IMAGE_BUDGET, set[str]()
@@ -118,7 +117,7 @@ def joined(others: Iterable[tuple[str, NotebookNode]], known: Mapping[str, str])
     return whole
 
 
-def _tidy(output: NotebookNode, known: Mapping[str, str], shown: set[str], left: int) -> tuple[NotebookNode, int]:
+def _tidy(output: NotebookNode, known: FilmNames, shown: set[str], left: int) -> tuple[NotebookNode, int]:
     """One output without names or repeated pictures, and what is left of the picture budget."""
     output = nbformat.from_dict(dict(output))
     if "text" in output:

@@ -59,8 +59,15 @@ def limitations(outputs: Outputs) -> list[Child]:
                  "other shares; the mix of findings is not.")  # fmt: skip
     cautions = outputs.analysis.get("cautions") or {}
     items += [sentence(text) for kind in ("instead", "beside", "other") for text in cautions.get(kind) or []]
-    items += [f"Changed since the analysis plan: {sentence(text)}" for text in outputs.analysis.get("deviations") or []]
+    items += [f"Analysis plan: {sentence(deviation(text))}" for text in outputs.analysis.get("deviations") or []]
     return list(dict.fromkeys(items))
+
+
+def deviation(text: Any) -> str:
+    """A change from the locked plan, without the notation of its file: `planned null` reads `planned: not set`."""
+    plainly = {"null": "not set", "true": "yes", "false": "no"}
+    said = re.sub(r"\b(planned|now) (\S+)", lambda m: f"{m[1]}: {plainly.get(m[2].strip(','), m[2])}", str(text))
+    return said.replace("_", " ").replace('"', "")
 
 
 def sentence(text: Any) -> str:

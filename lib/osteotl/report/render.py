@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from osteotl.files import write_text
 from osteotl.html import bullets, paragraph, slug, tag
 from osteotl.report.appendix import PageExporter, chosen, joined, markdown
-from osteotl.report.safety import clean, film_names, private
+from osteotl.report.safety import FilmNames, clean, film_names, private
 from osteotl.report.section import MIME
 
 LARGEST = 5 * 1024 * 1024
@@ -45,7 +45,7 @@ class Part:
 
 
 def render(
-    executed: NotebookNode, others: Sequence[tuple[str, NotebookNode]] = (), known: Mapping[str, str] | None = None
+    executed: NotebookNode, others: Sequence[tuple[str, NotebookNode]] = (), known: FilmNames | None = None
 ) -> str:
     """The page's HTML.
 
@@ -56,8 +56,7 @@ def render(
         before it is its heading and text.
     others : sequence of (title, NotebookNode)
         The other executed notebooks, appended with their code.
-    known : mapping, optional
-        Names of films and the hashes that replace them.
+    known : FilmNames, optional
 
     Returns
     -------
@@ -69,7 +68,7 @@ def render(
     ValueError
         A cell tagged `section` returned neither, two sections share a name, or there is no header.
     """
-    known = known or {}
+    known = known or FilmNames()
     parts, omitted = sections(executed, known)
     header = next((part for part in parts if part.id == HEADER), None)
     if header is None:
@@ -95,7 +94,7 @@ def render(
     return re.sub(r"[ \t]+\n", "\n", without_dead_links(html))
 
 
-def sections(executed: NotebookNode, known: Mapping[str, str]) -> tuple[list[Part], list[tuple[str, str]]]:
+def sections(executed: NotebookNode, known: FilmNames) -> tuple[list[Part], list[tuple[str, str]]]:
     """Sections in their order, and the title and reason of each one that was left out."""
     parts: list[Part] = []
     omitted: list[tuple[str, str]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -96,10 +97,24 @@ def allowed(tag: str, name: str, content: str) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class FilmNames:
+    """Names of films and the hashes that replace them.
+
+    Attributes
+    ----------
+    words, phrases : mapping of name to hash
+        Names of one word, which are looked up, and names that hold a space.
+    """
+
+    words: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, str] = field(default_factory=dict)
+
+
 class _Private(Filter):  # type: ignore[misc]
     """Texts and attributes without paths of the machine and names of films."""
 
-    known: Mapping[str, str] = {}
+    known = FilmNames()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for token in super().__iter__():
@@ -112,14 +127,13 @@ class _Private(Filter):  # type: ignore[misc]
             yield token
 
 
-def clean(fragment: str, known: Mapping[str, str] | None = None) -> str:
+def clean(fragment: str, known: FilmNames | None = None) -> str:
     """HTML of a notebook's output with what is on the allow-list; nothing that runs, loads or styles.
 
     Parameters
     ----------
     fragment : str
-    known : mapping, optional
-        Names of films and the hashes that replace them (`film_names`).
+    known : FilmNames, optional
 
     Returns
     -------
@@ -137,13 +151,13 @@ def clean(fragment: str, known: Mapping[str, str] | None = None) -> str:
         for node in soup(list(DROPPED)):
             node.decompose()
         fragment = str(soup)
-    private_filter = type("_Known", (_Private,), {"known": known or {}})
+    private_filter = type("_Known", (_Private,), {"known": known or FilmNames()})
     cleaner = Cleaner(tags=ALLOWED, attributes=allowed, protocols=["data", "https"], strip=True, strip_comments=True,
                       filters=[private_filter])  # fmt: skip
     return cleaner.clean(fragment)
 
 
-def private(text: str, known: Mapping[str, str]) -> str:
+def private(text: str, known: FilmNames) -> str:
     """A text without paths of the machine and names of films."""
     return without_names(without_paths(text), known)
 
@@ -153,7 +167,7 @@ def without_paths(text: str) -> str:
     return _PATH.sub(lambda match: "…/" + re.split(r"[\\/]", match[0])[-1], text)
 
 
-def film_names(tables: Iterable[pd.DataFrame]) -> dict[str, str]:
+def film_names(tables: Iterable[pd.DataFrame]) -> FilmNames:
     """Every path, file name and stem of the cohort tables, with the hash that stands for it."""
     known: dict[str, str] = {}
     for frame in tables:
@@ -164,12 +178,13 @@ def film_names(tables: Iterable[pd.DataFrame]) -> dict[str, str]:
             known |= {path: image_id, name.name: image_id}
             if len(name.stem) >= 6:  # a shorter stem could be an ordinary number
                 known[name.stem] = image_id
-    return known
+    phrases = {name: image_id for name, image_id in known.items() if " " in name}
+    return FilmNames({name: image_id for name, image_id in known.items() if name not in phrases}, phrases)
 
 
-def without_names(text: str, known: Mapping[str, str]) -> str:
+def without_names(text: str, known: FilmNames) -> str:
     """Names of films replaced by their hashes."""
-    for name, image_id in known.items():
-        if " " in name and name in text:  # rare: most names are one word, and words are looked up
+    for name, image_id in known.phrases.items():
+        if name in text:
             text = text.replace(name, image_id)
-    return _TOKEN.sub(lambda match: known.get(match[0], match[0]), text)
+    return _TOKEN.sub(lambda match: known.words.get(match[0], match[0]), text)

@@ -301,8 +301,15 @@ def _units(outputs: Outputs) -> list[str]:
     return ["film", "patient"] if outputs.analysis.get("patients_known", True) else ["film"]
 
 
-def summary(outputs: Outputs) -> Section:
-    """The first screen: question, one answer box a comparison, what it means at the reading desk, in a clinic."""
+def summary(outputs: Outputs, misses: Child = None) -> Section:
+    """The first screen: question, one answer box a comparison, what it means at the reading desk, in a clinic.
+
+    Parameters
+    ----------
+    outputs : Outputs
+    misses : Markup, optional
+        Films that each model missed.
+    """
     boxes = [box(answer(comparison_of(outputs, arm)), outputs, arm) for arm in outputs.others]
     if not boxes:
         boxes = [tag("div", tag("h3", "Nothing is compared"), paragraph("The study holds one model."), class_="answer")]
@@ -314,6 +321,7 @@ def summary(outputs: Outputs) -> Section:
         reading_desk(outputs),
         clinic(outputs),
         limits(outputs),
+        misses,
         class_="summary",
     )
 

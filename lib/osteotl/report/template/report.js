@@ -11,6 +11,7 @@
   const csv = (table) => rows(table).map((row) => row.map((text) =>
     /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text).join(',')).join('\r\n') + '\r\n';
   const tabbed = (table) => rows(table).map((row) => row.join('\t')).join('\n');
+  let copied = null;
   const status = document.createElement('p');
   status.className = 'visually-hidden';
   status.setAttribute('role', 'status');
@@ -31,8 +32,14 @@
     const title = cell(table.caption), bar = document.createElement('div');
     bar.className = 'tools';
     bar.append(button('Copy', 'Copy the table: ' + title, () => {
-      navigator.clipboard.writeText(tabbed(table)).then(
-        () => { status.textContent = 'Table copied'; }, () => { status.textContent = 'The browser did not allow copying'; });
+      const range = document.createRange(), selection = document.getSelection();
+      range.selectNode(table);
+      selection.removeAllRanges();
+      selection.addRange(range);
+      copied = tabbed(table);
+      status.textContent = document.execCommand('copy') ? 'Table copied' : 'The browser did not allow copying';
+      copied = null;
+      selection.removeAllRanges();
     }), button('CSV', 'Save the table as CSV: ' + title, () => {
       const link = document.createElement('a');
       link.href = URL.createObjectURL(new Blob(['\ufeff' + csv(table)], { type: 'text/csv' }));
@@ -48,10 +55,13 @@
     if (!selection || selection.isCollapsed || !event.clipboardData) return;
     const holder = document.createElement('div');
     for (let i = 0; i < selection.rangeCount; i += 1) holder.append(selection.getRangeAt(i).cloneContents());
+    holder.querySelectorAll('svg, [aria-hidden="true"]').forEach((hidden) => hidden.remove());
     event.clipboardData.setData('text/html', plain(holder.innerHTML));
-    event.clipboardData.setData('text/plain', plain(String(selection)));
+    event.clipboardData.setData('text/plain', copied === null ? plain(String(selection)) : copied);
     event.preventDefault();
   });
+
+  if (matchMedia('(min-width: 75rem)').matches) document.querySelector('nav details').open = true;
 
   // A link into a folded part opens it.
   const open = () => {
