@@ -271,7 +271,7 @@ def mark(arm: str, labels: Labels) -> Markup:
         return Markup("{}").format(arm)
     index = list(labels).index(arm) % len(SIGNS)
     sign = tag("span", SIGNS[index], class_="sign", aria_hidden="true")
-    return tag("span", sign, " ", labels[arm], class_=f"arm arm-{index}")
+    return tag("span", sign, "\N{NO-BREAK SPACE}", labels[arm], class_=f"arm arm-{index}")
 
 
 def point_words(point: Mapping[str, str]) -> str:
@@ -463,7 +463,7 @@ class Table:
         body = [tag("tr", [self._cell(i, c, numeric[i], told[i]) for i, c in enumerate(row)]) for row in self.rows]
         foot = tag("tr", [self._cell(i, c, numeric[i]) for i, c in enumerate(self.foot)])
         inner = tag(
-            "table", tag("caption", self.caption), tag("thead", tag("tr", head)), tag("tbody", body),
+            "table", tag("caption", tag("span", self.caption)), tag("thead", tag("tr", head)), tag("tbody", body),
             tag("tfoot", foot) if self.foot else None, class_=self.class_ or None,
         )  # fmt: skip
         plain = re.sub(r"<[^>]*>", "", str(join(self.caption)))
