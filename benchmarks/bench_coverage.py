@@ -133,7 +133,7 @@ def base_truth(means: Any, validation: tuple[Any, ...], pi: float) -> dict[tuple
         a, b = fit_line(label, x)
         for t in BENEFIT:
             for name, value in zip(("sensitivity", "specificity"), rates((np.log(t / (1 - t)) - a) / b), strict=True):
-                put((name, "risk", t), place, value)
+                put((name, "risk", t, None), place, value)
         ill, well, risk = stats.norm.pdf(GRID - m), stats.norm.pdf(GRID), expit(a + b * GRID)
         mean = lambda weight, value: float(np.trapezoid(weight * value, GRID))  # noqa: E731
         put(("brier", "logistic"), place, pi * mean(ill, (1 - risk) ** 2) + (1 - pi) * mean(well, risk**2))

@@ -1,6 +1,6 @@
 """Every number equal to the reference packages: runs each case of the folder named by OSTEOTL_ORACLES.
 
-Each quantity of each case is mapped once (tests/oracles/*.py) to a function of osteotl.statistics; a quantity that is
+Each quantity of each case is mapped once (tests/oracles/*.py) to a function of diagnostic_accuracy; a quantity that is
 neither mapped nor on the written informational list is a failure. OSTEOTL_PARITY=FILE also writes the comparisons.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diagnostic_accuracy.readers import reader_auc
 from oracles.registry import Case, cases, compare_case, mapping, quantity
 from oracles.replicates import whole_analysis
-from osteotl.statistics.replicate_values import auc_replicates
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
@@ -72,7 +72,7 @@ def test_pairs_of_three_modalities_share_one_error() -> None:
         arm: {seed: film + rng.normal(size=100) + (1.2 + gain + 0.2 * rng.normal()) * label for seed in range(4)}
         for arm, gain in (("a", 0.0), ("b", 0.4), ("c", 0.7))
     }
-    tables = whole_analysis(auc_replicates(label, runs))
+    tables = whole_analysis(reader_auc(label, runs))
     assert tables["RRRC"]["ciDiffTrt"]["row"] == ["trt1-trt2", "trt1-trt3", "trt2-trt3"]
     for kind, name, statistic in (("RRRC", "FStat", "t"), ("FRRC", "Chisq", "z"), ("RRFC", "F", "t")):
         pairs, test = tables[kind]["ciDiffTrt"], tables[kind]["test"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from diagnostic_accuracy import _kernels
 from diagnostic_accuracy._logistic import fit_line
@@ -50,13 +50,15 @@ class Draws:
     pi : float
         Share of malignant external films, a constant.
     net_benefit_at : tuple of float
+    prevalences : tuple of float or None
+        Shares of malignant films for net benefit; None is that of the study.
     recalibrations : tuple of {"logistic", "none"}
     held : {"", "external", "validation"}
         The cohort that is not drawn.
     observed : dict of key to array of shape (runs,)
     values : dict of key to array of shape (replicates, runs)
         Keys are tuples: ('auc', unit), ('average_precision', unit), ('sensitivity', point, threshold_from, unit),
-        ('specificity', ...), ('sensitivity', 'risk', t), ('specificity', 'risk', t) at the risks of the first
+        ('specificity', ...), ('sensitivity', 'risk', t, prevalence) and ('specificity', ...) at the risks of the first
         recalibration, (calibration measure, recalibration). NaN where a draw does not define the measure.
     thresholds : dict of (point, threshold_from) to array of shape (runs,)
     lines : dict of recalibration to array of shape (runs, 2)
@@ -71,6 +73,7 @@ class Draws:
     seed: int
     sampling: str
     net_benefit_at: tuple[float, ...] = ()
+    prevalences: tuple[float | None, ...] = (None,)
     recalibrations: tuple[str, ...] = ("logistic", "none")
     held: str = ""
     observed: dict[Key, Floats] = field(default_factory=dict, repr=False)
@@ -78,6 +81,7 @@ class Draws:
     thresholds: dict[tuple[str, str], Floats] = field(default_factory=dict, repr=False)
     lines: dict[str, Floats] = field(default_factory=dict, repr=False)
     undefined: dict[Key, str] = field(default_factory=dict, repr=False)
+    _finite: dict[Key, bool] = field(default_factory=dict, repr=False)
 
     @property
     def runs(self) -> list[tuple[str, object]]:
@@ -95,6 +99,12 @@ class Draws:
         external = self.scores.external
         ill, well = (external.patient[side].nunique() for side in (external.label, ~external.label))
         return {"malignant": int(ill), "normal": int(well), "all": int(external.patient.nunique())}
+
+    def finite(self, key: Key) -> bool:
+        """Whether every draw defines a base measure for every run."""
+        if key not in self._finite:
+            self._finite[key] = bool(np.isfinite(self.values[key]).all())
+        return self._finite[key]
 
     def add(self, key: Key, observed: Floats, values: Floats) -> None:
         """Add a base measure that was computed on `weights()`.
@@ -121,6 +131,13 @@ class Draws:
                 yield first, last, np.ones((last - first, sample.films), np.uint16)
             else:
                 yield first, last, sample.draw(self.seed, first, last)[:, sample.unit]
+
+    def weights_and_thresholds(self) -> Iterator[tuple[int, int, NDArray[np.uint16], Floats]]:
+        """Blocks (first, last, weights, thresholds): as `weights`, with the thresholds (draws, points, runs)."""
+        plan, runs = _Plan.of(self), range(len(self.runs))
+        for first, last in blocks(self.replicates, plan.size):
+            films, _, validation = plan.block(self.seed, first, last)
+            yield first, last, films, np.stack([plan._cuts(r, films, validation) for r in runs], axis=2)
 
 
 def blocks(draws: int, size: int) -> list[tuple[int, int]]:
@@ -180,11 +197,17 @@ class _Sorted:
         return cls(order, -down, label, ends, np.column_stack([starts, ends])[ill])
 
     def thresholds(self, weights: NDArray[np.uint16], points: Sequence[Point]) -> Floats:
-        """The threshold of every point in every draw, shape (draws, points)."""
-        shape = weights.shape[0], self.ends.size + 1
+        """The threshold of every point in every draw, shape (draws, points).
+
+        The named rules always choose a score that a malignant case has, so that fewer cuts need counting; the last cut,
+        which calls every case positive, tells how many there are.
+        """
+        named = all(point.rule in CODES for point in points)
+        ends = np.union1d(self.groups[:, 1], [self.order.size]) if named else self.ends
+        shape = weights.shape[0], ends.size + 1
         tp, fp = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        _kernels.counts_at_cuts(weights, self.order, self.label, self.ends, tp, fp)
-        cuts = np.r_[np.inf, -self.negated[self.ends - 1]]
+        _kernels.counts_at_cuts(weights, self.order, self.label, ends, tp, fp)
+        cuts = np.r_[np.inf, -self.negated[ends - 1]]
         found = np.full((shape[0], len(points)), np.nan)
         for k, point in enumerate(points):
             found[:, k] = _apply(point, tp, fp, cuts)
@@ -242,6 +265,7 @@ def bootstrap(
     seed: int = 0,
     sampling: str = "by_class",
     net_benefit_at: Sequence[float] = (),
+    prevalences: Sequence[float | None] = (None,),
     recalibrations: Sequence[str] = ("logistic", "none"),
     held: str = "",
 ) -> Draws:
@@ -259,6 +283,9 @@ def bootstrap(
         Malignant and normal patients drawn apart (prevalence fixed by design), or all together.
     net_benefit_at : sequence of float in (0, 1)
         Threshold probabilities.
+    prevalences : sequence of float or None
+        Shares of malignant films for net benefit, None for the study's. At another one, the logit of each risk moves by
+        logit(prevalence) - logit(share of malignant validation films).
     recalibrations : sequence of {"logistic", "none"}
         'logistic' is learnt on the validation films; 'none' takes the scores as risks, where they can be.
     held : {"", "external", "validation"}
@@ -289,7 +316,7 @@ def bootstrap(
     at = tuple(check_share(float(t), "a threshold probability of net_benefit_at") for t in net_benefit_at)
     with_validation = len(scores.validation.values) > 0
     kept = [p for p in points if with_validation or p.threshold_from != "validation"]
-    draws = Draws(scores, kept, replicates, seed, sampling, at, tuple(recalibrations), held)
+    draws = Draws(scores, kept, replicates, seed, sampling, at, tuple(prevalences), tuple(recalibrations), held)
     plan = _Plan.of(draws)
     whole = plan.measure(*plan.ones(), None)
     parts = [plan.measure(*plan.block(seed, first, last), None) for first, last in blocks(replicates, plan.size)]
@@ -324,7 +351,7 @@ def measures_at(
     rows = np.asarray(weights)
     if (rows != np.round(rows)).any() or rows.min() < 0 or rows.max() > np.iinfo(np.uint16).max:
         raise ValueError("weights must be whole numbers from 0 to 65535: they say how often a film is repeated")
-    plan = _Plan.of(Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), tuple(recalibrations)))
+    plan = _Plan.of(Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=tuple(recalibrations)))
     given = rows.astype(np.uint16)
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)
     units = np.zeros((len(rows), int(plan.external.strata[-1])), np.uint16)
@@ -367,7 +394,7 @@ class _Plan:
             [_Sorted.of(x, label) for x in external.predictor.to_numpy().T],
             by_patient,
             patients,
-            [_Sorted.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T],
+            [_Sorted.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T if x.size],
         )
         plan._fit_lines(validation)
         return plan
@@ -466,11 +493,21 @@ class _Plan:
             table = _judge(self.draws.scores.external, r, films, pi, lines)
             found |= {(name, kind): table[:, k] for k, name in enumerate(CALIBRATION)}
             if at.size and kind == self.draws.recalibrations[0]:
-                cuts = (np.log(at / (1 - at)) - lines[:, :1]) / lines[:, 1:]
-                both = _rates(self.by_predictor[r], films, cuts)
-                for name, rates in zip(("sensitivity", "specificity"), both, strict=True):
-                    found |= {(name, "risk", t): rates[:, k] for k, t in enumerate(self.draws.net_benefit_at)}
+                found |= self._at_risks(r, films, lines, at)
         return found
+
+    def _at_risks(self, r: int, films: Any, lines: Floats, at: Floats) -> dict[Key, Floats]:
+        """Rates at threshold probabilities, where the risks are those of the study or of another prevalence."""
+        learnt = self.draws.scores.validation.label.mean() if self.validation.films else self.draws.pi
+        moved = [0.0 if share is None else logit(share) - logit(learnt) for share in self.draws.prevalences]
+        wanted = np.concatenate([logit(at) - by for by in moved])
+        both = _rates(self.by_predictor[r], films, (wanted - lines[:, :1]) / lines[:, 1:])
+        keys = [(t, share) for share in self.draws.prevalences for t in self.draws.net_benefit_at]
+        return {
+            (name, "risk", *key): rates[:, k]
+            for name, rates in zip(("sensitivity", "specificity"), both, strict=True)
+            for k, key in enumerate(keys)
+        }
 
 
 def _rank(side: _Sorted, weights: Any, pi: Floats) -> tuple[Floats, Floats]:

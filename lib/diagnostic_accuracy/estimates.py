@@ -214,3 +214,16 @@ def one(table: pd.DataFrame, **identity: Any) -> pd.Series:
     if len(found) != 1:
         raise ValueError(f"{len(found)} rows have {identity}; give columns that identify one")
     return found.iloc[0]
+
+
+def estimates_of(table: pd.DataFrame, by: str) -> dict[str, Estimate]:
+    """Rows of a table of results as numbers, by the value of one column."""
+    texts, numbers = ("method", "note", "basis"), ("estimate", "lower", "upper", "p", "df")
+    return {
+        str(row[by]): Estimate(
+            **{name: None if pd.isna(row[name]) else float(row[name]) for name in numbers},
+            **{name: row[name] for name in texts},
+            n=int(row["n"]),
+        )
+        for _, row in table.iterrows()
+    }

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -182,29 +183,46 @@ def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float,
 
 
 @dataclass(frozen=True)
-class _Component:
-    """Base measures of one quantity in the sample and in the draws: (measures, runs) and (measures, replicates, runs)."""
+class Component:
+    """Base measures of one quantity for some runs.
+
+    Attributes
+    ----------
+    observed : array of shape (measures, runs)
+    values : list of arrays of shape (replicates, runs)
+        The draws that define all of them, one array a measure.
+    undefined : float
+        Share of the draws that were left out.
+    """
 
     observed: Floats
-    values: Floats
+    values: list[Floats]
     undefined: float
 
     @classmethod
-    def of(cls, draws: Draws, keys: Sequence[tuple[Any, ...]], columns: list[int]) -> _Component:
+    def of(cls, draws: Draws, keys: Sequence[tuple[Any, ...]], columns: list[int]) -> Component:
+        """Columns are those of one arm, or of an arm and its reference."""
         observed = np.array([draws.observed[key][columns] for key in keys])
-        values = np.array([draws.values[key][:, columns] for key in keys])
-        fine = np.isfinite(values).all(axis=(0, 2))
-        return cls(observed, values[:, fine], float(1 - fine.mean()))
+        values = [draws.values[key][:, columns] for key in keys]
+        if all(draws.finite(key) for key in keys):
+            return cls(observed, values, 0.0)
+        fine = np.logical_and.reduce([np.isfinite(one).all(axis=1) for one in values])
+        return cls(observed, [one[fine] for one in values], float(1 - fine.mean()))
 
     @property
     def mean(self) -> Floats:
+        """Mean over the runs, one a measure."""
         return self.observed.mean(axis=1)
 
+    def part(self, first: int, last: int) -> Component:
+        """Some of the runs, on the same draws."""
+        return Component(self.observed[:, first:last], [one[:, first:last] for one in self.values], self.undefined)
+
     def linear(self, function: Callable[[Floats], float]) -> tuple[Floats, Floats]:
-        """The function linearised at the mean rates: its deviation in every run, and in every draw and run."""
+        """The function linearised at the mean rates, up to a constant: its values in every run, and in draws x runs."""
         slope = gradient(function, self.mean)
-        deviation = self.values - self.values.mean(axis=1, keepdims=True)
-        return slope @ (self.observed - self.mean[:, None]), np.einsum("k,kbr->br", slope, deviation)
+        drawn = sum(weight * one for weight, one in zip(slope, self.values, strict=True))
+        return slope @ (self.observed - self.mean[:, None]), np.asarray(drawn)
 
 
 def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
@@ -222,7 +240,7 @@ def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6
 
 
 @dataclass(frozen=True)
-class _Question:
+class Question:
     """One measure at one point, judged at one confidence."""
 
     draws: Draws
@@ -243,9 +261,9 @@ class _Question:
         """Units of the class that the measure rests on."""
         units = self.draws.units
         small = min(units["malignant"], units["normal"])
-        return {"malignant": units["malignant"], "normal": units["normal"], "all": units["all"], "small": small}[
-            self.measure.units
-        ]
+        cases = units["all"] if self.setting["unit"] == "patient" else len(self.draws.scores.external.values)
+        counted = {"malignant": units["malignant"], "normal": units["normal"], "all": units["all"], "small": small}
+        return (counted | {"cases": cases})[self.measure.units]
 
     def value(self, rates: Floats) -> float:
         return self.measure.value(rates, self.pi, self.setting)
@@ -309,7 +327,7 @@ class _Question:
             return ""
         return f"{fewest} {self.unit_word} in the smaller class: a line needs {EVENTS_FOR_A_LINE}"
 
-    def why_no_interval(self, parts: Sequence[_Component]) -> str:
+    def why_no_interval(self, parts: Sequence[Component]) -> str:
         reason = self.fixed_by_rule() or self.too_few_validation() or self.too_few_for_a_line()
         if reason:
             return reason
@@ -323,7 +341,7 @@ class _Question:
 
     def arm(self, arm: str) -> Estimate:
         """Mean over an arm's runs."""
-        part = _Component.of(self.draws, self.keys, self.columns(arm))
+        part = Component.of(self.draws, self.keys, self.columns(arm))
         if not np.isfinite(part.observed).all():
             return self.missing(self._undefined(arm))
         estimate = self.value(part.mean)
@@ -339,35 +357,25 @@ class _Question:
 
     def difference(self, arm: str, reference: str) -> Estimate:
         """Mean of an arm less that of the reference, with its p value."""
-        parts = [_Component.of(self.draws, self.keys, self.columns(name)) for name in (arm, reference)]
-        if not all(np.isfinite(part.observed).all() for part in parts):
-            lacking = arm if not np.isfinite(parts[0].observed).all() else reference
-            return self.missing(self._undefined(lacking))
+        columns = [self.columns(name) for name in (arm, reference)]
+        both, cut = Component.of(self.draws, self.keys, columns[0] + columns[1]), len(columns[0])
+        parts = [both.part(0, cut), both.part(cut, cut + len(columns[1]))]
+        for name, part in zip((arm, reference), parts, strict=True):
+            if not np.isfinite(part.observed).all():
+                return self.missing(self._undefined(name))
         values = [self.value(part.mean) for part in parts]
         if not np.isfinite(values).all():
             return self.missing(self.measure.undefined)
         gap = values[0] - values[1]
-        parts = self._common_draws(arm, reference)
         if reason := self.why_no_interval(parts):
             return Estimate(gap, None, None, self.measure.method, self.n, note=reason)
-        found = self._contrast(parts, self.value)
-        return self._difference(gap, found)
-
-    def _common_draws(self, arm: str, reference: str) -> list[_Component]:
-        """Components of both arms on the draws that define both."""
-        columns = [self.columns(name) for name in (arm, reference)]
-        both = _Component.of(self.draws, self.keys, columns[0] + columns[1])
-        cut = len(columns[0])
-        return [
-            _Component(both.observed[:, :cut], both.values[:, :, :cut], both.undefined),
-            _Component(both.observed[:, cut:], both.values[:, :, cut:], both.undefined),
-        ]
+        return self._difference(gap, self._contrast(parts, self.value))
 
     def _rate(self, rates: Floats) -> float:
         """The rate itself where the measure is a linear function of it."""
         return float(rates[0]) if self.measure.rate else self.value(rates)
 
-    def _contrast(self, parts: Sequence[_Component], function: Callable[[Floats], float]) -> Contrast:
+    def _contrast(self, parts: Sequence[Component], function: Callable[[Floats], float]) -> Contrast:
         linear = [part.linear(function) for part in parts]
         crossed = self.draws.scores.kind == READERS
         found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word)
@@ -390,7 +398,7 @@ class _Question:
         lower, upper = max(gap - half, -edge), min(gap + half, edge)
         return Estimate(gap, lower, upper, self.measure.method, self.n, p=p, df=df, note=note, basis=found.basis)
 
-    def _limits(self, part: _Component, estimate: float, found: Contrast) -> tuple[float | None, float | None]:
+    def _limits(self, part: Component, estimate: float, found: Contrast) -> tuple[float | None, float | None]:
         critical, scale = found.quantile(self.confidence), self.measure.scale
         if scale == "rate":
             limits = rate_limits(self._rate(part.mean), found.variance, critical, self.normal, self.n)
@@ -406,7 +414,7 @@ class _Question:
         half = critical * np.sqrt(found.variance)
         return (estimate - half, estimate + half) if half > 0 else (None, None)
 
-    def _rate_pair(self, part: _Component) -> list[tuple[float, float]]:
+    def _rate_pair(self, part: Component) -> list[tuple[float, float]]:
         """Limits of sensitivity and specificity."""
         pairs = []
         for k, side in enumerate(("malignant", "normal")):
@@ -416,7 +424,7 @@ class _Question:
         return pairs
 
     def _ratio(
-        self, part: _Component, estimate: float, found: Contrast, critical: float
+        self, part: Component, estimate: float, found: Contrast, critical: float
     ) -> tuple[float | None, float | None]:
         if all(0 < rate < 1 for rate in part.mean) and found.variance > 0:
             return ratio_limits(estimate, found.variance, critical)
@@ -428,10 +436,10 @@ class _Question:
                 limits = np.array([1 - high1, 1 - low1]) / np.array([high0, low0])
         return tuple(float(v) if np.isfinite(v) else None for v in limits)  # type: ignore[return-value]
 
-    def _predictive(self, part: _Component) -> tuple[float | None, float | None]:
+    def _predictive(self, part: Component) -> tuple[float | None, float | None]:
         """PPV and NPV by Bayes' theorem from the limits of the likelihood ratio."""
         positive = self.measure.name == "ppv"
-        other = _Question(
+        other = Question(
             self.draws, MEASURES["lr_positive" if positive else "lr_negative"], self.setting, self.confidence
         )
         ratio = other.value(part.mean)
@@ -451,7 +459,7 @@ class _Question:
             1.0 if low is None else (1 - pi) / ((1 - pi) + pi * low),
         )
 
-    def _net_benefit_at_edge(self, part: _Component, estimate: float) -> tuple[float, float]:
+    def _net_benefit_at_edge(self, part: Component, estimate: float) -> tuple[float, float]:
         """MOVER: the limits of the two rates combined (Donner & Zou 2012)."""
         pi, odds = self.pi, self.setting["at"] / (1 - self.setting["at"])
         (low1, high1), (low0, high0) = self._rate_pair(part)
@@ -468,11 +476,32 @@ class _Question:
 
     def run(self, column: int) -> Estimate:
         """One run's value; its interval stands in the as-published layer."""
-        part = _Component.of(self.draws, self.keys, [column])
-        value = self.value(part.mean) if np.isfinite(part.observed).all() else np.nan
+        observed = np.array([self.draws.observed[key][column] for key in self.keys])
+        value = self.value(observed) if np.isfinite(observed).all() else np.nan
         if not np.isfinite(value):
             return self.missing(self._undefined(self.draws.runs[column][0]))
         return Estimate(value, None, None, self.measure.method, self.n, note="one run, shown without an interval")
+
+
+def question(draws: Draws, measure: str, confidence: float, setting: dict[str, Any]) -> Question:
+    """One measure at one point, checked.
+
+    Raises
+    ------
+    ValueError
+        An unknown measure, or one that the draws do not hold.
+    """
+    check_confidence(confidence)
+    whole = {"point": None, "threshold_from": None, "unit": "film", "at": None, "prevalence": None, "recalibration": None}
+    if unknown := set(setting) - set(whole):
+        raise ValueError(f"{sorted(unknown)[0]!r} is no setting of a measure; those are {', '.join(whole)}")
+    whole |= setting
+    if whole["prevalence"] is not None:
+        check_share(whole["prevalence"], "prevalence")
+    asked = Question(draws, MEASURES[check_one_of(measure, tuple(MEASURES), "measure")], whole, confidence)
+    if lacking := [key for key in asked.keys if key not in draws.observed]:
+        raise ValueError(f"these draws do not hold {lacking[0]}; the bootstrap was made without it")
+    return asked
 
 
 def infer(
@@ -482,8 +511,8 @@ def infer(
     point: str | None = None,
     threshold_from: str | None = None,
     unit: str = "film",
-    at: float | None = None,
-    prevalence: float | None = None,
+    at: float | Sequence[float] | None = None,
+    prevalence: float | Sequence[float | None] | None = None,
     recalibration: str | None = None,
     reference: str | None = None,
     confidence: float = 0.95,
@@ -500,10 +529,10 @@ def infer(
     point, threshold_from : str
         Operating point of the rates and of what is derived from them.
     unit : {"film", "patient"}
-    at : float
-        Threshold probability of net benefit; mark of a lesion measure.
-    prevalence : float, optional
-        Share of malignant films assumed for PPV, NPV and net benefit; default: that of the external films.
+    at : float or sequence of float
+        Threshold probability of net benefit; false marks per film, or overlap, of a lesion measure.
+    prevalence : float or sequence of float, optional
+        Share of malignant films assumed for PPV, NPV and net benefit; None is that of the external films.
     recalibration : {"logistic", "none"}, optional
         Of calibration measures and net benefit.
     reference : str, optional
@@ -532,33 +561,31 @@ def infer(
     >>> print(auc.loc[auc["run"] == "", "estimate"].item())
     0.9375
     """
-    check_confidence(confidence)
     if reference is not None:
         check_one_of(reference, draws.scores.arms, "reference")
-    if prevalence is not None:
-        check_share(prevalence, "prevalence")
-    names = [measure] if isinstance(measure, str) else list(measure)
-    setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": at, "prevalence": prevalence,
-               "recalibration": recalibration}  # fmt: skip
     rows: list[dict[str, Any]] = []
-    for name in names:
-        question = _Question(draws, MEASURES[check_one_of(name, tuple(MEASURES), "measure")], setting, confidence)
-        if lacking := [key for key in question.keys if key not in draws.observed]:
-            raise ValueError(f"these draws do not hold {lacking[0]}; the bootstrap was made without it")
+    for name, mark, share in product(_several(measure), _several(at), _several(prevalence)):
+        setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": mark, "prevalence": share,
+                   "recalibration": recalibration}  # fmt: skip
+        asked = question(draws, name, confidence, setting)
         shared = {
-            "section": question.measure.section, "measure": name, "fraction": fraction, "unit": unit, "group": group,
-            "point": point or "", "threshold_from": threshold_from or "", "at": at, "prevalence": prevalence,
+            "section": asked.measure.section, "measure": name, "fraction": fraction, "unit": unit, "group": group,
+            "point": point or "", "threshold_from": threshold_from or "", "at": mark, "prevalence": share,
             "recalibration": recalibration or "", "confidence": confidence,
         }  # fmt: skip
-        rows += _rows(question, shared, reference)
+        rows += _rows(asked, shared, reference)
     return results(rows)
 
 
-def _rows(question: _Question, shared: dict[str, Any], reference: str | None) -> list[dict[str, Any]]:
-    draws = question.draws
-    rows = [question.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
-    rows += [question.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]
+def _several(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else [value]
+
+
+def _rows(asked: Question, shared: dict[str, Any], reference: str | None) -> list[dict[str, Any]]:
+    draws = asked.draws
+    rows = [asked.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
+    rows += [asked.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]
     if reference is not None:
         others = [arm for arm in draws.scores.arms if arm != reference]
-        rows += [question.difference(arm, reference).row(**shared, arm=arm, reference=reference) for arm in others]
+        rows += [asked.difference(arm, reference).row(**shared, arm=arm, reference=reference) for arm in others]
     return rows

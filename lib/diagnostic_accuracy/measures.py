@@ -31,8 +31,9 @@ class Measure:
     value : callable
         (mean base measures, share of malignant cases, setting) -> value.
     scale : {"rate", "logit", "ratio", "predictive", "identity"}
-    units : {"malignant", "normal", "all", "small"}
-        The class whose cases are counted; 'small' is the smaller class.
+    units : {"malignant", "normal", "all", "small", "cases"}
+        The patients that are counted; 'small' is the smaller class. Accuracy counts cases: it rests on both classes, and
+        patients alone would make its interval too wide.
     rate : str
         'sensitivity' or 'specificity' where the measure is a linear function of that rate alone.
     at_point : bool
@@ -76,7 +77,7 @@ def _single(rate: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
 
 
 def _at_risk(s: Setting) -> list[tuple[Any, ...]]:
-    return [("sensitivity", "risk", s["at"]), ("specificity", "risk", s["at"])]
+    return [(rate, "risk", s["at"], s.get("prevalence")) for rate in ("sensitivity", "specificity")]
 
 
 def _calibration(name: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
@@ -138,7 +139,7 @@ _ALL = [
             "rate", "malignant", "sensitivity", True, 100.0, method=WILSON),
     Measure("false_alarms_per_1000", "operating_points", _single("specificity"),
             lambda r, pi, s: 1000 * (1 - float(r[0])), "rate", "normal", "specificity", True, 1000.0, method=WILSON),
-    Measure("accuracy", "operating_points", _pair, lambda r, pi, s: float(pi * r[0] + (1 - pi) * r[1]), "rate", "all",
+    Measure("accuracy", "operating_points", _pair, lambda r, pi, s: float(pi * r[0] + (1 - pi) * r[1]), "rate", "cases",
             at_point=True, method=f"{RATES}; Wilson interval at the effective number of cases"),
     Measure("ppv", "operating_points", _pair, lambda r, pi, s: positive_predictive_value(r[0], r[1], pi), "predictive",
             "all", at_point=True, method=f"{RATES}; Bayes' theorem on the limits of LR+", undefined="nothing is called positive"),

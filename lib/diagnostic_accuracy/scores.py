@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from diagnostic_accuracy.estimates import Estimate, results
+
 # Scores are clipped here before their logit is taken: an exact 0 or 1 has none. The same for all films of a study.
 CLIP = 1e-6
 
@@ -148,6 +150,38 @@ class Scores:
                 "both classes are needed"
             )
         return kept
+
+    def keep(self, films: pd.Series, normal: bool = False, fewest: int = 5) -> Scores | None:
+        """External films of a subgroup, with all validation films; None where a class has too few.
+
+        Parameters
+        ----------
+        films : Series of bool
+            Which films belong to the subgroup.
+        normal : bool
+            Keep all normal films, as for subtypes of tumours.
+        fewest : int
+            Films that each class must have at least.
+        """
+        chosen = films.fillna(False).to_numpy(bool) | (normal & ~self.label.to_numpy())
+        kept = self._rows(chosen | (self.cohort == "validation").to_numpy())
+        sizes = kept.external.label.value_counts()
+        return kept if len(sizes) == 2 and sizes.min() >= fewest else None
+
+    def beside(self, other: Scores) -> Scores:
+        """The runs of both, on the same films.
+
+        Raises
+        ------
+        ValueError
+            They hold other films, or share a run.
+        """
+        if not self.values.index.equals(other.values.index):
+            raise ValueError("the two sets of scores hold other films; score the same films with both")
+        if twice := set(self.runs) & set(other.runs):
+            raise ValueError(f"both hold the run {sorted(map(str, twice))[0]}; give their arms other names")
+        both = {name: pd.concat([getattr(self, name), getattr(other, name)], axis=1) for name in ("values", "predictor")}
+        return replace(self, **both)
 
     def by_patient(self) -> Scores:
         """Patients as cases: malignant if any film is, with the largest score over the films."""
@@ -308,3 +342,22 @@ def _predictor(values: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if not inside:
         return values, "score as it is"
     return logit(values.clip(CLIP, 1 - CLIP)), f"logit of the score, clipped at {CLIP:g}"
+
+
+def counts(scores: Scores) -> pd.DataFrame:
+    """How many films and patients of each class the cohorts hold, as a table of results (section 'cohort')."""
+    rows = []
+    for cohort in ("validation", "external"):
+        part = scores.validation if cohort == "validation" else scores.external
+        label = part.label.to_numpy()
+        found = {"films": label.size, "malignant_films": int(label.sum()), "normal_films": int((~label).sum())}
+        if scores.patients_known:
+            ill, well = (part.patient[side] for side in (label, ~label))
+            found |= {
+                "patients": part.patient.nunique(), "malignant_patients": ill.nunique(),
+                "normal_patients": len(set(well) - set(ill)),
+            }  # fmt: skip
+        for measure, number in found.items():
+            note = "a count, without an interval"
+            rows.append(Estimate(number, None, None, "count", number, note=note).row(section="cohort", measure=measure, group=cohort))
+    return results(rows)

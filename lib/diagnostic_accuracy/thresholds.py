@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from diagnostic_accuracy._kernels import compiled
 from diagnostic_accuracy.checks import check_labels, check_one_of, check_scores, check_share
+from diagnostic_accuracy.estimates import Estimate, results
 
 Rule = Callable[[NDArray[np.int64], NDArray[np.int64], int, int, float], int]
 
@@ -180,6 +182,22 @@ def find_threshold(labels: ArrayLike, scores: ArrayLike, rule: str | Rule, targe
     if not 0 <= index < cuts.size:
         raise ValueError(f"the rule returned {index}; it must return an index from 0 to {cuts.size - 1}")
     return float(cuts[index])
+
+
+def thresholds_of(draws: Any) -> pd.DataFrame:
+    """The threshold of every run at every point, as a table of results (measure 'threshold')."""
+    rows = []
+    for (point, source), values in draws.thresholds.items():
+        for (arm, run), value in zip(draws.runs, values, strict=True):
+            method, n = "threshold on the score: positive when score >= threshold", len(draws.scores.values)
+            found = (
+                Estimate(float(value), None, None, method, n, note="a setting, without an interval")
+                if math.isfinite(value)
+                else Estimate.missing("no finite threshold meets the rule: nothing is called positive", method, n)
+            )
+            place = {"point": point, "threshold_from": source, "unit": "film"}
+            rows.append(found.row(section="operating_points", measure="threshold", arm=arm, run=str(run), **place))
+    return results(rows)
 
 
 def positives_to_assure(target: float, confidence: float = 0.95) -> int:

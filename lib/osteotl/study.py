@@ -252,6 +252,11 @@ class OperatingPoints(_Strict):
     youden: bool = Field(True, description="highest sum of sensitivity and specificity")
 
     @property
+    def rules(self) -> dict[str, float | None]:
+        """Name of each rule that is asked for, and what it must reach."""
+        return {name: None if name == "youden" else getattr(self, name) for name in self.names}
+
+    @property
     def names(self) -> list[str]:
         """The points asked for, in the order of the page."""
         return [name for name in ("high_sensitivity", "high_specificity", "youden") if getattr(self, name)]
@@ -266,13 +271,14 @@ class Statistics(_Strict):
     sampling: Literal["by_class", "consecutive"] = Field(
         "by_class", description="how the external films came together; the bootstrap draws in the same way"
     )
-    bca: bool = Field(
-        False, description="BCa instead of percentile limits for average precision, up to 5,000 external films"
-    )
     auc_margin: float = Field(0.03, gt=0, lt=0.5, description="largest difference in AUC that would not matter")
     auc_margin_reason: str = Field(
         "a smaller difference would not change which detector is picked", min_length=1, description="why that margin"
     )
+    objective: Literal["superiority", "noninferiority", "equivalence"] = Field(
+        "superiority", description="what the comparison of AUC is to show"
+    )
+    gatekeeping: bool = Field(False, description="test the family only where the objective was reached")
     operating_points: OperatingPoints = Field(OperatingPoints(), description="the thresholds that are looked for")
     thresholds_from: list[Literal["validation", "external"]] = Field(
         ["validation", "external"], min_length=1, description="films on which thresholds are found; each is reported"

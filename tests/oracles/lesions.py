@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from diagnostic_accuracy import lesion_curves as loc
+from diagnostic_accuracy import lesion_figures as lf
+from diagnostic_accuracy.estimates import Estimate
+from diagnostic_accuracy.lesion_curves import coco_summary
+from diagnostic_accuracy.lesions import Marks, marks_from_ratings, match_boxes
 from oracles.registry import Case, quantity
 from oracles.replicates import whole_analysis
-from osteotl.statistics import lesion_figures as lf
-from osteotl.statistics import lesion_intervals as li
-from osteotl.statistics import localisation as loc
-from osteotl.statistics.coco import coco_summary
-from osteotl.statistics.lesion_replicates import lesion_replicates
-from osteotl.statistics.matching import Marks, marks_from_ratings, match_boxes
+from osteotl.statistics.replicates import Replicates
 
 RULE = r"(?P<rule>iou50|iou30|iou10|centre)"
 ARM = r"arm(?P<arm>\d)"
@@ -174,20 +174,33 @@ def lroc_points(case: Case, rule: str, arm: str) -> dict[str, Any]:
 @quantity(rf"(?P<figure>wAFROC|LROC|HrAuc)_(?P<method>delong|jackknife)\.{RULE}")
 def compared(case: Case, figure: str, method: str, rule: str) -> dict[str, Any]:
     pair = marks(case, rule, 1), marks(case, rule, 2)
-    c = li.compare_figures(*pair, figure, method)
-    exact = lf.exact_bootstrap_covariance([lf.kernel(m, figure) for m in pair])
+    *runs, difference = lf.compare_figures(*pair, figure, method)
+    kernels = [lf.kernel(m, figure) for m in pair]
+    maker = {"delong": lf.delong_covariance, "jackknife": lf.jackknife_covariance}[method]
+    covariance, exact = maker(kernels), lf.exact_bootstrap_covariance(kernels)
+    error = _error_of_difference(covariance)
     return {
-        "estimate": [a.estimate for a in c.arms],
-        "var": np.diag(c.covariance),
-        "cov": c.covariance[0, 1],
-        "diff": c.difference.estimate,
-        "se_diff": c.standard_error,
-        "z": c.z,
-        "p_two_sided": c.difference.p,
-        "ci95_diff": list(c.difference.interval),
+        "estimate": [run.estimate for run in runs],
+        "var": np.diag(covariance),
+        "cov": covariance[0, 1],
+        "diff": difference.estimate,
+        "se_diff": error,
+        "z": difference.estimate / error if error else None,
+        "p_two_sided": difference.p,
+        "ci95_diff": _limits(difference, error),
         "se_stratified_bootstrap_exact": np.sqrt(np.diag(exact)),
-        "se_diff_stratified_bootstrap_exact": float(np.sqrt(max(exact[0, 0] + exact[1, 1] - 2 * exact[0, 1], 0))),
+        "se_diff_stratified_bootstrap_exact": _error_of_difference(exact),
     }
+
+
+def _error_of_difference(covariance: np.ndarray) -> float:
+    error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
+    return 0.0 if error < 1e-12 else error
+
+
+def _limits(ours: Estimate, error: float | None = 0.0) -> list[float | None]:
+    """The limits; where the variance is 0 the packages print the estimate twice, and ours are None with a reason."""
+    return [ours.estimate] * 2 if error == 0 and ours.note else [ours.lower, ours.upper]
 
 
 @quantity(rf"lesion_sensitivity_ge_(?P<score>[0-9.]+?)_intervals\.{RULE}")
@@ -195,18 +208,18 @@ def sensitivity_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
     cut = float(score)
     values: dict[str, Any] = {}
     for arm in (1, 2):
-        s = li.lesion_sensitivity(marks(case, rule, arm), cut)
+        s = lf.lesion_sensitivity(marks(case, rule, arm), cut)
         values[f"arm{arm}"] = {
             "p": s.clustered.estimate,
             "var_clustered": s.variance,
-            "ci95_wald_clustered": list(s.clustered.interval),
-            "ci95_logit_clustered": list(s.logit.interval),
-            "ci95_wilson_ignoring_clusters": list(s.wilson.interval),
+            "ci95_wald_clustered": _limits(s.clustered, s.variance),
+            "ci95_logit_clustered": [s.logit.lower, s.logit.upper],
+            "ci95_wilson_ignoring_clusters": [s.wilson.lower, s.wilson.upper],
         }
-    d = li.lesion_sensitivity_difference(marks(case, rule, 1), marks(case, rule, 2), cut)
-    error = (d.upper - d.lower) / 2 / 1.959963984540054
+    d = lf.lesion_sensitivity_difference(marks(case, rule, 1), marks(case, rule, 2), cut)
+    error = 0.0 if d.lower is None else (d.upper - d.lower) / 2 / 1.959963984540054
     z = d.estimate / error if error else None
-    values["difference"] = {"diff": d.estimate, "se": error, "z": z, "ci95": list(d.interval)}
+    values["difference"] = {"diff": d.estimate, "se": error, "z": z, "ci95": _limits(d, error)}
     return values
 
 
@@ -214,13 +227,13 @@ def sensitivity_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
 def false_positive_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
     values = {}
     for arm in (1, 2):
-        f = li.false_positives_per_film(marks(case, rule, arm), float(score))
+        f = lf.false_positives_per_film(marks(case, rule, arm), float(score))
         values[f"arm{arm}"] = {
             "fp": f.poisson.n,
             "mean": f.normal.estimate,
-            "se": f.standard_error,
-            "ci95_normal": list(f.normal.interval),
-            "ci95_poisson_garwood": list(f.poisson.interval),
+            "se": 0.0 if f.normal.lower is None else (f.normal.upper - f.normal.lower) / 2 / 1.959963984540054,
+            "ci95_normal": _limits(f.normal),
+            "ci95_poisson_garwood": [f.poisson.lower, f.poisson.upper],
         }
     return values
 
@@ -291,7 +304,7 @@ def weighted(case: Case, column: str | None) -> dict[tuple[int, int], Marks]:
         return reader_marks(case)
     truth = extra(case, "truth")
     chosen = truth.loc[truth["lesion"].notna(), column].to_numpy()
-    return {key: lf.with_lesion_weights(m, chosen) for key, m in reader_marks(case).items()}
+    return {key: m.with_lesion_weights(chosen) for key, m in reader_marks(case).items()}
 
 
 @quantity(
@@ -308,10 +321,11 @@ def reader_jackknife(case: Case, figure: str) -> list[list[float]]:
 
 @quantity(r"OR\.(?P<figure>\w+?)(\.(?P<column>weight\w*))?")
 def readers_compared(case: Case, figure: str, column: str | None) -> dict[str, Any]:
-    runs: dict[str, dict[int, Marks]] = {}
-    for (modality, reader), judged in sorted(weighted(case, column).items()):
-        runs.setdefault(str(modality), {})[reader] = judged
-    return whole_analysis(lesion_replicates(runs, figure))
+    runs = dict(sorted(weighted(case, column).items()))
+    arms, readers = (tuple(sorted({key[place] for key in runs})) for place in (0, 1))
+    values, covariance = lf.figure_covariance(runs, figure)
+    table, films = values.reshape(len(arms), len(readers)), next(iter(runs.values())).films
+    return whole_analysis(Replicates(figure, tuple(map(str, arms)), readers, table, covariance, films, "jackknife"))
 
 
 @quantity(r"sens_at_fppi")

@@ -6,8 +6,8 @@ from typing import Any
 
 from statsmodels.stats.proportion import proportion_confint
 
+from diagnostic_accuracy.intervals import proportion_interval
 from oracles.registry import Case, Near, quantity
-from osteotl.statistics.rates import proportion_interval
 
 
 def _grid(case: Case) -> list[tuple[int, int]]:

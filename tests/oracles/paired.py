@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 
+from diagnostic_accuracy import paired
+from diagnostic_accuracy.intervals import wald_interval
+from diagnostic_accuracy.multiplicity import adjust
+from diagnostic_accuracy.paired import PairedCalls, PairedTable
+from diagnostic_accuracy.rates import Confusion, rate_estimate
 from oracles.registry import Case, Near, quantity
-from osteotl.statistics import paired
-from osteotl.statistics.multiplicity import adjust
-from osteotl.statistics.operating_points import Confusion
-from osteotl.statistics.paired import PairedCalls, PairedTable
-from osteotl.statistics.paired_clustered import clustered_difference
-from osteotl.statistics.paired_predictive import (
-    RatioComparison,
-    compare_predictive_values,
-    relative_likelihood_ratio,
-    relative_predictive_value,
-    relative_rate,
-)
-from osteotl.statistics.rates import rate_estimate
-from osteotl.statistics.wald import wald_interval
 
 
 def _calls(case: Case) -> PairedCalls:
@@ -109,7 +99,7 @@ def mcnemar_joint(case: Case) -> list[float | None]:
     return list(paired.mcnemar_joint(_calls(case)))
 
 
-@quantity(r"sesp\.diff\.ci\.(?P<method>wald|agresti-min|bonett-price)")
+@quantity(r"sesp\.diff\.ci\.(?P<method>wald|bonett-price)")
 def wald_like(case: Case, method: str) -> dict[str, Any]:
     def values(table: PairedTable) -> dict[str, Any]:
         ours = paired.paired_difference(table, method=method.replace("-", "_"), centre="observed")
@@ -142,32 +132,11 @@ def tango(case: Case) -> dict[str, Any]:
     return result
 
 
-@quantity(r"sesp\.rel")
-def relative_rates(case: Case) -> dict[str, Any]:
-    calls = _calls(case)
-    result = {}
-    for name, short, table in (
-        ("sensitivity", "sens", calls.sensitivity),
-        ("specificity", "spec", calls.specificity),
-    ):
-        ours = relative_rate(table)
-        result[name] = {
-            "test1": ours.reference,
-            "test2": ours.arm,
-            f"rel.{short}": ours.ratio.estimate,
-            f"se.log.rel.{short}": ours.se_log,
-            f"lcl.rel.{short}": ours.ratio.lower,
-            f"ucl.rel.{short}": ours.ratio.upper,
-            f"pval.rel.{short}": ours.ratio.p,
-        }
-    return result
-
-
-@quantity(r"pv\.(?P<short>gs|wgs)_(?P<method>leisenring|kosinski)")
-def predictive_scores(case: Case, short: str, method: str) -> dict[str, Any]:
+@quantity(r"pv\.wgs_kosinski")
+def predictive_scores(case: Case) -> dict[str, Any]:
     result = {}
     for value in ("ppv", "npv"):
-        ours = compare_predictive_values(_calls(case), value, method)
+        ours = paired.compare_predictive_values(_calls(case), value)
         result[value] = {
             "test1": ours.reference,
             "test2": ours.arm,
@@ -175,42 +144,6 @@ def predictive_scores(case: Case, short: str, method: str) -> dict[str, Any]:
             "test.statistic": ours.statistic,
             "p.value": ours.p,
         }
-    return result
-
-
-@quantity(r"pv\.rpv_moskowitz_pepe")
-def relative_predictive(case: Case) -> dict[str, Any]:
-    result = {}
-    for value in ("ppv", "npv"):
-        ours = relative_predictive_value(_calls(case), value)
-        result[value] = _ratio(ours) | {f"r{value}": ours.ratio.estimate, f"se.log.r{value}": ours.se_log}
-        result[value] |= {f"lcl.r{value}": ours.ratio.lower, f"ucl.r{value}": ours.ratio.upper}
-    return result
-
-
-def _ratio(ours: RatioComparison) -> dict[str, Any]:
-    return {
-        "test1": ours.reference,
-        "test2": ours.arm,
-        "test.statistic": ours.statistic,
-        "p.value": ours.ratio.p,
-        "ratio": ours.ratio.estimate,
-        "se.log": ours.se_log,
-        "lcl": ours.ratio.lower,
-        "ucl": ours.ratio.upper,
-    }
-
-
-@quantity(r"dlr\.regtest")
-def likelihood_ratios(case: Case) -> dict[str, Any]:
-    calls = _calls(case)
-    swapped = PairedCalls(
-        *(PairedTable(t.both, t.reference_only, t.arm_only, t.neither) for t in (calls.malignant, calls.normal))
-    )  # the reference's ratio is test 1 / test 2
-    result = {}
-    for name, which in (("pdlr", "lr_positive"), ("ndlr", "lr_negative")):
-        ours = _ratio(relative_likelihood_ratio(swapped, which))
-        result[name] = ours | {"test1": ours["test2"], "test2": ours["test1"]}
     return result
 
 
@@ -260,11 +193,11 @@ def clustered(case: Case, rate: str, cut: str) -> dict[str, Any]:
     films = case["y"] == (1 if rate == "sens" else 0)
     # the model is of positive calls in both classes, so "spec" is the difference in false-positive rates
     called = [case[score] >= float(cut) for score in ("s2", "s1")]
-    ours = clustered_difference(called[0][films], called[1][films], case["patient"][films])
+    ours = paired.clustered_difference(called[0][films], called[1][films], case["patient"][films])
     unclipped = (ours.upper - ours.lower) / (2 * wald_interval(0, 1)[1])
     return {"est": ours.estimate, "se_robust": unclipped, "p": ours.p}
 
 
-@quantity(r"(?P<method>holm|hochberg|BH|BY|bonferroni)")
+@quantity(r"(?P<method>holm|BH|bonferroni)")
 def adjusted(case: Case, method: str) -> Any:
-    return adjust(case["p"], re.sub("B([HY])", lambda m: f"b{m[1].lower()}", method))
+    return adjust(case["p"], method.lower())

@@ -30,7 +30,7 @@ PARTS = {
     "operating": "Operating points and proportions",
     "paired": "Paired tests and intervals",
     "risks": "Precision-recall, calibration, decision curves, replicates at given weights",
-    "replicates": "Several training runs (Obuchowski-Rockette)",
+    "replicates": "Several readers (Obuchowski-Rockette)",
     "lesions": "Lesions: FROC, LROC, AFROC, COCO",
     "planning": "Planning and multiplicity",
 }
@@ -38,7 +38,6 @@ PARTS = {
 WIDER = {
     r"bootstrap_paired.*|auc(_diff)?_se_stratified_bootstrap_exact": "Monte Carlo figures, ours or both: within 4 "
     "standard errors",
-    r"venkatraman_paired.*": "both sides are permutation p values: within 4 standard errors",
     r"ici_loess.*": "recorded so, since loess interpolates; ours does the same and is closer, as shown",
     r"val.prob.*": "rms stops its fit earlier than R's glm, bins risks by 0.001 before it counts pairs, and prints "
     "1 - pchisq, which is 0 below rounding",

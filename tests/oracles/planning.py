@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from diagnostic_accuracy.planning import Plan, pilot_variance, plan_one_auc, plan_paired_auc
 from oracles.registry import Case, quantity
-from osteotl.statistics.planning import Plan, pilot_variance, plan_one_auc, plan_paired_auc
 
 
 def _row(plan: Plan) -> dict[str, Any]:

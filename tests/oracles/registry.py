@@ -43,6 +43,11 @@ INFORMATIONAL = {
     r"sm_mcnemar_exact=False_corr=True": "p = 0 when b + c = 0 and p = .82 when b = c",
     r"pr_auc_trapezoid\..*": "linear interpolation in precision-recall space is optimistic",
     r"rocr_aucpr": "linear interpolation in precision-recall space is optimistic",
+    r"venkatraman_paired_B\d+": "not offered: the report compares areas, not shapes",
+    r"sesp\.diff\.ci\.agresti-min": "not offered: Tango's interval is shown",
+    r"sesp\.rel|pv\.rpv_moskowitz_pepe|dlr\.regtest": "not offered: differences are shown, not ratios of rates",
+    r"pv\.gs_leisenring": "not offered: Kosinski's weighted score test is shown",
+    r"hochberg|BY": "not offered: Holm and Benjamini-Hochberg are shown",
     r"hmisc_binconf": "modifies Wilson's interval at x = 0, 1, n - 1, n",
 }
 

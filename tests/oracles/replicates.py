@@ -1,4 +1,4 @@
-"""Obuchowski-Rockette with seeds as readers: RJafroc."""
+"""Several readers, Obuchowski-Rockette: RJafroc."""
 
 from __future__ import annotations
 
@@ -7,41 +7,48 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from diagnostic_accuracy.checks import Estimate
+from diagnostic_accuracy.intervals import tail_probability, wald_interval
+from diagnostic_accuracy.readers import CrossedValues, compare_readers, components, mean_variance, reader_auc
 from oracles.registry import Case, quantity
-from osteotl.statistics.estimate import Estimate
-from osteotl.statistics.replicate_values import auc_replicates
-from osteotl.statistics.replicates import Replicates, arm_mean, compare_replicates, components, omnibus_test
-from osteotl.statistics.wald import tail_probability, wald_interval
+
+KINDS = {"RRRC": "readers and patients", "FRRC": "patients", "RRFC": "readers"}
 
 
-def whole_analysis(data: Replicates) -> dict[str, Any]:
+def whole_analysis(data: Any) -> dict[str, Any]:
     """RJafroc's tables (VarCom, MS, RRRC, FRRC, RRFC) from our analysis; for any measure."""
+    if not isinstance(data, CrossedValues):  # the lesion figures' own table of the same content
+        data = CrossedValues(
+            data.measure, data.arms, data.seeds, data.values, data.covariance, data.units, data.units, data.method
+        )
     parts = components(data)
-    arms, seeds = parts.arms, parts.seeds
+    arms, readers = parts.arms, parts.readers
     pairs = _pairs(data)
-    f, df, p = omnibus_test(data)
-    chi = (arms - 1) * parts.ms_arm / parts.error_fixed_seeds
-    fixed_f = parts.ms_arm / parts.ms_interaction
-    freedom = float((arms - 1) * (seeds - 1))
-    rest = {"Var": parts.var, "VarR": parts.var_seed, "VarTR": parts.var_interaction}
+    error, df = parts.error(), parts.df()
+    f = parts.ms_arm / error
+    p = stats.f.sf(f, arms - 1, df)
+    chi = (arms - 1) * parts.ms_arm / parts.error("patients")
+    fixed_f = parts.ms_arm / parts.error("readers")
+    freedom = float((arms - 1) * (readers - 1))
+    rest = {"Var": parts.var, "VarR": parts.var_reader, "VarTR": parts.var_interaction}
     return {
         "VarCom": {"Cov1": parts.cov1, "Cov2": parts.cov2, "Cov3": parts.cov3, **rest},
-        "MS": {"T": parts.ms_arm, "R": parts.ms_seed, "TR": parts.ms_interaction},
+        "MS": {"T": parts.ms_arm, "R": parts.ms_reader, "TR": parts.ms_interaction},
         "trtMeans": data.values.mean(axis=1),
         "RRRC": {
-            "test": {"DF": [arms - 1, df], "MS": [parts.ms_arm, parts.error], "FStat": [f, None], "p": [p, None]},
-            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["difference"].items()]),
-            "ciAvgRdrEachTrt": _means(data, "random"),
+            "test": {"DF": [arms - 1, df], "MS": [parts.ms_arm, error], "FStat": [f, None], "p": [p, None]},
+            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["RRRC"].items()]),
+            "ciAvgRdrEachTrt": _means(data, "RRRC"),
         },
         "FRRC": {
             "test": {
-                "MS": [parts.ms_arm, parts.error_fixed_seeds],
+                "MS": [parts.ms_arm, parts.error("patients")],
                 "Chisq": [chi, None],
                 "DF": [arms - 1, None],
                 "p": [stats.chi2.sf(chi, arms - 1), None],
             },
-            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["fixed_seeds"].items()]),
-            "ciAvgRdrEachTrt": _means(data, "fixed_seeds"),
+            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["FRRC"].items()]),
+            "ciAvgRdrEachTrt": _means(data, "FRRC"),
         },
         "RRFC": {
             "test": {
@@ -50,36 +57,30 @@ def whole_analysis(data: Replicates) -> dict[str, Any]:
                 "F": [fixed_f, None],
                 "p": [stats.f.sf(fixed_f, arms - 1, freedom), None],
             },
-            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["fixed_films"].items()]),
-            "ciAvgRdrEachTrt": _means(data, "fixed_films"),
+            "ciDiffTrt": _table([_difference(pair, row) for row, pair in pairs["RRFC"].items()]),
+            "ciAvgRdrEachTrt": _means(data, "RRFC"),
         },
     }
 
 
-def _pairs(data: Replicates) -> dict[str, dict[str, Estimate]]:
+def _pairs(data: CrossedValues) -> dict[str, dict[str, Estimate]]:
     """Differences of all pairs of modalities, by RJafroc's name of the pair: RRRC, FRRC and RRFC.
 
     With more than two modalities RJafroc pools the error over all of them (its ORSummaryRRRC, FRRC and RRFC): standard
     error sqrt(2 x the F test's denominator / readers), on the denominator's degrees of freedom.
     """
     places = [(i, j) for i in range(len(data.arms)) for j in range(i + 1, len(data.arms))]
-    found: dict[str, dict[str, Estimate]] = {"difference": {}, "fixed_seeds": {}, "fixed_films": {}}
+    found: dict[str, dict[str, Estimate]] = {kind: {} for kind in KINDS}
     parts, means = components(data), data.values.mean(axis=1)
-    errors = {
-        "difference": (parts.error, parts.df),
-        "fixed_seeds": (parts.error_fixed_seeds, None),
-        "fixed_films": (parts.ms_interaction, float((parts.arms - 1) * (parts.seeds - 1))),
-    }
     for i, j in places:
         row = f"trt{i + 1}-trt{j + 1}"
-        if len(places) == 1:
-            ours = compare_replicates(data, data.arms[i], data.arms[j])
-            return {kind: {row: getattr(ours, kind)} for kind in found}
-        for kind, (error, df) in errors.items():
-            gap, se = float(means[i] - means[j]), float(np.sqrt(2 * error / parts.seeds))
-            low, high = wald_interval(gap, se, 0.95, df)
+        for kind, random in KINDS.items():
+            if len(places) == 1 and data.measure == "auc":
+                found[kind][row] = compare_readers(data, data.arms[i], data.arms[j], random=random)
+                continue
+            gap, se, df = float(means[i] - means[j]), np.sqrt(2 * parts.error(random) / parts.readers), parts.df(random)
             p = tail_probability(gap / se, df=df)
-            found[kind][row] = Estimate(gap, low, high, "pooled error", data.units, p, df)
+            found[kind][row] = Estimate(gap, *wald_interval(gap, se, 0.95, df), "pooled error", data.units, p, df)
     return found
 
 
@@ -100,18 +101,17 @@ def _difference(ours: Any, row: str) -> dict[str, Any]:
     return common | tests | {"CILower": ours.lower, "CIUpper": ours.upper}
 
 
-def _means(data: Replicates, kind: str) -> dict[str, Any]:
-    wide = (-np.inf, np.inf)
-    means = [arm_mean(data, arm, kind=kind, limits=wide) for arm in data.arms]
-    # with fixed seeds RJafroc prints films - 1 as degrees of freedom and uses the normal quantile
-    freedom = [data.units - 1 if kind == "fixed_seeds" else mean.df for mean in means]
+def _means(data: CrossedValues, kind: str) -> dict[str, Any]:
+    means = [(float(data.pick([arm]).values.mean()), *mean_variance(data, arm, KINDS[kind])) for arm in data.arms]
+    ends = [wald_interval(value, np.sqrt(variance), 0.95, df) for value, variance, df in means]
     return {
         "row": [f"trt{i + 1}" for i in range(len(means))],
-        "Estimate": [mean.estimate for mean in means],
-        "StdErr": [_standard_error(mean) for mean in means],
-        "DF": freedom,
-        "CILower": [mean.lower for mean in means],
-        "CIUpper": [mean.upper for mean in means],
+        "Estimate": [value for value, _, _ in means],
+        "StdErr": [np.sqrt(variance) for _, variance, _ in means],
+        # with fixed readers RJafroc prints films - 1 as degrees of freedom and uses the normal quantile
+        "DF": [data.units - 1 if kind == "FRRC" else df for _, _, df in means],
+        "CILower": [low for low, _ in ends],
+        "CIUpper": [high for _, high in ends],
         "Cov2": [components(data.pick([arm])).cov2 for arm in data.arms],
     }
 
@@ -126,10 +126,10 @@ def _wide(case: Case) -> tuple[np.ndarray, dict[str, dict[Any, np.ndarray]]]:
 
 
 @quantity("RJafroc_OR")
-def seeds_as_readers(case: Case) -> dict[str, Any]:
-    data = auc_replicates(*_wide(case), covariance="jackknife")
+def readers(case: Case) -> dict[str, Any]:
+    data = reader_auc(*_wide(case), covariance="jackknife")
     parts = components(data)
-    estimates = [parts.var_seed, parts.var_interaction, parts.cov1, parts.cov2, parts.cov3, parts.var]
+    estimates = [parts.var_reader, parts.var_interaction, parts.cov1, parts.cov2, parts.cov3, parts.var]
     whole = whole_analysis(data)
     test = whole["RRRC"]["test"]
     return {

@@ -1,4 +1,4 @@
-"""Precision-recall, calibration, decision curves, and replicates at given weights: scikit-learn, R, rms, dcurves."""
+"""Precision-recall, and replicates at given weights: scikit-learn, R."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from oracles.registry import Case, Informational, Near, quantity
+from diagnostic_accuracy.delong import auc_covariance
+from diagnostic_accuracy.roc import average_precision, interpolated_area, max_f1
+from oracles.registry import Case, Near, quantity
 from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap, weighted_statistics
-from osteotl.statistics.calibration import brier_score, calibration_fit, spiegelhalter_test, unreliability_test
-from osteotl.statistics.calibration_curves import smooth_calibration
-from osteotl.statistics.decision_curve import DecisionCurve, decision_curve
-from osteotl.statistics.delong import auc_covariance
-from osteotl.statistics.precision_recall import average_precision, interpolated_area, max_f1
-from osteotl.statistics.roc import auc
 
 
 @quantity(r"average_precision\.(?P<score>\w+)")
@@ -37,133 +33,6 @@ def largest_f1_of_the_only_score(case: Case) -> float:
 def davis_goadrich(case: Case) -> dict[str, float]:
     y, s = case["y"], case["s"]
     return {"auc.integral": interpolated_area(y, s), "auc.davis.goadrich": interpolated_area(y, s, steps=True)}
-
-
-@quantity(r"brier\.(?P<score>\w+)")
-def brier(case: Case, score: str) -> float:
-    return brier_score(case["y"], case[score]).score
-
-
-@quantity(r"citl\.(?P<score>\w+)")
-def in_the_large(case: Case, score: str) -> dict[str, Any]:
-    fit = calibration_fit(case["y"], case[score])
-    return {
-        "est": fit.in_the_large.estimate,
-        "se": fit.in_the_large_se,
-        "ci95_wald": list(fit.in_the_large.interval),
-    }
-
-
-@quantity(r"cal_slope\.(?P<score>\w+)")
-def intercept_and_slope(case: Case, score: str) -> dict[str, Any]:
-    fit = calibration_fit(case["y"], case[score])
-    return {
-        "intercept": fit.intercept.estimate,
-        "slope": fit.slope.estimate,
-        "se_intercept": _glm_precision(fit.intercept_se, fit.intercept_se),
-        "se_slope": _glm_precision(fit.slope_se, fit.slope_se),
-        "slope_ci95_wald": [_glm_precision(limit, fit.slope_se) for limit in fit.slope.interval],
-    }
-
-
-def _glm_precision(value: float | None, se: float | None) -> Near | None:
-    """R's glm takes its standard errors from the weights before the last step, and stops at 1e-8 of the deviance."""
-    return None if value is None or se is None else Near(value, 1e-6 * se)
-
-
-@quantity(r"cal_lrt_unreliability\.(?P<score>\w+)")
-def likelihood_ratio(case: Case, score: str) -> dict[str, Any]:
-    test = unreliability_test(case["y"], case[score])
-    return {"chisq": test.chi_square, "df": test.df, "p": test.p}
-
-
-@quantity(r"ici_loess\.(?P<score>\w+)")
-def distances(case: Case, score: str) -> dict[str, Any]:
-    return _distances(case, score, "loess")
-
-
-@quantity(r"ici_loess_direct\.(?P<score>\w+)")
-def distances_fitted_everywhere(case: Case, score: str) -> dict[str, Any]:
-    return _distances(case, score, "loess_direct")
-
-
-def _distances(case: Case, score: str, smoother: str) -> dict[str, Any]:
-    curve = smooth_calibration(case["y"], case[score], smoother)
-    return {"ICI": curve.ici, "E50": curve.e50, "E90": curve.e90, "Emax": curve.emax}
-
-
-# val.prob deletes films with risks of 0 or 1 from its logistic part, which we refuse: nothing to compare there.
-LOGISTIC_PART = ("Dxy", "C (ROC)", "R2", "D", "D:Chi-sq", "D:p", "U", "U:Chi-sq", "U:p", "Q", "Intercept", "Slope")
-
-
-@quantity(r"val\.prob\.(?P<score>\w+)")
-def val_prob(case: Case, score: str) -> dict[str, Any]:
-    y, risk = case["y"], case[score]
-    fit, test, spiegelhalter = calibration_fit(y, risk), unreliability_test(y, risk), spiegelhalter_test(y, risk)
-    curve = smooth_calibration(y, risk, "lowess")
-    ours: dict[str, Any] = {
-        "Brier": brier_score(y, risk).score,
-        "Emax": curve.emax,
-        "E90": curve.e90,
-        "Eavg": curve.ici,
-        "S:z": spiegelhalter.z,
-        "S:p": spiegelhalter.p,
-    }
-    if test.not_estimable:
-        reason = Informational("rms deletes films with risks of 0 or 1 from its logistic part; ours is not estimable")
-        return ours | dict.fromkeys(LOGISTIC_PART, reason)
-    assert test.discrimination is not None
-    area, binned = auc(y, risk), _pairs_within(y, risk, 0.001) / 2
-    return ours | {
-        # rms sorts risks into bins of 0.001 before it counts concordant pairs: pairs inside a bin count one half
-        "Dxy": Near(2 * area - 1, 2 * binned),
-        "C (ROC)": Near(area, binned),
-        "R2": test.r_squared,
-        "D": test.discrimination,
-        "D:Chi-sq": test.discrimination * y.size + 1,
-        "D:p": None,
-        # rms prints 1 - pchisq, which is 0 below the rounding of 1
-        "U": test.unreliability,
-        "U:Chi-sq": test.chi_square,
-        "U:p": test.p,
-        "Q": test.quality,
-        # rms stops its iterations earlier than R's glm, whose values ("cal_slope") are met to 1e-7
-        "Intercept": Near(fit.intercept.estimate or 0.0, 1e-6),
-        "Slope": Near(fit.slope.estimate or 0.0, 1e-6),
-    }
-
-
-def _pairs_within(y: np.ndarray, risk: np.ndarray, width: float) -> float:
-    """Share of (malignant, normal) pairs whose risks differ, by no more than a width."""
-    normal = np.sort(risk[y == 0])
-    malignant = risk[y == 1]
-    near = np.searchsorted(normal, malignant + width, "right") - np.searchsorted(normal, malignant - width, "left")
-    tied = np.searchsorted(normal, malignant, "right") - np.searchsorted(normal, malignant, "left")
-    return float((near - tied).sum() / (normal.size * malignant.size))
-
-
-@quantity(r"dca_prev_(?P<prevalence>NULL|[\d.]+)", r"dcurves_py_prev_(?P<prevalence>None|[\d.]+)")
-def net_benefit(case: Case, prevalence: str, expected: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    grid = np.arange(1, 100) / 100
-    at = None if prevalence in ("NULL", "None") else float(prevalence)
-    columns = {}
-    for name in expected:
-        column = "all" if name == "all" else name
-        risk = np.ones(case["y"].size) if column == "all" else case[column]
-        curve = decision_curve(case["y"], risk, grid, prevalence=at, convention="dcurves")
-        columns[name] = _columns(curve)
-    return columns
-
-
-def _columns(curve: DecisionCurve) -> dict[str, Any]:
-    return {
-        "threshold": curve.thresholds,
-        "tp_rate": curve.true_positive_share,
-        "fp_rate": curve.false_positive_share,
-        "net_benefit": curve.net_benefit,
-        "net_intervention_avoided": curve.interventions_avoided,
-        "standardized_net_benefit": curve.standardised,
-    }
 
 
 REPLICATES = 20_000

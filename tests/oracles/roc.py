@@ -6,16 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from oracles.registry import Case, Near, quantity
-from osteotl.statistics.delong import (
-    AucComparison,
-    auc_covariance,
-    compare_auc,
-    compare_auc_unpaired,
-)
-from osteotl.statistics.margins import margin_test
-from osteotl.statistics.operating_points import Confusion, all_optima, select_threshold
-from osteotl.statistics.roc import (
+from diagnostic_accuracy.delong import AucComparison, auc_covariance, compare_auc, compare_auc_unpaired
+from diagnostic_accuracy.intervals import tail_probability, wald_interval
+from diagnostic_accuracy.margins import noninferiority_p
+from diagnostic_accuracy.rates import Confusion
+from diagnostic_accuracy.roc import (
     RocCurve,
     auc,
     partial_auc,
@@ -23,8 +18,8 @@ from osteotl.statistics.roc import (
     sensitivity_at_specificity,
     specificity_at_sensitivity,
 )
-from osteotl.statistics.venkatraman import venkatraman_test
-from osteotl.statistics.wald import wald_interval
+from oracles.registry import Case, quantity
+from osteotl.statistics.operating_points import select_threshold
 
 
 def _fit(case: Case) -> Any:
@@ -65,25 +60,29 @@ def interval(case: Case, level: str, score: str) -> list[float]:
 
 
 def _limit(comparison: AucComparison) -> tuple[float, float]:
-    """z and two-sided p; where our answer is 'no variance', the limits that a division by 0 gives."""
+    """z and two-sided p; where our answer is 'no variation', the limits that pROC gives."""
     if comparison.statistic is not None:
         return comparison.statistic, comparison.difference.p
-    if comparison.se == 0:
-        return float(np.sign(comparison.difference.estimate)) * np.inf, 0.0
-    return np.nan, np.nan
+    if comparison.se is None:
+        return np.nan, np.nan
+    sign = float(np.sign(comparison.difference.estimate))
+    return (sign * np.inf, 0.0) if sign else (0.0, 1.0)
 
 
 @quantity(r"delong_paired")
 def paired(case: Case) -> dict[str, Any]:
     ours = compare_auc(case["y"], case["s1"], case["s2"])
-    difference = ours.difference
     z, p = _limit(ours)
-    return {"z": z, "p_two_sided": p, "diff": difference.estimate, "ci95": [difference.lower, difference.upper]}
+    difference = ours.difference
+    # without variation we give limits that are apart, pROC an interval without width
+    limits = [difference.lower, difference.upper] if ours.se != 0 else [difference.estimate] * 2
+    return {"z": z, "p_two_sided": p, "diff": difference.estimate, "ci95": limits}
 
 
 @quantity(r"delong_paired_(?P<alternative>greater|less)")
 def paired_one_sided(case: Case, alternative: str) -> float:
-    return compare_auc(case["y"], case["s1"], case["s2"], alternative=alternative).difference.p
+    ours = compare_auc(case["y"], case["s1"], case["s2"], alternative=alternative)
+    return ours.difference.p if ours.difference.p is not None else tail_probability(_limit(ours)[0], alternative)
 
 
 @quantity(r"delong_unpaired")
@@ -98,15 +97,11 @@ def equivalence(case: Case, margin: str) -> dict[str, Any]:
     if ours.se is None:
         nothing = dict.fromkeys(("se", "p_lower", "p_upper", f"p_noninferiority_{margin}"))
         return {"diff": ours.difference.estimate, **nothing, "ci90": [None, None]}
-    test = margin_test(ours.difference.estimate, ours.se, float(margin))
-    return {
-        "diff": test.difference,
-        "se": test.se,
-        "p_lower": test.p_lower,
-        "p_upper": test.p_upper,
-        f"p_noninferiority_{margin}": test.p_lower,
-        "ci90": list(test.equivalence_interval),
-    }
+    difference, bound = ours.difference.estimate, float(margin)
+    lower, upper = noninferiority_p(difference, ours.se, bound), noninferiority_p(-difference, ours.se, bound)
+    ends = list(wald_interval(difference, ours.se, 0.90))
+    own = f"p_noninferiority_{margin}"
+    return {"diff": difference, "se": ours.se, "p_lower": lower, "p_upper": upper, own: lower, "ci90": ends}
 
 
 @quantity(
@@ -143,9 +138,19 @@ def _at(curve: RocCurve, index: int) -> dict[str, float | None]:
     }
 
 
+def _all_optima(curve: RocCurve, rule: str) -> np.ndarray:
+    """Every optimal point by exact arithmetic on counts: rates in units of 1 / (positives x negatives)."""
+    positives, negatives = int(curve.positives), int(curve.negatives)
+    misses = [(positives - int(tp)) * negatives for tp in curve.true_positives]
+    alarms = [int(fp) * positives for fp in curve.false_positives]
+    cost = [m + a if rule == "youden" else m**2 + a**2 for m, a in zip(misses, alarms, strict=True)]
+    best = min(cost)
+    return np.array([i for i, value in enumerate(cost) if value == best])
+
+
 def _optima(curve: RocCurve, rule: str) -> dict[str, Any]:
     """All optima in pROC's order; among exact ties pROC keeps those whose sums are equal in floating point too."""
-    tied = all_optima(curve, rule)[::-1]
+    tied = _all_optima(curve, rule)[::-1]
     if rule == "youden":
         value = (curve.sensitivity + curve.specificity)[tied]
     else:
@@ -180,14 +185,6 @@ def sensitivity_interpolated(case: Case, value: str, score: str) -> float:
 @quantity(r"spec_at_sens_(?P<value>[\d.]*\d)_interp\.(?P<score>\w+)")
 def specificity_interpolated(case: Case, value: str, score: str) -> float:
     return specificity_at_sensitivity(case["y"], case[score], float(value))
-
-
-@quantity(r"venkatraman_paired_B(?P<draws>\d+)")
-def same_shape(case: Case, draws: str, expected: dict[str, float]) -> dict[str, Any]:
-    ours = venkatraman_test(case["y"], case["s1"], case["s2"], 4 * int(draws))
-    p = expected["p"]
-    # Monte Carlo on both sides, theirs with `draws` permutations: 4 standard errors as the case's note says
-    return {"E": ours.estimate, "p": Near(ours.p, 4 * np.sqrt(max(p * (1 - p), 0.25 / int(draws)) / int(draws)))}
 
 
 @quantity(r"obuchowski1997(?P<singletons>_singletons)?")

@@ -57,6 +57,8 @@ class OpenStep:
         Why it is not fresh, in plain words.
     workers : int
         Processes that this step may use.
+    by_engine : bool
+        Whether run_all.sh runs the notebook; otherwise a person does.
     """
 
     name: str
@@ -68,6 +70,7 @@ class OpenStep:
     data: Path
     reasons: list[str]
     workers: int
+    by_engine: bool
 
     def read(self, file: str) -> Path:
         """A file to read, named as below the outputs folder.
@@ -146,6 +149,7 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
         data=ROOT / "data",
         reasons=reasons,
         workers=int(os.environ.get("OSTEOTL_WORKERS", "1")),
+        by_engine=not by_hand,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from osteotl.statistics.matching import Marks, iou, marks_from_ratings, match_boxes
+from diagnostic_accuracy.lesions import Marks, iou, marks_from_ratings, match_boxes
 
 LESION = (0, 0, 100, 100)
 
@@ -99,6 +99,23 @@ def test_a_box_on_an_unknown_film_is_refused() -> None:
     boxes = frame([("z", *LESION, 0.5)], ["image_id", "x_min", "y_min", "x_max", "y_max", "score"])
     with pytest.raises(ValueError, match="film 'z', which is not among the films"):
         match_boxes(["a"], boxes, boxes.iloc[:0], "iou30")
+
+
+def test_every_faulty_row_of_both_tables_is_named_at_once() -> None:
+    columns = ["image_id", "x_min", "y_min", "x_max", "y_max", "score"]
+    boxes = frame(
+        [("a", *LESION, np.nan), ("a", 9, 0, 1, 9, 0.5), ("a", *LESION, 0.5), ("z", 9, 0, 1, 9, 0.5)], columns
+    )
+    lesions = frame([("y", *LESION)], columns[:5])
+    with pytest.raises(ValueError, match="wrong way round") as found:
+        match_boxes(["a"], boxes, lesions)
+    text = str(found.value)
+    assert "box has a score that is not finite: row 0;" in text
+    assert "and height): row 1, 3;" in text
+    assert "box on film 'z'" in text
+    assert "lesion on film 'y'" in text
+    with pytest.raises(ValueError, match="lacks column 'y_max', 'score'"):
+        match_boxes(["a"], boxes[columns[:4]], lesions)
 
 
 def test_unknown_rules_and_repeated_films_are_refused() -> None:

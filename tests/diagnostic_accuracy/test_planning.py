@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from osteotl.statistics.planning import PairedVariance, pilot_variance, plan_mcnemar, plan_one_auc, plan_paired_auc
+from diagnostic_accuracy.planning import PairedVariance, pilot_variance, plan_mcnemar, plan_one_auc, plan_paired_auc
 
 
 def test_the_four_questions_about_one_auc_agree():

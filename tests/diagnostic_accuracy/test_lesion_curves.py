@@ -7,26 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osteotl.statistics.lesion_figures import (
+from diagnostic_accuracy.lesion_curves import froc, lesion_average_precision, lroc, lroc_of_ratings, read_curve
+from diagnostic_accuracy.lesion_draws import free_response_draws
+from diagnostic_accuracy.lesion_figures import (
     KERNELS,
+    compare_figures,
     exact_bootstrap_covariance,
+    false_positives_per_film,
+    figure_covariance,
     figure_of_merit,
-    free_response_replicates,
+    garwood,
     kernel,
     leave_one_out,
-    replicate_figures,
-)
-from osteotl.statistics.lesion_intervals import (
-    compare_figures,
-    false_positives_per_film,
-    garwood,
     lesion_sensitivity,
     lesion_sensitivity_difference,
+    replicate_figures,
 )
-from osteotl.statistics.lesion_replicates import lesion_replicates
-from osteotl.statistics.localisation import froc, lesion_average_precision, lroc, lroc_of_ratings, read_curve
-from osteotl.statistics.matching import Marks, marks_from_ratings
-from osteotl.statistics.replicates import compare_replicates
+from diagnostic_accuracy.lesions import Marks, marks_from_ratings
 
 
 def small() -> Marks:
@@ -128,9 +125,7 @@ def test_weights_equal_repetition_and_replicates_equal_weights(seed: int) -> Non
         expected = figure_of_merit(repeated, name)
         assert figure_of_merit(marks, name, weights) == pytest.approx(expected)
         assert replicate_figures(one, weights[None]) == pytest.approx([expected])
-    assert free_response_replicates(marks, weights[None], [0.5])[0] == pytest.approx(
-        froc(repeated).sensitivity_at([0.5])
-    )
+    assert free_response_draws(marks, weights[None], [0.5])[0] == pytest.approx(froc(repeated).sensitivity_at([0.5]))
     assert lesion_average_precision(marks, weights).step == pytest.approx(lesion_average_precision(repeated).step)
 
 
@@ -187,31 +182,32 @@ def test_exact_bootstrap_error_is_what_many_replicates_show() -> None:
     assert replicate_figures(one, weights).std() == pytest.approx(exact, abs=4 * exact / np.sqrt(8000))
 
 
-def test_identical_arms_have_no_standard_error_but_a_reason() -> None:
-    result = compare_figures(small(), small())
-    assert result.difference.estimate == 0
-    assert result.difference.p is None
-    assert result.difference.not_estimable
+def test_identical_runs_have_no_standard_error_but_a_reason() -> None:
+    *_, difference = compare_figures(small(), small())
+    assert difference.estimate == 0
+    assert difference.p is None
+    assert difference.lower is None
+    assert difference.note
 
 
-def test_swapping_arms_mirrors_the_comparison() -> None:
+def test_swapping_runs_mirrors_the_comparison() -> None:
     first, second = (random_marks(s) for s in (1, 1))
     second = Marks(first.diseased, first.film, first.score[::-1].copy(), first.hit, first.duplicate, first.lesion_film,
                    first.lesion_rating / 2, first.lesion_weight)  # fmt: skip
-    one, other = compare_figures(first, second), compare_figures(second, first)
-    assert one.difference.estimate == pytest.approx(-other.difference.estimate)
-    assert one.difference.p == pytest.approx(other.difference.p)
+    one, other = compare_figures(first, second)[2], compare_figures(second, first)[2]
+    assert one.estimate == pytest.approx(-other.estimate)
+    assert one.p == pytest.approx(other.p)
 
 
 def test_intervals_at_the_ends_are_explained() -> None:
     marks = small()
     none = lesion_sensitivity(marks, 2.0)
     assert none.clustered.estimate == 0
-    assert none.logit.not_estimable
+    assert none.logit.note
     assert none.wilson.upper == pytest.approx(0.5615, abs=1e-3)  # Wilson 0 of 3: z2 / (3 + z2)
     single = marks_from_ratings([True, False], [0], [0.5], [0], [0])
     assert lesion_sensitivity(single, 0.1).clustered.lower is None
-    assert lesion_sensitivity_difference(single, single, 0.1).not_estimable
+    assert lesion_sensitivity_difference(single, single, 0.1).note
     assert false_positives_per_film(marks, 0.0).poisson.n == 2
 
 
@@ -252,12 +248,14 @@ def test_patients_of_one_film_each_give_the_jackknife_over_films() -> None:
         return Marks(common.diseased, common.film, common.score, common.hit, common.duplicate, common.lesion_film,
                      common.lesion_rating * quieter, common.lesion_weight)  # fmt: skip
 
-    same = {"A": {0: run(1.0), 1: run(0.9)}, "B": {0: run(0.6), 1: run(0.4)}}
-    by_film = lesion_replicates(same, "wAFROC")
-    by_patient = lesion_replicates(same, "wAFROC", np.arange(common.films))
-    assert by_patient.covariance == pytest.approx(by_film.covariance)
-    clustered = lesion_replicates(same, "wAFROC", np.arange(common.films) // 2)
-    assert clustered.units == common.films // 2
-    assert compare_replicates(clustered, "A", "B").difference.p is not None
-    with pytest.raises(ValueError, match="each arm needs all"):
-        lesion_replicates({"A": same["A"], "B": {0: common}})
+    runs = {0: run(1.0), 1: run(0.6)}
+    values, by_film = figure_covariance(runs, "wAFROC")
+    assert values == pytest.approx([figure_of_merit(marks, "wAFROC") for marks in runs.values()])
+    assert figure_covariance(runs, "wAFROC", np.arange(common.films))[1] == pytest.approx(by_film)
+    # two films a patient: leaving a patient out is weight 0 for both films; (K-1)/K times the sum of squares
+    patients = np.arange(common.films) // 2
+    left = np.array([kernel(runs[0], "wAFROC").value(patients != k) for k in range(common.films // 2)])
+    expected = (left.size - 1) / left.size * ((left - left.mean()) ** 2).sum()
+    assert figure_covariance(runs, "wAFROC", patients)[1][0, 0] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="same films"):
+        figure_covariance({0: common, 1: small()})

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
-from osteotl.statistics import checks
-from osteotl.statistics.delong import (
+from diagnostic_accuracy import checks
+from diagnostic_accuracy.delong import (
+    SAME_PLACES,
     auc_covariance,
     auc_interval,
     compare_auc,
     compare_auc_unpaired,
-    compare_with_reference,
+    compare_runs,
 )
+from diagnostic_accuracy.intervals import NO_VARIATION
 
 
 @st.composite
@@ -83,11 +86,23 @@ def test_row_order_and_monotone_transforms_change_nothing(case):
     assert first.p is None or first.p == pytest.approx(second.p, abs=1e-12)
 
 
-def test_identical_arms_have_p_one_and_say_so():
+def edge(n):
+    """z^2 / (n + z^2), DESIGN's limit where nothing varies."""
+    return norm.ppf(0.975) ** 2 / (n + norm.ppf(0.975) ** 2)
+
+
+def test_identical_arms_have_no_p_and_say_so():
     labels, scores = [0, 0, 1, 1, 1], [0.1, 0.5, 0.4, 0.6, 0.7]
     ours = compare_auc(labels, scores, scores).difference
-    assert (ours.estimate, ours.lower, ours.upper, ours.p) == (0, 0, 0, 1)
-    assert ours.not_estimable == checks.IDENTICAL_ARMS
+    assert (ours.estimate, ours.p, ours.note) == (0, None, checks.IDENTICAL_ARMS)
+    assert (ours.lower, ours.upper) == pytest.approx((-edge(2), edge(2)))
+
+
+def test_two_perfect_arms_that_rank_differently_are_not_alike():
+    ours = compare_auc([0, 0, 0, 1, 1, 1], [1, 2, 3, 4, 5, 6], [3, 2, 1, 6, 5, 4]).difference
+    assert (ours.estimate, ours.p) == (0, None)
+    assert ours.note == SAME_PLACES
+    assert (ours.lower, ours.upper) == pytest.approx((-edge(3), edge(3)))
 
 
 def test_a_difference_without_variance_has_no_p():
@@ -95,7 +110,8 @@ def test_a_difference_without_variance_has_no_p():
     ours = compare_auc([0, 0, 1, 1], [1, 2, 3, 4], [1, 1, 1, 1]).difference
     assert ours.estimate == 0.5
     assert ours.p is None
-    assert ours.not_estimable == checks.NO_VARIANCE
+    assert (ours.lower, ours.upper) == pytest.approx((max(0.5 - edge(2), -1), 1))
+    assert ours.note == NO_VARIATION
 
 
 @pytest.mark.parametrize(
@@ -104,20 +120,31 @@ def test_a_difference_without_variance_has_no_p():
         ([0, 0, 1], [0.1, 0.6, 0.5], checks.SINGLE_POSITIVE),
         ([0, 1, 1], [0.1, 0.6, 0.5], checks.SINGLE_NEGATIVE),
         ([0, 0, 1, 1], [1, 1, 1, 1], checks.CONSTANT_SCORES),
-        ([0, 0, 1, 1], [1, 2, 3, 4], checks.NO_VARIANCE),
     ],
 )
 def test_an_interval_that_cannot_be_estimated_says_why(labels, scores, reason):
     ours = auc_interval(labels, scores)
     assert ours.estimate is not None
-    assert ours.interval == (None, None)
-    assert ours.not_estimable == reason
+    assert (ours.lower, ours.upper) == (None, None)
+    assert ours.note == reason
+
+
+def test_a_perfect_auc_has_its_far_limit_at_the_smaller_class():
+    ours = auc_interval([0, 0, 0, 1, 1], [1, 2, 3, 4, 5])
+    assert (ours.estimate, ours.upper) == (1, 1)
+    assert ours.lower == pytest.approx(1 - edge(2))
+    worst = auc_interval([1, 1, 1, 0, 0], [1, 2, 3, 4, 5], scale="logit")
+    assert (worst.estimate, worst.lower) == (0, 0)
+    assert worst.upper == pytest.approx(edge(2))
+    # one film twice: the patients count
+    repeated = auc_interval([0, 0, 0, 1, 1, 1], [1, 2, 3, 4, 4, 5], patients=list("abcdde"))
+    assert repeated.lower == pytest.approx(1 - edge(2))
 
 
 def test_one_patient_of_a_class_is_not_enough():
     ours = auc_interval([1, 1, 0, 0, 0], [0.4, 0.5, 0.1, 0.45, 0.2], patients=["a", "a", "b", "c", "d"])
-    assert ours.not_estimable is not None
-    assert "only one malignant patient" in ours.not_estimable
+    assert ours.note is not None
+    assert "only one malignant patient" in ours.note
 
 
 def test_logit_interval_stays_inside_and_is_symmetric_on_the_logit():
@@ -130,23 +157,24 @@ def test_logit_interval_stays_inside_and_is_symmetric_on_the_logit():
     assert ours.upper < 1
 
 
-def test_several_arms_against_the_reference():
+def test_many_runs_at_once():
     rng = np.random.default_rng(3)
     labels = np.repeat([1, 0], [20, 30])
-    scores = {name: rng.normal(size=50) + labels for name in ("scratch", "transfer", "other")}
-    ours = compare_with_reference(labels, scores, "scratch")
-    assert list(ours) == ["transfer", "other"]
-    alone = compare_auc(labels, scores["other"], scores["scratch"])
-    assert ours["other"].difference.p == pytest.approx(alone.difference.p, rel=1e-12)
+    scores = {(arm, seed): rng.normal(size=50) + labels for arm in ("scratch", "transfer") for seed in (1, 2)}
+    pairs = [(("transfer", seed), ("scratch", seed)) for seed in (1, 2)]
+    ours = compare_runs(labels, scores, pairs)
+    assert list(ours) == pairs
+    alone = compare_auc(labels, scores["transfer", 2], scores["scratch", 2])
+    assert ours[pairs[1]].difference.p == pytest.approx(alone.difference.p, rel=1e-12)
     with pytest.raises(ValueError, match="'none' is not among"):
-        compare_with_reference(labels, scores, "none")
-    with pytest.raises(ValueError, match="only the reference"):
-        compare_with_reference(labels, {"scratch": scores["scratch"]}, "scratch")
+        compare_runs(labels, scores, [("none", ("scratch", 1))])
+    with pytest.raises(ValueError, match="no arm was given"):
+        compare_runs(labels, {}, [])
 
 
-def test_unpaired_with_one_positive_is_not_estimable():
+def test_unpaired_with_one_positive_is_note():
     ours = compare_auc_unpaired([0, 0, 1], [1, 2, 3], [0, 0, 1, 1], [1, 3, 2, 4])
-    assert ours.difference.not_estimable == checks.SINGLE_POSITIVE
+    assert ours.difference.note == checks.SINGLE_POSITIVE
 
 
 @pytest.mark.parametrize(

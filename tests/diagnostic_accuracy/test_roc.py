@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osteotl.statistics.roc import (
+from diagnostic_accuracy.roc import (
     auc,
     partial_auc,
     roc_curve,
@@ -115,12 +115,10 @@ def test_partial_area_refuses(arguments, message):
         partial_auc(LABELS, SCORES, *arguments)
 
 
-def test_reading_the_curve_interpolated_and_on_the_step():
+def test_reading_the_curve():
     assert sensitivity_at_specificity(LABELS, SCORES, 0.75) == pytest.approx(0.75)  # halfway from (0,.5) to (.5,1)
-    assert sensitivity_at_specificity(LABELS, SCORES, 0.75, step=True) == 0.5  # the best that a threshold reaches
     assert sensitivity_at_specificity(LABELS, SCORES, 1.0) == 0.5  # top of the vertical step
     assert specificity_at_sensitivity(LABELS, SCORES, 0.75) == pytest.approx(0.75)
-    assert specificity_at_sensitivity(LABELS, SCORES, 0.75, step=True) == 0.5
     with pytest.raises(ValueError, match=r"specificity is 1\.2"):
         sensitivity_at_specificity(LABELS, SCORES, 1.2)
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
 
-from osteotl.statistics.precision_recall import average_precision, interpolated_area, max_f1
-from osteotl.statistics.precision_recall import precision_recall_curve as our_curve
+from diagnostic_accuracy.roc import average_precision, interpolated_area, max_f1
+from diagnostic_accuracy.roc import precision_recall_curve as our_curve
 
 SCORES = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40).filter(
     lambda rows: len({label for label, _ in rows}) == 2
@@ -62,6 +62,24 @@ def test_duplication_and_weights_are_the_same(rows, times):
     assert average_precision(label, score, weight) == pytest.approx(average_precision(label[twice], score[twice]))
     assert max_f1(label, score, weight).f1 == pytest.approx(max_f1(label[twice], score[twice]).f1)
     assert average_precision(label, score, weight) == pytest.approx(average_precision(label, score))
+
+
+@settings(max_examples=50, deadline=None)
+@given(SCORES, st.integers(1, 4), st.integers(1, 4))
+def test_another_share_of_malignant_films_is_films_repeated_by_class(rows, ill, well):
+    label, score = np.array(rows, int).T
+    repeats = np.where(label == 1, ill, well)
+    repeated = np.repeat(np.arange(label.size), repeats)
+    pi = repeats[label == 1].sum() / repeats.sum()
+    assert average_precision(label, score, pi=pi) == pytest.approx(average_precision(label[repeated], score[repeated]))
+    curve = our_curve(label, score, pi=pi)
+    assert curve.precision == pytest.approx(our_curve(label[repeated], score[repeated]).precision)
+    assert curve.precision[-1] == pytest.approx(curve.prevalence)
+
+
+def test_a_share_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="pi is 1"):
+        average_precision([1, 0], [0.2, 0.1], pi=1)
 
 
 def test_films_of_weight_0_at_the_top_do_not_make_a_nan():

@@ -1,0 +1,299 @@
+"""Intervals: from a standard error, of a proportion, and of sums and differences of numbers with limits.
+
+References
+----------
+Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Korn EL, Graubard BI, Surv Methodol
+1998;24:193 (effective size at few degrees of freedom). Zou GY, Donner A, Stat Med 2008;27:1693 (MOVER). Davison AC,
+Hinkley DV, Bootstrap Methods and their Application, 1997 (percentile intervals).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from statsmodels.stats.proportion import proportion_confint
+
+from diagnostic_accuracy.checks import NO_VARIANCE, Estimate, check_confidence, check_one_of
+
+Vector = NDArray[np.float64]
+# Note of a difference that has limits, but neither variance nor p.
+NO_VARIATION = "no sampling variation was seen: the limits rest on the number of films alone, and there is no test"
+MOST_UNDEFINED = 0.01  # share of draws that may leave a number undefined
+ALTERNATIVES = ("two-sided", "greater", "less")
+METHODS = {"wilson": "Wilson", "clopper_pearson": "Clopper-Pearson", "midp": "mid-p"}
+
+
+# --- from an estimate and its standard error --------------------------------------------------------------------------
+
+
+def wald_interval(
+    estimate: float,
+    se: float,
+    confidence: float = 0.95,
+    df: float | None = None,
+    clip: tuple[float, float] | None = None,
+) -> tuple[float, float]:
+    """estimate -/+ quantile x se (normal, or t with `df`), cut to the range `clip`."""
+    tail = (1 + confidence) / 2
+    quantile = float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
+    low, high = estimate - quantile * se, estimate + quantile * se
+    return (low, high) if clip is None else (max(low, clip[0]), min(high, clip[1]))
+
+
+def logit_interval(share: float, se: float, confidence: float = 0.95, df: float | None = None) -> tuple[float, float]:
+    """Interval of a number strictly between 0 and 1, symmetric on its logit (delta method)."""
+    low, high = wald_interval(float(logit(share)), se / (share * (1 - share)), confidence, df)
+    return float(expit(low)), float(expit(high))
+
+
+def edge_reach(n: float, confidence: float = 0.95) -> float:
+    """z^2 / (n + z^2): how far from where it was seen a number without any variation in n cases may lie.
+
+    The lower limit n / (n + z^2) of a proportion of 1 is Wilson's.
+    """
+    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+    return z2 / (n + z2)
+
+
+def tail_probability(statistic: float, alternative: str = "two-sided", df: float | None = None) -> float:
+    """p value of a z (or t) statistic; "greater" asks whether the arm is better than the reference."""
+    check_one_of(alternative, ALTERNATIVES, "alternative")
+    if alternative == "less":
+        statistic = -statistic
+    at = abs(statistic) if alternative == "two-sided" else statistic
+    upper = float(stats.norm.sf(at) if df is None else stats.t.sf(at, df))
+    return min(1.0, 2 * upper) if alternative == "two-sided" else upper
+
+
+# --- of a proportion --------------------------------------------------------------------------------------------------
+
+
+def proportion_interval(
+    successes: float, n: float, confidence: float = 0.95, method: str = "wilson"
+) -> tuple[float, float]:
+    """Interval of a proportion.
+
+    Parameters
+    ----------
+    successes, n : float, 0 <= successes <= n, n > 0
+        Counts (or effective counts, for Wilson).
+    confidence : float in (0, 1)
+    method : {"wilson", "clopper_pearson", "midp"}
+
+    Returns
+    -------
+    lower, upper : float in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        Counts out of range, an unknown method, a confidence outside (0, 1).
+
+    Notes
+    -----
+    Wilson and Clopper-Pearson are statsmodels' `proportion_confint`, which match R's `prop.test(correct = FALSE)` and
+    `binom.test`; mid-p is solved to machine precision (PropCIs::midPci searches a grid of 0.0005).
+
+    Examples
+    --------
+    >>> [round(limit, 4) for limit in proportion_interval(242, 268)]
+    [0.8616, 0.9329]
+    """
+    check_confidence(confidence)
+    check_one_of(method, tuple(METHODS), "method")
+    if not n > 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} of {n} is not a proportion; successes must lie in [0, n] and n above 0")
+    if method == "midp":
+        return _midp_interval(successes, n, 1 - confidence)
+    kind = "wilson" if method == "wilson" else "beta"
+    low, high = proportion_confint(successes, n, alpha=1 - confidence, method=kind)
+    # statsmodels leaves rounding dust at the ends (and NaN for the exact interval at 0 and n in some versions)
+    return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
+
+
+def _midp_interval(x: float, n: float, alpha: float) -> tuple[float, float]:
+    """p where P(more extreme) + P(x)/2 = alpha/2, in each tail."""
+    if x == 0:
+        return 0.0, 1 - alpha ** (1 / n)
+    if x == n:
+        return alpha ** (1 / n), 1.0
+
+    def upper_tail(p: float) -> float:
+        return float(stats.binom.sf(x, n, p) + stats.binom.pmf(x, n, p) / 2) - alpha / 2
+
+    def lower_tail(p: float) -> float:
+        return float(stats.binom.cdf(x - 1, n, p) + stats.binom.pmf(x, n, p) / 2) - alpha / 2
+
+    return brentq(upper_tail, 0, x / n, xtol=1e-15), brentq(lower_tail, x / n, 1, xtol=1e-15)
+
+
+def effective_interval(
+    share: ArrayLike,
+    variance: ArrayLike,
+    units: int,
+    confidence: float = 0.95,
+    df: float | None = None,
+    most: float = math.inf,
+) -> tuple[Vector, Vector, Vector]:
+    """Wilson's interval of proportions that are no plain counts: of clustered films, or means over training runs.
+
+    Parameters
+    ----------
+    share : float or array, in [0, 1]
+    variance : float or array
+        Of each share, however it was estimated.
+    units : int, at least 1
+        Patients in the denominator: the effective number where a share is 0 or 1 and no variance can be seen.
+    confidence : float in (0, 1)
+    df : float, optional
+        Degrees of freedom of `variance`; default: known exactly.
+    most : float
+        share (1 - share) / variance counts as at most this.
+
+    Returns
+    -------
+    lower, upper : arrays in [0, 1]
+    effective : array, at least 1
+        How many independent films would give this interval.
+
+    Raises
+    ------
+    ValueError
+        A share outside [0, 1], no units, a confidence outside (0, 1).
+
+    Notes
+    -----
+    The effective number is share (1 - share) / variance, times (z / t)^2 where the variance has few degrees of freedom
+    (Korn and Graubard 1998). With the variance of a plain count, p (1 - p) / n, it is Wilson's interval.
+    """
+    check_confidence(confidence)
+    p, spread = np.asarray(share, np.float64), np.asarray(variance, np.float64)
+    if not ((p >= 0) & (p <= 1)).all() or units < 1:
+        raise ValueError(f"share {p} of {units} units is not a proportion; give shares in [0, 1] and at least 1 unit")
+    seen = (p > 0) & (p < 1) & (spread > 0)
+    effective = np.divide(p * (1 - p), spread, out=np.full(p.shape, float(units)), where=seen)
+    tail = (1 + confidence) / 2
+    shrink = 1.0 if df is None else float(stats.norm.ppf(tail) / stats.t.ppf(tail, df)) ** 2
+    effective = np.where(seen, np.maximum(np.minimum(effective, most) * shrink, 1.0), effective)
+    low, high = proportion_confint(p * effective, effective, alpha=1 - confidence, method="wilson")
+    return np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high), effective
+
+
+# --- from bootstrap draws ---------------------------------------------------------------------------------------------
+
+
+def percentile_estimate(
+    observed: float,
+    draws: ArrayLike,
+    method: str,
+    n: int,
+    confidence: float = 0.95,
+    alike: str = "every draw is 0: no variation was seen",
+) -> Estimate:
+    """A difference with its percentile interval and p value, from bootstrap draws.
+
+    Parameters
+    ----------
+    observed : float
+        The difference in the films at hand.
+    draws : array of shape (draws,)
+        NaN where a draw does not define it.
+    method : str
+    n : int
+    confidence : float in (0, 1)
+    alike : str
+        Reason where all draws and the difference are 0.
+
+    Returns
+    -------
+    Estimate
+        Limits are type-7 quantiles (R's default); p = 2 (1 + #) / (B + 1), at most 1, with # the smaller of the numbers
+        of draws at most 0 and at least 0 among the B that are defined (Davison and Hinkley 1997, eq. 4.11). Without
+        limits where more than 1 % of the draws are undefined, or none varies; a smaller share stands in `note`.
+
+    Raises
+    ------
+    ValueError
+        A confidence outside (0, 1).
+
+    Examples
+    --------
+    >>> percentile_estimate(0.5, [0.1, 0.2, 0.3, 0.4, 0.5], "bootstrap", 9, confidence=0.5).lower
+    0.2
+    """
+    check_confidence(confidence)
+    drawn = np.asarray(draws, np.float64)
+    defined = drawn[np.isfinite(drawn)]
+    share = 1 - defined.size / drawn.size
+    said = f"not defined in {share:.1%} of the draws" if share else ""
+    if share > MOST_UNDEFINED:
+        return Estimate(observed, None, None, method, n, note=said)
+    if np.ptp(defined) == 0:
+        return Estimate(observed, None, None, method, n, note=alike if observed == 0 else NO_VARIANCE)
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    fewer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return Estimate(observed, low, high, method, n, min(1.0, 2 * (1 + fewer) / (defined.size + 1)), note=said)
+
+
+# --- of sums and differences: MOVER -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Estimates with their limits, element by element.
+
+    Attributes
+    ----------
+    estimate, lower, upper : float or arrays of one shape
+    """
+
+    estimate: ArrayLike
+    lower: ArrayLike
+    upper: ArrayLike
+
+    def times(self, weight: ArrayLike) -> Limits:
+        """Each estimate times a number; a negative one makes the limits change places."""
+        by = np.asarray(weight, np.float64)
+        ends = np.asarray(self.lower) * by, np.asarray(self.upper) * by
+        return Limits(np.asarray(self.estimate) * by, np.minimum(*ends), np.maximum(*ends))
+
+
+def mover_sum(one: Limits, other: Limits, correlation: ArrayLike = 0.0) -> Limits:
+    """Limits of one + other, made from the limits of each (method of variance estimates recovery).
+
+    Each distance from an estimate to its limit stands for a multiple of its standard error on that side, so that skewed
+    intervals (of rates near 0 or 1) lend their skewness to the sum.
+
+    Parameters
+    ----------
+    one, other : Limits
+        At the same confidence. For a difference, `other.times(-1)`.
+    correlation : float or array, in [-1, 1]
+        Of the two estimates as they are added (of a difference: minus that of the two).
+
+    Returns
+    -------
+    Limits
+
+    Notes
+    -----
+    Zou and Donner 2008, eq. 2 and 3 of the sum: with distances a and b to the limits of one side, the limit lies
+    sqrt(a^2 + b^2 + 2 r a b) from the sum. With Wilson's limits of independent proportions it is Newcombe's interval,
+    as in statsmodels' `confint_proportions_2indep(method="newcomb")`.
+    """
+    r = np.asarray(correlation, np.float64)
+    first, second = ([np.asarray(v, np.float64) for v in (x.estimate, x.lower, x.upper)] for x in (one, other))
+
+    def reach(a: Vector, b: Vector) -> Vector:
+        return np.sqrt(np.maximum(a**2 + b**2 + 2 * r * a * b, 0.0))  # rounding may leave -1e-20 where r = -1
+
+    value = first[0] + second[0]
+    below = reach(first[0] - first[1], second[0] - second[1])
+    above = reach(first[2] - first[0], second[2] - second[0])
+    return Limits(value, value - below, value + above)

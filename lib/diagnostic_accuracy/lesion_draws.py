@@ -1,0 +1,307 @@
+"""Lesion measures of every run in every draw of the joint bootstrap.
+
+Boxes are matched to lesions once; a draw then needs only how often each film was drawn. The values join `Draws`, so
+that `inference` gives lesion measures the same kind of interval as all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from diagnostic_accuracy._kernels import compiled
+from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.lesion_curves import OVERLAPS, coco_of
+from diagnostic_accuracy.lesion_figures import Kernel, kernel, replicate_figures
+from diagnostic_accuracy.lesions import Marks, PreparedBoxes, Rule, least_overlap, prepare_boxes
+
+Vector = NDArray[np.float64]
+Counts = NDArray[np.uint16]
+Key = tuple[Any, ...]
+
+FALSE_MARKS = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
+MOST_BOXES = 100  # COCO judges the first 100 boxes of a film
+
+
+def lesion_measures(
+    draws: Draws,
+    detections: pd.DataFrame,
+    reference_boxes: pd.DataFrame,
+    rule: Rule | float = "iou30",
+    false_marks: Sequence[float] = FALSE_MARKS,
+    fraction: float | None = None,
+) -> dict[tuple[str, object], Marks]:
+    """Add the lesion measures of every run to the draws.
+
+    Parameters
+    ----------
+    draws : Draws
+        From `bootstrap`.
+    detections : DataFrame
+        image_id, arm, seed (the run), x_min, y_min, x_max, y_max, score, and where known fraction: one row a box. Boxes
+        on other films, or of other runs, are not used.
+    reference_boxes : DataFrame
+        image_id, x_min, y_min, x_max, y_max and optionally lesion_id: one row a lesion.
+    rule : {"iou50", "iou30", "iou10", "centre"} or float
+        When a box hits a lesion (`lesions.match_boxes`); COCO's AP has its own overlaps.
+    false_marks : sequence of float above 0, rising
+        False marks per film at which the FROC curve is read.
+    fraction : float, optional
+        Label fraction to take; default: the largest one.
+
+    Returns
+    -------
+    dict of (arm, run) to Marks
+        For curves and counts. Added to the draws are the keys ('lroc_auc',), ('wafroc_auc',), ('froc_sensitivity',
+        false marks), ('coco_ap',) for IoU .50 to .95, ('coco_ap', .5), ('coco_ap', .75), and ('lroc_sensitivity',
+        point, threshold_from) for every operating point: malignant films called positive with the highest box on the
+        lesion.
+
+    Raises
+    ------
+    ValueError
+        A malignant film without lesion box or another film with one; an arm without any box; what `match_boxes`
+        raises; false marks that do not rise.
+
+    Notes
+    -----
+    FROC as numpy.interp on straight lines; areas as RJafroc 2.1.3; COCO AP as pycocotools 2.0.11 on films that are
+    physically repeated (but for the order of tied boxes). A draw without lesions or without lesion-free films is NaN.
+
+    Examples
+    --------
+    >>> from diagnostic_accuracy.bootstrap import bootstrap
+    >>> from diagnostic_accuracy.scores import scores_of
+    >>> films = pd.DataFrame({"image_id": list("abcd"), "cohort": "external", "label": [1, 1, 0, 0], "arm": "x",
+    ...                       "seed": 0, "score": [0.9, 0.6, 0.7, 0.1]})
+    >>> lesions = pd.DataFrame({"image_id": ["a", "b"], "x_min": 0, "y_min": 0, "x_max": 10, "y_max": 10})
+    >>> boxes = films[["image_id", "arm", "seed", "score"]].assign(x_min=0, y_min=0, x_max=10, y_max=9)
+    >>> draws = bootstrap(scores_of(films), replicates=100)
+    >>> _ = lesion_measures(draws, boxes, lesions)
+    >>> draws.observed["lroc_auc",].tolist()
+    [0.75]
+    """
+    rates = np.asarray(false_marks, float)
+    if rates.ndim != 1 or not (np.diff(rates, prepend=0.0) > 0).all():
+        raise ValueError(f"false_marks is {list(false_marks)}; give rising numbers above 0")
+    films = draws.scores.external.values.index
+    truth = reference_boxes[reference_boxes["image_id"].isin(films)]
+    _check_reference(films, draws.scores.external.label.to_numpy(), truth)
+    threshold = least_overlap(rule)
+    boxes = _boxes_by_run(draws, detections[detections["image_id"].isin(films)], fraction)
+    judged = [
+        _Run.of(prepare_boxes(films, rows, truth), threshold, draws.scores.external.values[run].to_numpy(float))
+        for run, rows in boxes.items()
+    ]
+    _add(draws, judged, rates)
+    return {run: one.marks for run, one in zip(boxes, judged, strict=True)}
+
+
+def _check_reference(films: pd.Index, label: NDArray[np.bool_], truth: pd.DataFrame) -> None:
+    boxed = films.isin(truth["image_id"])
+    faults = []
+    for words, bad in (("malignant films have no lesion box", label & ~boxed),
+                       ("films that are not malignant have a lesion box", boxed & ~label)):  # fmt: skip
+        if bad.any():
+            named = ", ".join(map(repr, films[bad][:20])) + (", ..." if bad.sum() > 20 else "")
+            faults.append(f"{int(bad.sum())} {words} ({named}); correct the boxes, or leave these films out")
+    if faults:
+        raise ValueError("\n".join(faults))
+
+
+def _boxes_by_run(draws: Draws, detections: pd.DataFrame, fraction: float | None) -> dict[Any, pd.DataFrame]:
+    """Boxes of each run of the draws, in their order; a run may have none, an arm may not."""
+    if missing := [name for name in ("image_id", "arm", "seed") if name not in detections]:
+        raise ValueError(f"the detections lack the columns {', '.join(missing)}; give one row a box")
+    rows = detections
+    if "fraction" in rows:
+        rows = rows[rows["fraction"] == (rows["fraction"].max() if fraction is None else fraction)]
+    lacking = [arm for arm in draws.scores.arms if arm not in set(rows["arm"].astype(str))]
+    if lacking:
+        raise ValueError(f"no box of the arms {', '.join(map(repr, lacking))} lies on an external film; score them")
+    groups = {(str(arm), run): part for (arm, run), part in rows.groupby(["arm", "seed"], sort=False)}
+    return {run: groups.get(run, rows.iloc[:0]) for run in draws.runs}
+
+
+@dataclass(frozen=True)
+class _CocoHits:
+    """Boxes in COCO's order, up to the last that hits at some overlap, and which of them hit at each overlap."""
+
+    film: NDArray[np.int64]
+    place: NDArray[np.int64]  # of the boxes that hit at some overlap
+    hits: NDArray[np.int64]  # indices into `place`, overlap after overlap
+    start: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, prepared: PreparedBoxes) -> _CocoHits:
+        first = np.searchsorted(prepared.box_film, prepared.box_film, side="left")
+        kept = np.arange(len(first)) - first < MOST_BOXES
+        order = np.lexsort((prepared.box_film[kept], -prepared.score[kept]))
+        hit = np.array([prepared.judged(float(overlap)).hit[kept][order] for overlap in OVERLAPS])
+        place = np.flatnonzero(hit.any(axis=0))
+        hits = [np.flatnonzero(row[place]) for row in hit]
+        last = place[-1] + 1 if place.size else 0
+        start = np.cumsum([0, *(row.size for row in hits)])
+        return cls(prepared.box_film[kept][order][:last], place, np.concatenate(hits), start)
+
+    def average_precision(self, weights: Counts, lesions_per_film: NDArray[np.int64]) -> Vector:
+        """AP at every overlap, shape (draws, overlaps)."""
+        values = np.empty((len(weights), len(OVERLAPS)))
+        coco_draws(
+            weights, self.film, self.place, self.hits, self.start, lesions_per_film, np.linspace(0, 1, 101), values
+        )
+        return values
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run, matched: what every draw is computed from."""
+
+    marks: Marks
+    coco: _CocoHits
+    lroc: Kernel
+    wafroc: Kernel
+    films: NDArray[np.int64]  # malignant films that are localised correctly, by falling score
+    scores: Vector  # of these films
+    observed_ap: Vector
+
+    @classmethod
+    def of(cls, prepared: PreparedBoxes, threshold: float, score: Vector) -> _Run:
+        marks, summary = prepared.judged(threshold), coco_of(prepared)
+        right = np.flatnonzero(marks.diseased & marks.correct)
+        right = right[np.argsort(-score[right], kind="stable")]
+        ap = np.array([summary.ap, summary.ap50, summary.ap75])
+        return cls(
+            marks, _CocoHits.of(prepared), kernel(marks, "LROC"), kernel(marks, "wAFROC"), right, score[right], ap
+        )
+
+    def measures(self, weights: Counts, cuts: Vector, rates: Vector) -> Vector:
+        """Columns lroc, wafroc, three of COCO, FROC at each rate, LROC sensitivity at each point; a row a draw."""
+        lesions = self.marks.lesions_per_film
+        ap = self.coco.average_precision(weights, lesions)
+        areas = [replicate_figures(one, weights) for one in (self.lroc, self.wafroc)]
+        columns = [*areas, ap.mean(axis=1), ap[:, 0], ap[:, 5]]
+        return np.column_stack(
+            [*columns, free_response_draws(self.marks, weights, rates), self._localised(weights, cuts)]
+        )
+
+    def _localised(self, weights: Counts, cuts: Vector) -> Vector:
+        """Share of malignant films with a score at or above the cut and the highest box on the lesion."""
+        running = np.zeros((len(weights), self.films.size + 1))
+        np.cumsum(weights[:, self.films], axis=1, out=running[:, 1:])
+        called = np.searchsorted(-self.scores, -cuts, side="right")  # film by film down to the cut; a NaN calls all
+        total = weights[:, self.marks.diseased].sum(axis=1, keepdims=True)
+        defined = (total > 0) & ~np.isnan(cuts)
+        found = np.take_along_axis(running, called, axis=1)
+        return np.divide(found, total, out=np.full(cuts.shape, np.nan), where=defined)
+
+
+def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
+    keys: list[Key] = [("lroc_auc",), ("wafroc_auc",), ("coco_ap",), ("coco_ap", 0.5), ("coco_ap", 0.75)]
+    keys += [("froc_sensitivity", float(rate)) for rate in rates]
+    points = [(point.name, point.threshold_from) for point in draws.points]
+    keys += [("lroc_sensitivity", *point) for point in points]
+    drawn = np.empty((draws.replicates, len(judged), len(keys)))
+    for first, last, weights, cuts in draws.weights_and_thresholds():
+        rows = np.ascontiguousarray(weights)
+        for r, run in enumerate(judged):
+            drawn[first:last, r] = run.measures(rows, cuts[:, :, r], rates)
+    once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
+    for r, run in enumerate(judged):
+        cut = np.array([[draws.thresholds[point][r] for point in points]])
+        observed[r] = run.measures(once, cut.reshape(1, len(points)), rates)
+        observed[r, 2:5] = run.observed_ap
+    for k, key in enumerate(keys):
+        draws.add(key, observed[:, k], np.ascontiguousarray(drawn[:, :, k]))
+
+
+def free_response_draws(marks: Marks, weights: ArrayLike, rates: ArrayLike) -> Vector:
+    """Interpolated FROC sensitivity at rising numbers of false marks per film, in every draw.
+
+    Parameters
+    ----------
+    marks : Marks
+    weights : array of whole numbers, shape (draws, films)
+        How often each film is drawn.
+    rates : array, shape (k,), rising
+
+    Returns
+    -------
+    array, shape (draws, k)
+        NaN where a draw holds no lesion.
+    """
+    drawn, at = np.ascontiguousarray(weights, np.uint16), np.asarray(rates, float)
+    order = np.argsort(-marks.score, kind="stable")
+    score = marks.score[order]
+    last = np.append(score[1:] != score[:-1], True)[: len(score)]  # ties enter together
+    values = np.empty((len(drawn), at.size))
+    froc_draws(drawn, marks.film[order], marks.hit[order], last, marks.lesions_per_film, at, values)
+    return values
+
+
+@compiled()
+def froc_draws(weights, film, hit, last, lesions_per_film, rates, values):  # type: ignore[no-untyped-def]
+    """Walk along the points of each draw's curve; `values` (draws, rates)."""
+    for b in range(len(weights)):
+        films = lesions = 0
+        for k in range(len(lesions_per_film)):
+            films += weights[b, k]
+            lesions += weights[b, k] * lesions_per_film[k]
+        x = y = hits = false = 0.0
+        at = 0
+        for i in range(len(film)):
+            if hit[i]:
+                hits += weights[b, film[i]]
+            else:
+                false += weights[b, film[i]]
+            if not last[i]:
+                continue
+            right, height = false / films, hits / lesions
+            while at < len(rates) and rates[at] < right:
+                values[b, at] = y + (height - y) * (rates[at] - x) / (right - x)
+                at += 1
+            x, y = right, height
+            if at == len(rates):
+                break
+        for rest in range(at, len(rates)):
+            values[b, rest] = y
+        if lesions == 0:
+            values[b] = np.nan
+
+
+@compiled()
+def coco_draws(weights, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
+    """COCO's AP of each draw at each overlap; see `_CocoHits`. Only hits are points: precision is highest there."""
+    boxes, recall, precision = np.empty(len(place)), np.empty(len(place)), np.empty(len(place))
+    for b in range(len(weights)):
+        lesions = 0
+        for k in range(len(lesions_per_film)):
+            lesions += weights[b, k] * lesions_per_film[k]
+        drawn, done = 0, 0
+        for k in range(len(place)):
+            for i in range(done, place[k] + 1):
+                drawn += weights[b, film[i]]
+            done = place[k] + 1
+            boxes[k] = drawn
+        for t in range(len(start) - 1):
+            found, points = 0, 0
+            for j in range(start[t], start[t + 1]):
+                times = weights[b, film[place[hits[j]]]]
+                if times > 0:
+                    found += times
+                    recall[points], precision[points] = found / lesions, found / boxes[hits[j]]
+                    points += 1
+            total, envelope, g = 0.0, 0.0, len(grid) - 1
+            while g >= 0 and (points == 0 or grid[g] > recall[points - 1]):
+                g -= 1
+            for k in range(points - 1, -1, -1):  # a recall level takes the envelope of the first point that reaches it
+                envelope = max(envelope, precision[k])
+                while g >= 0 and (k == 0 or grid[g] > recall[k - 1]):
+                    total += envelope
+                    g -= 1
+            values[b, t] = total / len(grid) if lesions > 0 else np.nan

@@ -1,0 +1,502 @@
+"""Several readers who read all arms on the same films: Obuchowski and Rockette's analysis of crossed designs.
+
+Estimand: the expected performance of ONE reader like these, on films like these. Estimate: the mean over readers. Two
+things make it uncertain, the films at hand and the readers at hand, and every reader sees the same films with every
+arm. (Training runs are nested in their arm and have the basis of `inference`.)
+
+With a single reader nothing is known about readers: the result then holds for this reader only.
+
+References
+----------
+Obuchowski NA, Rockette HE, Commun Stat Simul 1995;24:285. Hillis SL, Stat Med 2007;26:596 (degrees of freedom) and
+2014;33:330 (marginal means). Chakraborty DP, Observer Performance Methods, 2017 (RJafroc, whose numbers are matched).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diagnostic_accuracy.checks import (
+    NO_VARIANCE,
+    Estimate,
+    check_confidence,
+    check_labels,
+    check_one_of,
+    check_patients,
+    check_scores,
+)
+from diagnostic_accuracy.delong import auc_covariance, placements
+from diagnostic_accuracy.intervals import (
+    NO_VARIATION,
+    edge_reach,
+    effective_interval,
+    logit_interval,
+    tail_probability,
+    wald_interval,
+)
+from diagnostic_accuracy.rates import UNDEFINED, derived, derived_gradient
+
+Vector = NDArray[np.float64]
+Readings = Mapping[str, Mapping[Hashable, ArrayLike]]
+MEASURES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
+WILSON = ("sensitivity", "specificity", "accuracy")  # measures whose mean has Wilson's interval; others take the logit
+KINDS = ("readers and patients", "patients", "readers")
+ONE_READER = "one reader: how much readers vary is unknown"
+FEW_READERS = "fewer than 5 readers: how much readers vary is poorly known"
+ENOUGH_READERS = 5
+ZERO = 1e-18  # rounding of equal readings leaves dust of this size
+
+
+@dataclass(frozen=True)
+class CrossedValues:
+    """One measure of every arm and reader, with the covariance that the films give them.
+
+    Attributes
+    ----------
+    measure : str
+    arms : tuple of str
+    readers : tuple
+    values : array of shape (arms, readers)
+        NaN where a value is not defined.
+    covariance : array of shape (arms * readers, arms * readers)
+        Row arm * readers + reader; NaN where it cannot be estimated.
+    units : int
+        Patients (or films, where each patient has one).
+    smaller : int
+        Units that the measure rests on at least: those of the smaller class, or of a rate's class.
+    method : str
+        How the covariance was made.
+    note : str
+        Why something is not defined.
+    """
+
+    measure: str
+    arms: tuple[str, ...]
+    readers: tuple[Hashable, ...]
+    values: Vector
+    covariance: Vector
+    units: int
+    smaller: int
+    method: str
+    note: str = ""
+
+    @property
+    def caution(self) -> str:
+        """What to say where there are too few readers; else empty."""
+        if len(self.readers) == 1:
+            return ONE_READER
+        return FEW_READERS if len(self.readers) < ENOUGH_READERS else ""
+
+    def pick(self, arms: Sequence[str]) -> CrossedValues:
+        """The same for some of the arms, in the order given.
+
+        Raises
+        ------
+        ValueError
+            An arm that is not there.
+        """
+        for arm in arms:
+            if arm not in self.arms:
+                raise ValueError(f"arm {arm!r} is not among {', '.join(self.arms)}")
+        rows, size = [self.arms.index(arm) for arm in arms], len(self.readers)
+        index = np.concatenate([np.arange(row * size, (row + 1) * size) for row in rows])
+        values, covariance = self.values[rows], self.covariance[np.ix_(index, index)]
+        sound = bool(np.isfinite(values).all() and np.isfinite(covariance).all())  # the fault may be another arm's
+        return CrossedValues(
+            self.measure, tuple(arms), self.readers, values, covariance, self.units, self.smaller, self.method,
+            "" if sound else self.note,
+        )  # fmt: skip
+
+
+# --- from scores or calls to values and covariances -------------------------------------------------------------------
+
+
+def _stack(readings: Readings) -> tuple[tuple[str, ...], tuple[Hashable, ...], list[ArrayLike]]:
+    """Arms, readers and the arrays, arm by arm, in the first arm's order of readers."""
+    if not readings:
+        raise ValueError("no arm was given; give arm -> reader -> array")
+    arms = tuple(readings)
+    readers = tuple(readings[arms[0]])
+    if not readers:
+        raise ValueError(f"arm {arms[0]!r} has no reader; give at least one")
+    for arm in arms[1:]:
+        if lacking := sorted(set(readings[arm]) ^ set(readers), key=str):
+            raise ValueError(
+                f"arms {arms[0]!r} and {arm!r} have other readers: {lacking[0]!r} is in one only; every reader must "
+                "read every arm (readers or runs of one arm only are nested: see `inference`)"
+            )
+    return arms, readers, [readings[arm][reader] for arm in arms for reader in readers]
+
+
+def _smaller(positive: NDArray[np.bool_], codes: NDArray[np.int64]) -> int:
+    return min(np.unique(codes[films]).size for films in (positive, ~positive))
+
+
+def jackknife_covariance(left_out: Vector) -> Vector:
+    """(K - 1)/K times the sum of products of deviations; rows are values, columns the K patients left out."""
+    centred = left_out - left_out.mean(axis=1, keepdims=True)
+    units = left_out.shape[1]
+    return (units - 1) / units * centred @ centred.T
+
+
+def reader_auc(
+    labels: ArrayLike, scores: Readings, patients: ArrayLike | None = None, covariance: str = "delong"
+) -> CrossedValues:
+    """AUC of every reader with every arm, with covariances.
+
+    Parameters
+    ----------
+    labels : array of shape (n,), 1 malignant, 0 normal
+    scores : mapping of arm to mapping of reader to array of shape (n,)
+        Every reader with every arm, on the same films in the same order.
+    patients : array of shape (n,), optional
+    covariance : {"delong", "jackknife"}
+        DeLong's (Obuchowski's, where patients repeat), or leaving out one patient at a time.
+
+    Returns
+    -------
+    CrossedValues
+
+    Raises
+    ------
+    ValueError
+        Faulty labels, scores or patients; arms with other readers.
+
+    Notes
+    -----
+    "jackknife" matches RJafroc's default (`covEstMethod = "jackknife"`, FOM "Wilcoxon").
+
+    Examples
+    --------
+    >>> data = reader_auc([0, 0, 1, 1], {"a": {1: [1, 2, 3, 4]}, "b": {1: [1, 3, 2, 4]}})
+    >>> data.values.tolist()
+    [[1.0], [0.75]]
+    """
+    check_one_of(covariance, ("delong", "jackknife"), "covariance")
+    arms, readers, arrays = _stack(scores)
+    positive = check_labels(labels)
+    checked = [check_scores(a, positive.size, f"scores of reading {i + 1}") for i, a in enumerate(arrays)]
+    shape = (len(arms), len(readers))
+    if covariance == "delong":
+        fit = auc_covariance(positive, dict(enumerate(checked)), patients)
+        return CrossedValues(
+            "auc", arms, readers, fit.auc.reshape(shape), fit.covariance, fit.units, fit.smaller, fit.method, fit.note
+        )
+    codes = check_patients(patients, positive.size)
+    left_out = np.stack([_auc_without_each(positive, score, codes) for score in checked])
+    values = np.array([placements(positive, score)[positive].mean() for score in checked]).reshape(shape)
+    note = "" if np.isfinite(left_out).all() else "leaving out one patient leaves one class without films"
+    units, spread = left_out.shape[1], jackknife_covariance(left_out)
+    return CrossedValues("auc", arms, readers, values, spread, units, _smaller(positive, codes), "jackknife", note)
+
+
+def _auc_without_each(positive: NDArray[np.bool_], score: Vector, codes: NDArray[np.int64]) -> Vector:
+    """AUC without each patient's films; NaN where a class would be empty."""
+    units = int(codes.max()) + 1
+    malignant, normal = int(positive.sum()), int((~positive).sum())
+    wins = placements(positive, score) * np.where(positive, normal, malignant)
+    lost = np.bincount(codes, wins, minlength=units)  # pairs of which one film is the patient's
+    ill = np.bincount(codes[positive], minlength=units)
+    well = np.bincount(codes[~positive], minlength=units)
+    for patient in np.flatnonzero((ill > 0) & (well > 0)):  # pairs inside the patient were taken off twice
+        films = codes == patient
+        gap = score[films & positive][:, np.newaxis] - score[films & ~positive][np.newaxis, :]
+        lost[patient] -= float((gap > 0).sum() + 0.5 * (gap == 0).sum())
+    total = float(wins[positive].sum())
+    pairs = ((malignant - ill) * (normal - well)).astype(float)
+    return np.divide(total - lost, pairs, out=np.full(units, np.nan), where=pairs > 0)
+
+
+def reader_rates(labels: ArrayLike, calls: Readings, measure: str, patients: ArrayLike | None = None) -> CrossedValues:
+    """A rate of every reader with every arm; covariances by leaving out one patient.
+
+    Parameters
+    ----------
+    labels : array of shape (n,), 1 malignant, 0 normal
+    calls : mapping of arm to mapping of reader to array of shape (n,), 0/1
+    measure : {"sensitivity", "specificity", "accuracy", "ppv", "npv"}
+        Accuracy, PPV and NPV are linearised at each arm's mean sensitivity and specificity, so that the mean over
+        readers is the rate of the mean rates (never a mean of ratios).
+    patients : array of shape (n,), optional
+
+    Returns
+    -------
+    CrossedValues
+        `note` says why where a rate is not defined, or rests on one patient only.
+
+    Raises
+    ------
+    ValueError
+        Faulty labels, calls or patients; an unknown measure; arms with other readers.
+
+    Examples
+    --------
+    >>> calls = {"a": {1: [1, 0, 0, 0]}, "b": {1: [1, 1, 1, 0]}}
+    >>> reader_rates([1, 1, 0, 0], calls, "sensitivity").values.tolist()
+    [[0.5], [1.0]]
+    """
+    check_one_of(measure, MEASURES, "measure")
+    arms, readers, arrays = _stack(calls)
+    positive = check_labels(labels)
+    codes = check_patients(patients, positive.size)
+    called = np.stack([check_labels(c, f"calls of reading {i + 1}", both_classes=False) for i, c in enumerate(arrays)])
+    if called.shape[1] != positive.size:
+        raise ValueError(f"there are {called.shape[1]} calls and {positive.size} labels; give one call per film")
+    parts = {
+        name: _leave_one_out(called[:, films] == (name == "sensitivity"), codes[films], int(codes.max()) + 1)
+        for name, films in (("sensitivity", positive), ("specificity", ~positive))
+    }
+    if measure in parts:
+        values, left_out = parts[measure]
+        smaller = np.unique(codes[positive if measure == "sensitivity" else ~positive]).size
+    else:
+        values, left_out = _linearised(measure, parts, float(positive.mean()), len(arms))
+        smaller = _smaller(positive, codes)
+    sound = np.isfinite(values).all() and np.isfinite(left_out).all()  # 0/0: fewer than two patients of a class
+    note = "" if sound else f"{UNDEFINED[measure]} in some reading, or only one patient of a class"
+    table = values.reshape(len(arms), len(readers))
+    return CrossedValues(
+        measure, arms, readers, table, jackknife_covariance(left_out), left_out.shape[1], smaller, "jackknife", note
+    )
+
+
+def _leave_one_out(right: NDArray[np.bool_], codes: NDArray[np.int64], units: int) -> tuple[Vector, Vector]:
+    """Share of films called rightly in every reading: whole, and without each patient (0/0 is NaN)."""
+    hits = np.stack([np.bincount(codes, row, minlength=units) for row in right.astype(float)])
+    films = np.bincount(codes, minlength=units)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return right.mean(axis=1), (hits.sum(1, keepdims=True) - hits) / (films.sum() - films)
+
+
+def _linearised(
+    measure: str, parts: Mapping[str, tuple[Vector, Vector]], pi: float, arms: int
+) -> tuple[Vector, Vector]:
+    """A derived rate of every reading, linear in its two rates around their means in its arm."""
+    (sens, sens_without), (spec, spec_without) = parts["sensitivity"], parts["specificity"]
+    readers = sens.size // arms
+    at_sens, at_spec = (np.repeat(rate.reshape(arms, -1).mean(axis=1), readers) for rate in (sens, spec))
+    by_sens, by_spec = derived_gradient(measure, at_sens, at_spec, pi)
+    centre = derived(measure, at_sens, at_spec, pi)
+
+    def line(one: Vector, other: Vector) -> Vector:  # readings in the last axis
+        return centre + by_sens * (one - at_sens) + by_spec * (other - at_spec)
+
+    return line(sens, spec), line(sens_without.T, spec_without.T).T
+
+
+# --- the analysis -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Components:
+    """Mean covariances and mean squares of a design arms x readers x films.
+
+    Attributes
+    ----------
+    var, cov1, cov2, cov3 : float
+        Mean variance; mean covariance of different arms with the same reader; of the same arm with different readers;
+        of different arms with different readers. Those without a pair (one reader, one arm) are 0.
+    ms_arm, ms_reader, ms_interaction : float
+        Mean squares; 0 where their degrees of freedom are 0.
+    arms, readers : int
+    """
+
+    var: float
+    cov1: float
+    cov2: float
+    cov3: float
+    ms_arm: float
+    ms_reader: float
+    ms_interaction: float
+    arms: int
+    readers: int
+
+    @property
+    def var_reader(self) -> float:
+        """Variance between readers that all arms share (may come out negative, as in RJafroc)."""
+        return (self.ms_reader - self.ms_interaction) / self.arms - self.cov1 + self.cov3
+
+    @property
+    def var_interaction(self) -> float:
+        """Variance of readers within arms (may come out negative)."""
+        return self.ms_interaction - self.var + self.cov1 + max(self.cov2 - self.cov3, 0.0)
+
+    def error(self, random: str = KINDS[0]) -> float:
+        """Denominator of the F test; RJafroc's RRRC ('readers and patients'), FRRC ('patients') or RRFC ('readers')."""
+        shared = max(self.cov2 - self.cov3, 0.0)
+        if random == "patients":
+            return self.var - self.cov1 + (self.readers - 1) * shared
+        return self.ms_interaction + (self.readers * shared if random == KINDS[0] else 0.0)
+
+    def df(self, random: str = KINDS[0]) -> float | None:
+        """Degrees of freedom of that denominator (Hillis 2007); None (normal) without variation between readers."""
+        if random == "patients" or not self.ms_interaction > 0:
+            return None
+        return self.error(random) ** 2 * (self.arms - 1) * (self.readers - 1) / self.ms_interaction**2
+
+
+def components(data: CrossedValues) -> Components:
+    """Mean squares and mean covariances of Obuchowski and Rockette's model; matches RJafroc's `VarCom`.
+
+    Examples
+    --------
+    >>> scores = {"a": {1: [1, 2, 3, 4], 2: [1, 3, 2, 4]}, "b": {1: [1, 3, 2, 4], 2: [1, 3, 2, 4]}}
+    >>> components(reader_auc([0, 0, 1, 1], scores)).ms_interaction
+    0.015625
+    """
+    values, (arms, readers) = data.values, data.values.shape
+    table = data.covariance.reshape(arms, readers, arms, readers)
+    same_arm = np.eye(arms, dtype=bool)[:, np.newaxis, :, np.newaxis]
+    same_reader = np.eye(readers, dtype=bool)[np.newaxis, :, np.newaxis, :]
+
+    def mean(mask: NDArray[np.bool_]) -> float:
+        picked = table[np.broadcast_to(mask, table.shape)]
+        return float(picked.mean()) if picked.size else 0.0
+
+    by_arm, by_reader, grand = values.mean(1, keepdims=True), values.mean(0, keepdims=True), values.mean()
+    residual = values - by_arm - by_reader + grand
+    return Components(
+        mean(same_arm & same_reader),
+        mean(~same_arm & same_reader),
+        mean(same_arm & ~same_reader),
+        mean(~same_arm & ~same_reader),
+        readers * float(((by_arm - grand) ** 2).sum()) / max(arms - 1, 1),
+        arms * float(((by_reader - grand) ** 2).sum()) / max(readers - 1, 1),
+        float((residual**2).sum()) / max((arms - 1) * (readers - 1), 1),
+        arms,
+        readers,
+    )
+
+
+def compare_readers(
+    data: CrossedValues, arm: str, reference: str, confidence: float = 0.95, random: str = KINDS[0]
+) -> Estimate:
+    """Difference of two arms' means over readers (arm - reference), by Obuchowski and Rockette.
+
+    Parameters
+    ----------
+    data : CrossedValues
+        Only the two arms named enter.
+    arm, reference : str
+    confidence : float in (0, 1)
+    random : {"readers and patients", "patients", "readers"}
+        What varies: both, or one with the other taken as given.
+
+    Returns
+    -------
+    Estimate
+        `basis` is what varies; with one reader 'this reader only'. Without variation no p, and limits
+        z^2 / (n + z^2) away.
+
+    Raises
+    ------
+    ValueError
+        An arm that is not there, an unknown kind, or a faulty confidence.
+
+    Notes
+    -----
+    F = MS_T / (MS_TR + max(J (Cov2 - Cov3), 0)) with Hillis' ddf = denominator^2 (I-1)(J-1) / MS_TR^2; with readers
+    given, chi-square = (I-1) MS_T / (Var - Cov1 + (J-1) max(Cov2 - Cov3, 0)); with films given, F = MS_T / MS_TR.
+    Matches RJafroc's `St(method = "OR")`: RRRC, FRRC, RRFC.
+
+    Examples
+    --------
+    >>> scores = {"a": {1: [1, 2, 3, 4, 5], 2: [2, 1, 3, 4, 5]}, "b": {1: [1, 4, 2, 3, 5], 2: [1, 2, 5, 3, 4]}}
+    >>> round(compare_readers(reader_auc([0, 0, 0, 1, 1], scores), "a", "b").estimate, 3)
+    0.25
+    """
+    check_confidence(confidence)
+    check_one_of(random, KINDS, "random")
+    pair = data.pick([arm, reference])
+    parts, means = components(pair), pair.values.mean(axis=1)
+    difference, one = float(means[0] - means[1]), parts.readers == 1
+    readers = "1 reader" if one else f"{parts.readers} readers"
+    method = f"Obuchowski-Rockette, {readers}, {pair.method} covariances"
+    if one and random == "readers":
+        return Estimate.missing(ONE_READER, method, data.units)
+    if not math.isfinite(difference):
+        return Estimate.missing(pair.note or "not defined for some reader", method, data.units)
+    basis = "this reader only" if one else random
+    if pair.note:
+        return Estimate(difference, None, None, method, data.units, note=pair.note, basis=basis)
+    variance = 2 * parts.error("patients" if one else random) / parts.readers
+    if not variance > ZERO:
+        edge = edge_reach(data.smaller, confidence)
+        low, high = max(difference - edge, -1.0), min(difference + edge, 1.0)
+        return Estimate(difference, low, high, method, data.units, note=NO_VARIATION, basis=basis)
+    se, df = math.sqrt(variance), None if one else parts.df(random)
+    low, high = wald_interval(difference, se, confidence, df, clip=(-1.0, 1.0))
+    p = tail_probability(difference / se, df=df)
+    return Estimate(difference, low, high, method, data.units, p, df, pair.caution, basis=basis)
+
+
+def mean_variance(data: CrossedValues, arm: str, random: str = KINDS[0]) -> tuple[float, float | None]:
+    """Variance of an arm's mean over readers and its degrees of freedom (None: normal).
+
+    Hillis 2014: (MS_R + J max(Cov2, 0)) / J within the arm, df = (MS_R + J max(Cov2, 0))^2 (J-1) / MS_R^2. Matches
+    RJafroc's `ciAvgRdrEachTrt`.
+    """
+    parts = components(data.pick([arm]))
+    readers, shared = parts.readers, max(parts.cov2, 0.0)
+    if readers == 1:
+        return parts.var, None
+    if check_one_of(random, KINDS, "random") == "patients":
+        return (parts.var + (readers - 1) * shared) / readers, None
+    error = parts.ms_reader + (readers * shared if random == KINDS[0] else 0.0)
+    df = error**2 * (readers - 1) / parts.ms_reader**2 if parts.ms_reader > 0 else None
+    return error / readers, df
+
+
+def reader_mean(data: CrossedValues, arm: str, confidence: float = 0.95) -> Estimate:
+    """Mean over readers of one arm, with its interval.
+
+    Parameters
+    ----------
+    data : CrossedValues
+    arm : str
+    confidence : float in (0, 1)
+
+    Returns
+    -------
+    Estimate
+        Rates of films have Wilson's interval at the effective number, at most the patients of their class; AUC, PPV
+        and NPV one that is symmetric on the logit. An AUC of 0 or 1 has its far limit at the smaller class.
+
+    Raises
+    ------
+    ValueError
+        An arm that is not there, or a faulty confidence.
+
+    Examples
+    --------
+    >>> calls = {"a": {1: [1, 1, 0, 0], 2: [1, 0, 0, 0]}}
+    >>> reader_mean(reader_rates([1, 1, 0, 0], calls, "sensitivity"), "a").estimate
+    0.75
+    """
+    check_confidence(confidence)
+    alone, value = data.pick([arm]), float(data.pick([arm]).values.mean())
+    basis, note = "this reader only" if len(alone.readers) == 1 else KINDS[0], alone.caution
+    words = f"mean of {len(alone.readers)} readers, Obuchowski-Rockette, {alone.method} covariances"
+    if not math.isfinite(value):
+        return Estimate.missing(alone.note or "not defined for some reader", words, data.units)
+    if alone.note:
+        return Estimate(value, None, None, words, data.units, note=alone.note, basis=basis)
+    variance, df = mean_variance(alone, arm)
+    if data.measure in WILSON:
+        n = data.smaller if data.measure != "accuracy" else data.units
+        low, high, effective = (float(x) for x in effective_interval(value, variance, n, confidence, df, most=n))
+        words = f"{words}, Wilson interval at {effective:,.0f} effective patients"
+        return Estimate(value, low, high, words, n, df=df, note=note, basis=basis)
+    if 0 < value < 1 and variance > ZERO:
+        low, high = logit_interval(value, math.sqrt(variance), confidence, df)
+        return Estimate(value, low, high, f"{words}, logit scale", data.units, df=df, note=note, basis=basis)
+    if data.measure == "auc" and value in (0.0, 1.0):
+        edge = edge_reach(data.smaller, confidence)
+        ends = (0.0, edge) if value == 0 else (1 - edge, 1.0)
+        return Estimate(value, *ends, f"{words}, far limit of the smaller class", data.units, note=note, basis=basis)
+    return Estimate(value, None, None, words, data.units, note=NO_VARIANCE, basis=basis)

@@ -1,0 +1,353 @@
+"""How many films, training runs and validation films answer a question: power by simulation from a pilot.
+
+A film's score is binormal in each arm. Its noise is one part that both arms share (class-specific), one that the runs
+of an arm share, and one of its own; every part is correlated within a patient. A training run moves the arm's
+separation, and thresholds are learnt on validation films. Each simulated cohort is analysed as `inference` does: runs
+nested in arms, V = sum MS/J + max(C2 + C2 - 2 C3, 0), Satterthwaite's degrees of freedom; covariances are taken over
+the simulated cohorts. More external films remove the films' part of the variance only: what remains is the ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import optimize, stats
+from statsmodels.stats.proportion import proportion_confint
+
+from diagnostic_accuracy.checks import check_one_of, check_share
+from diagnostic_accuracy.pilots import Pilot
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Target = Literal["auc_margin", "auc_difference", "sensitivity", "mcnemar"]
+
+TARGETS: dict[str, str] = {
+    "auc_margin": "non-inferiority: lower limit of the AUC difference above -margin",
+    "auc_difference": "superiority: the interval of the AUC difference leaves out 0",
+    "sensitivity": "difference of sensitivities at thresholds that reach a specificity on validation films",
+    "mcnemar": "McNemar's test (exact; Durkalski with clusters) of one run at such thresholds",
+}
+MORE_RUNS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
+MOST_VALIDATION = 12_800
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Power:
+    """Simulated power at one study size; lower and upper: 95 % limits of the simulation itself (Wilson).
+
+    `films` is infinite for the ceiling, that is, with any number of external films.
+    """
+
+    films: float
+    malignant: float
+    normal: float
+    power: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """Curve of power against external films.
+
+    Attributes
+    ----------
+    films : int or None
+        Fewest films at which the curve first reaches the power; None if it does not within the range.
+    curve : tuple of Power
+    ceiling : Power
+        With any number of external films, at these runs and validation films.
+    remedy : str
+        Where `films` is None: what would help, in words.
+    target, question : str
+    settings : dict
+    pilot : Pilot
+    """
+
+    films: int | None
+    curve: tuple[Power, ...]
+    ceiling: Power
+    remedy: str
+    target: str
+    question: str
+    settings: dict[str, float | int | None]
+    pilot: Pilot
+
+    def table(self) -> pd.DataFrame:
+        """The curve as a table: films, malignant, normal, power, lower, upper."""
+        return pd.DataFrame([asdict(point) for point in self.curve])
+
+    def sentence(self) -> str:
+        """The answer in words."""
+        goal = f"power {self.settings['power']:.0%} for {self.question}"
+        if self.films is None:
+            return f"{goal}: not reached with {self.curve[-1].films:,} films; {self.remedy}"
+        ill = round(self.films * self.pilot.malignant_share)
+        return f"{goal}: about {self.films:,} films ({ill:,} malignant, {self.films - ill:,} normal)"
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What a plan asks, whatever the number of external films."""
+
+    pilot: Pilot
+    target: str
+    margin: float
+    specificity: float
+    alpha: float
+    simulations: int
+    seed: int
+
+
+def plan(
+    pilot: Pilot, target: Target = "auc_margin", *, margin: float = 0.03, difference: float | None = None,
+    specificity: float = 0.90, power: float = 0.80, alpha: float = 0.05, seeds: int = 3, validation: int | None = None,
+    simulations: int = 400, seed: int = 0, most_films: int = 12_800,
+) -> StudyPlan:  # fmt: skip
+    """Films needed for a question, by simulation from a pilot.
+
+    Parameters
+    ----------
+    pilot : Pilot
+        From `pilot_of_scores` or `pilot_of_aucs`.
+    target : {"auc_margin", "auc_difference", "sensitivity", "mcnemar"}
+    margin : float
+        Largest acceptable loss of AUC (auc_margin).
+    difference : float, optional
+        True difference arm - reference: of AUCs, or of sensitivities at `specificity`; default: the pilot's.
+    specificity : float in (0, 1)
+        That the thresholds reach on the validation films.
+    power, alpha : float in (0, 1)
+        alpha is two-sided; the margin is tested one-sided at alpha / 2.
+    seeds : int
+        Training runs per arm (McNemar's test always concerns one).
+    validation : int, optional
+        Validation films; default: so many that thresholds do not vary.
+    simulations : int
+        Cohorts per study size.
+    seed : int
+        The same seed gives the same plan.
+    most_films : int
+        Largest study looked at.
+
+    Returns
+    -------
+    StudyPlan
+
+    Raises
+    ------
+    ValueError
+        An unknown target, a share outside (0, 1), fewer than one seed.
+
+    Examples
+    --------
+    >>> result = plan(Pilot(0.95, 0.80), "auc_difference", simulations=60)
+    >>> result.films < 200
+    True
+    """
+    check_one_of(target, tuple(TARGETS), "target")
+    for name, value in (("power", power), ("alpha", alpha), ("specificity", specificity), ("margin", margin)):
+        check_share(value, name)
+    if seeds < 1 or simulations < 50 or (validation is not None and validation < 20):
+        raise ValueError(f"needs at least 1 seed, 50 simulations and 20 validation films, got {seeds}, {simulations} "
+                         f"and {validation}")  # fmt: skip
+    runs = 1 if target == "mcnemar" else seeds
+    chosen = pilot.with_difference(difference, None if target.startswith("auc") else specificity)
+    design = _Design(chosen, target, margin, specificity, alpha, simulations, seed)
+    ceiling = _power_at(design, None, runs, validation)
+    curve = _curve(lambda films: _power_at(design, films, runs, validation), power, ceiling, most_films)
+    films = first_crossing(curve, power)
+    remedy = "" if films is not None else _remedy(design, ceiling, power, runs, validation)
+    settings: dict[str, float | int | None] = {"margin": margin, "difference": difference, "specificity": specificity,
+                "power": power, "alpha": alpha, "seeds": runs, "validation": validation, "simulations": simulations,
+                "seed": seed}  # fmt: skip
+    return StudyPlan(films, tuple(curve), ceiling, remedy, target, TARGETS[target], settings, chosen)
+
+
+def _curve(power_at: Callable[[int], Power], power: float, ceiling: Power, most: int) -> list[Power]:
+    """Powers at 100 films, at doubles until well above the power (or halves), and at three sizes near the crossing."""
+    curve = [power_at(100)]
+    while curve[-1].power < min(power + 0.1, 0.97) and curve[-1].films * 2 <= most:
+        if ceiling.upper < power and curve[-1].films >= 1600:
+            return curve  # a plateau below the power: larger studies show nothing new
+        curve.append(power_at(int(curve[-1].films) * 2))
+    while curve[0].power >= power and curve[0].films > 25:
+        curve.insert(0, power_at(int(curve[0].films) // 2))
+    for _ in range(3):
+        crossing = first_crossing(curve, power)
+        if crossing is None or crossing in {point.films for point in curve}:
+            break
+        curve = sorted([*curve, power_at(crossing)], key=lambda point: point.films)
+    return curve
+
+
+def first_crossing(curve: list[Power], power: float) -> int | None:
+    """Films at which a curve first reaches a power; None if it does not.
+
+    Powers are made to rise with the films first (isotonic regression), since neighbours differ by the error of the
+    simulation too. Between neighbours the probit of the power is linear in the root of the films.
+
+    Parameters
+    ----------
+    curve : list of Power, by rising films
+    power : float in (0, 1)
+
+    Examples
+    --------
+    >>> first_crossing([Power(100, 36, 64, 0.5, 0, 1), Power(400, 144, 256, 0.9, 0, 1)], 0.5)
+    100
+    """
+    films = np.array([point.films for point in curve])
+    rising = optimize.isotonic_regression([point.power for point in curve]).x
+    reached = np.flatnonzero(rising >= power)
+    if not reached.size:
+        return None
+    after = int(reached[0])
+    if after == 0:
+        return int(films[0])
+    ends = stats.norm.ppf(np.clip(rising[after - 1 : after + 1], 0.001, 0.999))
+    part = np.clip((stats.norm.ppf(power) - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
+    root = np.sqrt(films[after - 1 : after + 1])
+    return int(np.ceil((root[0] + part * (root[1] - root[0])) ** 2))
+
+
+def _remedy(design: _Design, ceiling: Power, power: float, runs: int, validation: int | None) -> str:
+    """What would help where the curve does not reach the power."""
+    if ceiling.upper >= power:
+        return f"more external films would help: with any number of them the power is {ceiling.power:.0%}"
+
+    def enough(more_runs: int, more_validation: int | None) -> bool:
+        return _power_at(design, None, more_runs, more_validation).power >= power
+
+    most, fixed = f"with any number of external films the power is {ceiling.power:.0%}", validation is None
+    relevant = design.target == "sensitivity" and validation is not None
+    seeds = next((j for j in MORE_RUNS if j > runs and design.target != "mcnemar" and enough(j, validation)), None)
+    doubles = [int(validation or 0) * 2**k for k in range(1, 10) if int(validation or 0) * 2**k <= MOST_VALIDATION]
+    films = next((n for n in doubles if relevant and enough(runs, n)), None)
+    ways = ([f"{seeds} training runs per arm"] if seeds else []) + ([f"{films:,} validation films"] if films else [])
+    if ways:
+        return f"{most}, so more of them do not help; {' or '.join(ways)} would"
+    if relevant and not fixed and enough(MORE_RUNS[-1], None):
+        return f"{most}, so more of them do not help; more training runs and more validation films together would"
+    return (
+        f"{most}, and neither more training runs nor more validation films help: the true difference does not allow it"
+    )
+
+
+# --- simulation -------------------------------------------------------------------------------------------------------
+
+
+def _power_at(design: _Design, films: int | None, runs: int, validation: int | None) -> Power:
+    """Share of simulated cohorts in which the question is answered; `films` None: any number of them."""
+    ill = None if films is None else max(3, round(films * design.pilot.malignant_share))
+    sizes = (ill, None if films is None or ill is None else max(3, films - ill))
+    if design.target == "mcnemar" and films is None:  # any two rates that differ at all
+        won = np.ptp(_cohorts(design, sizes, 1, validation, design.pilot.shift_spread)[:, :, 0], axis=1) > 1e-9
+    elif design.target == "mcnemar":
+        won = _mcnemar(design, sizes, validation)
+    else:
+        won = _decided(design, sizes, runs, validation)
+    low, high = proportion_confint(int(won.sum()), len(won), 0.05, "wilson")
+    counts = [np.inf if size is None else size for size in (films, *sizes)]
+    return Power(counts[0], counts[1], counts[2], float(won.mean()), float(low), float(high))
+
+
+def _decided(design: _Design, sizes: tuple[int | None, int | None], runs: int, validation: int | None) -> Flags:
+    values = _cohorts(design, sizes, runs, validation, design.pilot.shift_spread)
+    gap = values.mean(axis=2) @ [1, -1]
+    if runs == 1:  # 'this run only': the variance of the difference with runs held fixed
+        held = _cohorts(design, sizes, runs, validation, np.zeros(2))
+        variance, df = np.full(len(gap), np.var(held[:, 0, 0] - held[:, 1, 0], ddof=1)), np.full(len(gap), 1e9)
+    else:
+        matrix = np.cov(values.reshape(len(values), -1).T)
+        own, other, across = matrix[:runs, :runs], matrix[runs:, runs:], matrix[:runs, runs:]
+        shared = sum((m.sum() - np.trace(m)) / (runs * (runs - 1)) for m in (own, other))
+        squares = values.var(axis=2, ddof=1) / runs
+        variance = squares.sum(axis=1) + max(shared - 2 * across.mean(), 0.0)
+        df = variance**2 / np.maximum((squares**2).sum(axis=1) / (runs - 1), 1e-300)
+    reach = stats.t.isf(design.alpha / 2, np.maximum(df, 1.0)) * np.sqrt(variance)
+    if design.target == "auc_margin":
+        return gap - reach > -design.margin
+    return np.abs(gap) > reach
+
+
+def _cohorts(
+    design: _Design, sizes: tuple[int | None, int | None], runs: int, validation: int | None, spread: Vector
+) -> Vector:
+    """AUC, or sensitivity at thresholds from validation films, of every run: shape (simulations, 2, runs)."""
+    rng = np.random.default_rng([design.seed, *(0 if size is None else size for size in sizes), runs, validation or 0])
+    shift = design.pilot.shift[:, None] + spread[:, None] * rng.standard_normal((design.simulations, 2, runs))
+    if design.target.startswith("auc"):
+        return stats.norm.cdf(shift / np.sqrt(2)) if sizes[0] is None else _areas(design.pilot, sizes, shift, rng)
+    cuts = _cuts(design, runs, validation, rng)
+    if sizes[0] is None:
+        return stats.norm.cdf(shift - cuts)
+    drawn = (_noise(design.pilot, sizes[0], runs, True, rng) for _ in shift)
+    called = (
+        score + moved[:, :, None] >= cut[:, :, None] for score, moved, cut in zip(drawn, shift, cuts, strict=True)
+    )
+    return np.array([one.mean(axis=2) for one in called])
+
+
+def _areas(pilot: Pilot, sizes: tuple[int | None, int | None], shift: Vector, rng: np.random.Generator) -> Vector:
+    ill, well = int(sizes[0] or 0), int(sizes[1] or 0)
+    values = np.empty(shift.shape)
+    for s, moved in enumerate(shift):
+        malignant = _noise(pilot, ill, moved.shape[1], True, rng) + moved[:, :, None]
+        normal = np.sort(_noise(pilot, well, moved.shape[1], False, rng), axis=2)
+        for place in np.ndindex(moved.shape):
+            values[s][place] = np.searchsorted(normal[place], malignant[place]).mean() / well
+    return values
+
+
+def _cuts(design: _Design, runs: int, validation: int | None, rng: np.random.Generator) -> Vector:
+    """Thresholds of every run that reach the specificity on normal validation films, shape (simulations, 2, runs)."""
+    shape = (design.simulations, 2, runs)
+    if validation is None:
+        return np.full(shape, stats.norm.ppf(design.specificity))
+    normal = max(3, round(validation * (1 - design.pilot.malignant_share)))
+    at = min(int(np.ceil(design.specificity * normal)), normal - 1)
+    return np.array([np.partition(_noise(design.pilot, normal, runs, False, rng), at, axis=2)[:, :, at]
+                     for _ in range(design.simulations)])  # fmt: skip
+
+
+def _noise(pilot: Pilot, films: int, runs: int, malignant: bool, rng: np.random.Generator) -> Vector:
+    """Scores of one class before its shift, shape (2, runs, films); patients hold films of one class."""
+    shared = pilot.shared_malignant if malignant else pilot.shared_normal
+    patient = (np.arange(films) / pilot.films_per_patient).astype(np.int64)
+
+    def part(*shape: int) -> Vector:
+        own = rng.standard_normal((*shape, films))
+        if not pilot.icc:
+            return own
+        common = rng.standard_normal((*shape, int(patient[-1]) + 1))[..., patient]
+        return np.sqrt(pilot.icc) * common + np.sqrt(1 - pilot.icc) * own
+
+    both, arm, run = part(1, 1), part(2, 1), part(2, runs)
+    weights = np.sqrt([shared, (1 - shared) * pilot.kept, (1 - shared) * (1 - pilot.kept)])
+    return weights[0] * both + weights[1] * arm + weights[2] * run
+
+
+def _mcnemar(design: _Design, sizes: tuple[int | None, int | None], validation: int | None) -> Flags:
+    """Exact McNemar's test of the malignant films of one run without clusters, else Durkalski's statistic."""
+    rng, ill = np.random.default_rng([design.seed, *(size or 0 for size in sizes), validation or 0]), int(sizes[0] or 0)
+    patient = (np.arange(ill) / design.pilot.films_per_patient).astype(np.int64)
+    shift = design.pilot.shift + design.pilot.shift_spread * rng.standard_normal((design.simulations, 2))
+    tables = np.empty((design.simulations, 3))
+    for s, cut in enumerate(_cuts(design, 1, validation, rng)):
+        called = (_noise(design.pilot, ill, 1, True, rng) + shift[s][:, None, None] >= cut[:, :, None])[:, 0]
+        gap = called[0].astype(int) - called[1]
+        tables[s] = (gap > 0).sum(), (gap < 0).sum(), (np.bincount(patient, gap) ** 2).sum()
+    b, c, squares = tables.T
+    if patient[-1] + 1 == ill:
+        return 2 * stats.binom.cdf(np.minimum(b, c), b + c, 0.5) <= design.alpha
+    statistic = np.divide((b - c) ** 2, squares, out=np.zeros_like(b), where=squares > 0)
+    return np.asarray(stats.chi2.sf(statistic, 1) <= design.alpha)

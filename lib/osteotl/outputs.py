@@ -1,0 +1,235 @@
+"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and what stands beside it.
+
+`04_statistics` reads with `read_scores` and `read_boxes` and writes with `save_results`; figures and page read with
+`read_results`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from diagnostic_accuracy import estimates
+from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
+from osteotl.files import remove, write_bytes, write_csv, write_json, write_text
+
+FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
+AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
+
+
+class SettingsError(ValueError):
+    """Results were made with other settings than those of the study; `faults` names each difference."""
+
+    def __init__(self, faults: list[str]):
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def read_scores(step: Any, fraction: float | None = None, file: str = "predictions.csv") -> Scores:
+    """The scores of a study, aligned, with the facts of its films.
+
+    Parameters
+    ----------
+    step : OpenStep
+    fraction : float, optional
+        Label fraction; default: all labels.
+    file : str
+        Table of scores below the outputs folder; a study with scores of its own reads its own file.
+    """
+    predictions, kind = _predictions(step, file)
+    return scores_of(predictions, _facts(step), fraction, kind)
+
+
+def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
+    if step.study.predictions is None:
+        return pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str}), TRAINING_RUNS
+    from osteotl.statistics.scores import read_scores as read_table
+
+    given = read_table(step.study.predictions, step.study.reference)
+    return given.predictions, TRAINING_RUNS
+
+
+def _facts(step: Any) -> pd.DataFrame | None:
+    """Facts of validation and external films; None where a study brings scores of its own."""
+    if step.study.predictions is not None:
+        return None
+    names = {"image_id": str, "site": str, "view": str, "sex": str, "subtype": str}
+    tables = [pd.read_csv(step.read(f"cohorts/{name}.csv"), dtype=names) for name in ("development", "external")]
+    films = pd.concat(tables, ignore_index=True)
+    known = films[["image_id", *(name for name in FACTS if name in films and films[name].notna().any())]].copy()
+    if "age" in known:
+        bins = [low for low, _ in AGE_GROUPS.values()] + [200]
+        known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
+    return known
+
+
+def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Predicted boxes (arm, seed), and reference boxes of external films; None where a study has none."""
+    if step.study.predictions is not None:
+        return None
+    try:
+        predicted, reference = (pd.read_csv(step.read(f), dtype={"image_id": str, "arm": str})
+                                for f in ("detections.csv", "cohorts/boxes.csv"))  # fmt: skip
+    except FileNotFoundError:
+        return None
+    predicted = predicted[predicted["fraction"] == fraction]
+    reference = reference[reference["cohort"] == "external"]
+    return (predicted, reference) if len(reference) else None
+
+
+def settings_of(study: Any, scores: Scores) -> dict[str, Any]:
+    """The settings of an analysis, as study.yaml asks for them."""
+    asked = study.statistics
+    names = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason", "objective",
+             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule")  # fmt: skip
+    return {
+        "title": study.title,
+        "reference": study.reference or scores.arms[0],
+        "arms": list(study.arms) or scores.arms,
+        **{name: getattr(asked, name) for name in names},
+        "operating_points": asked.operating_points.rules,
+        "family": list(asked.declared_family),
+    }
+
+
+def labels_of(study: Any, scores: Scores) -> dict[str, str]:
+    """What each arm is called on a page: its label, else its name."""
+    return {name: (study.arms[name].label or name) if name in study.arms else name for name in scores.arms}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What 04 wrote.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The table of results; its row numbers are those of the file.
+    analysis : dict
+        Settings, arms, verdicts, warnings, deviations from the plan.
+    tables : dict of str to DataFrame
+        Curves and lists: roc, precision_recall, scores, films, calibration, draws, ...
+    """
+
+    table: pd.DataFrame
+    analysis: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+
+def save_results(
+    step: Any, table: pd.DataFrame, analysis: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+) -> Path:
+    """Write statistics.csv, statistics.xlsx, analysis.json and tables/*.csv.
+
+    Under the engine they go to the study's outputs, and settings that differ from study.yaml are refused. By hand they
+    go to the study's scratch folder.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    SettingsError
+        Under the engine: the settings are not those of study.yaml.
+    """
+    changed = analysis.get("changed", [])
+    if changed and step.by_engine:
+        raise SettingsError([f"{text}; change study.yaml, or run the notebook by hand" for text in changed])
+    path = step.write("statistics.csv")
+    remove(path.parent / "tables")
+    for name, part in tables.items():
+        write_csv(step.write(f"tables/{name}.csv"), part)
+    write_text(path, estimates.to_csv(table))
+    write_bytes(step.write("tables/statistics.xlsx"), lambda file: harmless(table).to_excel(file, index=False))
+    write_json(step.write("analysis.json"), analysis)
+    return path.parent
+
+
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """A table for a spreadsheet: texts that would start a formula are led by an apostrophe."""
+    texts = table.select_dtypes("object").columns
+    made = table.copy()
+    for name in texts:
+        risky = made[name].astype(str).str.match(r"[=+\-@\t\r]")
+        made.loc[risky, name] = "'" + made.loc[risky, name].astype(str)
+    return made
+
+
+def read_results(step: Any) -> Results:
+    """What 04 wrote, from scratch where it was run by hand, else from the study's outputs."""
+    path = step.read("statistics.csv")
+    tables = {file.stem: pd.read_csv(file, dtype={"image_id": str, "arm": str, "run": str}, keep_default_na=True)
+              for file in sorted((path.parent / "tables").glob("*.csv"))}  # fmt: skip
+    analysis = json.loads(step.read("analysis.json").read_text(encoding="utf-8"))
+    return Results(estimates.read_results(path), analysis, tables)
+
+
+def differences(used: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Settings of an analysis that are not those of study.yaml, one sentence each."""
+    return [
+        f"{name} is {used.get(name)!r}, study.yaml says {asked.get(name)!r}"
+        for name in sorted({*used, *asked})
+        if used.get(name) != asked.get(name)
+    ]
+
+
+def fractions_of(step: Any) -> list[float]:
+    """Label fractions of a study, where there are several."""
+    fractions = sorted(step.study.fractions) if step.study.predictions is None else [1.0]
+    return fractions if len(fractions) > 1 else []
+
+
+def scores_table(draws: Draws) -> pd.DataFrame:
+    """Every score: image_id, patient_id, cohort, label, arm, run, score, risk (missing without recalibration)."""
+    scores = draws.scores
+    parts = []
+    for r, (arm, run) in enumerate(scores.runs):
+        line = draws.lines["logistic"][r] if "logistic" in draws.lines else (np.nan, np.nan)
+        parts.append(pd.DataFrame({
+            "image_id": scores.values.index, "patient_id": scores.patient.to_numpy(), "cohort": scores.cohort.to_numpy(),
+            "label": scores.label.to_numpy(int), "arm": arm, "run": str(run), "score": scores.values[arm, run].to_numpy(),
+            "risk": expit(line[0] + line[1] * scores.predictor[arm, run].to_numpy()),
+        }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def films_table(draws: Draws, placed: pd.DataFrame | None) -> pd.DataFrame:
+    """Calls of every external film at the main point, over the runs of each arm.
+
+    Parameters
+    ----------
+    draws : Draws
+    placed : DataFrame or None
+        image_id, arm, placed (runs whose best mark is on the lesion), where boxes are known.
+
+    Returns
+    -------
+    DataFrame
+        One row a film and arm: image_id, patient_id, label, the facts of the film, arm, runs, called (in how many runs
+        it is called malignant), mean_score, and placed where known.
+    """
+    external = draws.scores.external
+    facts = external.facts.drop(columns="cohort").rename(columns={"patient": "patient_id"})
+    facts = facts.assign(label=facts["label"].astype(int)).rename_axis("image_id").reset_index()
+    parts = []
+    for arm in draws.scores.arms:
+        columns = [i for i, (name, _) in enumerate(draws.runs) if name == arm]
+        values = external.values.to_numpy()[:, columns]
+        made = facts.assign(arm=arm, runs=len(columns), mean_score=values.mean(axis=1))
+        if draws.points:
+            main = draws.points[0]
+            cuts = draws.thresholds[main.name, main.threshold_from][columns]
+            made["called"] = (values >= cuts).sum(axis=1)
+        parts.append(made)
+    table = pd.concat(parts, ignore_index=True)
+    return table if placed is None else table.merge(placed, on=["image_id", "arm"], how="left")
