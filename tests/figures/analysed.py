@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+
 from diagnostic_accuracy import estimates
 from diagnostic_accuracy.bootstrap import Draws, bootstrap
 from diagnostic_accuracy.inference import infer
@@ -32,7 +33,11 @@ class Analysed:
 
 
 def simulated(
-    arms: tuple[str, ...] = ("scratch", "transfer"), runs: int = 3, films: int = 160, validation: int = 80, seed: int = 1
+    arms: tuple[str, ...] = ("scratch", "transfer"),
+    runs: int = 3,
+    films: int = 160,
+    validation: int = 80,
+    seed: int = 1,
 ) -> pd.DataFrame:
     """Predictions: a film's score is a shared part, a part of its run, and the class."""
     rng, parts = np.random.default_rng(seed), []
@@ -79,8 +84,8 @@ def _results(draws: Draws, points: list[Point], scores: Scores) -> pd.DataFrame:
         parts += [infer(draws, "calibration_slope", recalibration="logistic", **more)]
         for share in (None, 0.1):
             parts += [infer(draws, "net_benefit", at=t, prevalence=share, recalibration="logistic", **more) for t in AT]
-    for sex in ("F", "M") if "sex" in scores.facts else ():
-        part = bootstrap(scores.where(f"sex == '{sex}'"), replicates=100)
+    for number, sex in enumerate(("F", "M")):
+        part = bootstrap(scores._rows(np.arange(len(scores.values)) % 2 == number), replicates=100)
         parts.append(infer(part, "auc", group=f"sex={sex}", **more).assign(section="subgroups"))
     return estimates.join(*parts)
 
@@ -137,8 +142,8 @@ def _films(scores: Scores, draws: Draws) -> pd.DataFrame:
         called = sum((outside.values[arm, run] >= cut).astype(int) for run, cut in zip(runs, cuts, strict=True))
         mean = outside.values[arm].mean(axis=1)
         parts.append(pd.DataFrame({"image_id": outside.values.index, "label": outside.label.astype(int).to_numpy(),
-                                   "subtype": np.where(outside.label, "osteosarcoma", ""), "arm": arm, "runs": len(runs),
-                                   "called": called.to_numpy(), "mean_score": mean.to_numpy()}))  # fmt: skip
+                                   "sex": np.where(np.arange(len(mean)) % 2, "M", "F"), "subtype": np.where(outside.label, "osteosarcoma", ""),
+                                   "arm": arm, "runs": len(runs), "called": called.to_numpy(), "mean_score": mean.to_numpy()}))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 

@@ -24,7 +24,7 @@ from osteotl.figures.distributions import (
     scores,
     subgroups,
 )
-from osteotl.figures.films import contact_sheet, occlusion_maps, worst_misses
+from osteotl.figures.films import contact_sheet, occlusion_maps, read_films, worst_misses
 from osteotl.figures.parts import Figure, Omitted, read_tables, save_figures
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "operating_points",
     "precision_recall",
     "predictive_values",
+    "read_films",
     "read_tables",
     "roc",
     "runs",

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from osteotl.figures.parts import (
     HEIGHT,
+    HIT_RULES,
     INK,
     PAPER,
     RULE,
@@ -60,7 +61,9 @@ def roc(results: pd.DataFrame, tables: Tables, labels: Labels, threshold_from: s
     """
     table = need(tables, "roc", labels)
     points = means(results, section="operating_points", unit="film", reference=None, prevalence=None)
-    source = threshold_from or next((s for s in ("validation", "given", "external") if (points["threshold_from"] == s).any()), "")
+    source = threshold_from or next(
+        (s for s in ("validation", "given", "external") if (points["threshold_from"] == s).any()), ""
+    )
     picture, axes = plt.subplots()
     axes.plot([0, 1], [0, 1], color=RULE, lw=0.6)
     area = by_arm(means(results, measure="auc", section="discrimination", unit="film", reference=None), labels)
@@ -76,17 +79,21 @@ def roc(results: pd.DataFrame, tables: Tables, labels: Labels, threshold_from: s
     entries += key_of_lines(table)
     if source:
         key = {"validation": "from validation films", "external": "found on these films", "given": "given"}[source]
-        entries.append(Line2D([], [], ls="", marker="o", mfc=PAPER, color=INK, ms=4.5, label=f"hollow: thresholds {key}"))
+        entries.append(
+            Line2D([], [], ls="", marker="o", mfc=PAPER, color=INK, ms=4.5, label=f"hollow: thresholds {key}")
+        )
     square(axes, "1 \N{MINUS SIGN} specificity", "Sensitivity")
     legend_below(picture, entries)
     return Figure(
         picture,
         table,
         "ROC curves",
-        f"Sensitivity against 1 \N{MINUS SIGN} specificity at every threshold. Strong line: {over_runs(table)}, averaged "
-        "vertically; faint lines: single runs. Hollow markers: operating points, mean over runs.",
+        f"Sensitivity against 1 \N{MINUS SIGN} specificity at every threshold. Strong line: {over_runs(table)}, "
+        "averaged vertically; faint lines: single runs. Hollow markers: operating points, mean over runs.",
         "ROC curves on the external films. Area under the curve: "
         f"{said(labels, {arm: interval(row) for arm, row in area.items()})}.",
+        good="A curve that hugs the upper left corner; single runs close to the mean.",
+        bad="A curve near the diagonal (chance), or runs that lie far apart.",
     )
 
 
@@ -123,6 +130,9 @@ def precision_recall(results: pd.DataFrame, tables: Tables, labels: Labels) -> F
         f"Strong line: {over_runs(table)}; faint lines: single runs.",
         "Precision-recall curves on the external films. Average precision: "
         f"{said(labels, {arm: interval(row) for arm, row in rows.items()})}.",
+        good="A curve that stays near 1 up to high sensitivity.",
+        bad="A curve that falls to the grey line. It changes with the share of malignant films, so it must not "
+        "be read for a clinic.",
     )
 
 
@@ -142,27 +152,32 @@ def localisation(results: pd.DataFrame, tables: Tables, labels: Labels, hit_rule
         As in `roc`.
     tables : mapping
         Needs froc.csv: arm, run, x (false marks per film), y (share of lesions hit).
-    hit_rule : str
-        When a mark hits, in words.
+    hit_rule : {"iou50", "iou30", "iou10", "centre"}, optional
+        When a mark hits.
     """
     table = need(tables, "froc", labels)
     picture, axes = plt.subplots()
     for arm, look in looks(labels).items():
         draw_runs(axes, table[table["arm"] == arm], look, drawstyle="steps-post")
-    axes.set(xlim=(-0.01 * (end := _flat_from(table)), end), ylim=(-0.015, 1.015))
+    mean = table[table["run"] == ""]
+    end = min(_flat_from(table), float(mean["x"].max()) if len(mean) else math.inf)
+    axes.set(xlim=(-0.01 * end, end), ylim=(-0.015, 1.015))
     axes.set(xlabel="False marks per film", ylabel="Share of lesions hit")
     entries = [sample(look, labels[arm], face=None) for arm, look in looks(labels).items()]
     legend_below(picture, [*entries, *key_of_lines(table)])
     areas = by_arm(means(results, measure="lroc_auc", reference=None, point=None, unit="film"), labels)
-    rule = f" A mark hits if {hit_rule}." if hit_rule else ""
+    rule = f" A mark hits if {HIT_RULES[hit_rule]}." if hit_rule else ""
     return Figure(
         picture,
         table,
         "FROC curves",
         f"Share of reference lesions hit against false marks per film, as the threshold falls. Strong line: "
-        f"{over_runs(table)}; faint lines: single runs.{rule} The axis ends where no curve rises any more.",
+        f"{over_runs(table)}; faint lines: single runs.{rule} The axis ends where the mean over "
+        "runs does, or where no curve rises any more.",
         "FROC curves on the external films. Area under the localisation ROC curve: "
         f"{said(labels, {arm: interval(row) for arm, row in areas.items()})}.",
+        good="A curve that rises steeply: lesions are marked before false marks appear.",
+        bad="A flat start: films are called malignant for a finding in the wrong place.",
     )
 
 
@@ -199,7 +214,7 @@ def calibration(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure
             rows = drawn[(drawn["arm"] == arm) & (drawn["recalibration"] == kind)].rename(
                 columns={"predicted": "x", "observed": "y"})  # fmt: skip
             draw_runs(axes, rows, look)
-            strong = rows[(rows["run"] == "") | (rows["run"].nunique() == 1)]
+            strong = rows[(rows["run"] == "") | (len(set(rows["run"])) == 1)]
             axes.plot(strong["x"], strong["y"], look.marker, color=look.colour, ms=3, zorder=3)
         square(axes, "Predicted", "Observed share malignant" if kind == kinds[0] else "")
         if len(kinds) > 1:  # half the width has room for three numbers
@@ -212,10 +227,11 @@ def calibration(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure
         drawn,
         "Calibration",
         "Films in ten groups of rising predicted risk: predicted against observed share of malignant films. Strong "
-        f"line: {over_runs(drawn)}, group by group; faint lines: single runs. Scores as they are were never meant as "
-        "probabilities.",
+        f"line: {over_runs(drawn)}; faint lines: single runs. Scores as they are were never meant as probabilities.",
         f"Calibration in ten groups. Slope after recalibration: "
         f"{said(labels, {arm: interval(row, 2) for arm, row in rows.items()})}.",
+        good="Points on the diagonal: of films with a risk of 20 %, one in five is malignant in this study.",
+        bad="Points far from the diagonal: the number must not be read as a probability.",
     )
 
 
@@ -239,9 +255,7 @@ def calibration_groups(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @styled
-def decision_curve(
-    results: pd.DataFrame, tables: Tables, labels: Labels, prevalence: float | None = None
-) -> Figure:
+def decision_curve(results: pd.DataFrame, tables: Tables, labels: Labels, prevalence: float | None = None) -> Figure:
     """Net benefit over threshold probabilities, and its difference to the reference model.
 
     Parameters
@@ -308,6 +322,8 @@ def _decision_words(
         f"Net benefit over threshold probabilities {100 * own['at'].min():g} % to {100 * high:g} %, {where}. At "
         f"{100 * high:g} %, per 1,000 films: {said(labels, {a: interval(row, 1, 1000) for a, row in at_end.items()})}; "
         f"acting on every film {treat_all}.",
+        good="A curve above both grey lines over the range that one would act on.",
+        bad="A curve below a grey line: there, acting on every film or on none does better.",
     )
 
 
@@ -341,7 +357,9 @@ def learning_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Fig
     axes.set(xlabel="Share of training labels (logarithmic)", ylabel="AUC")
     hollow = [Line2D([], [], ls="", marker="o", mfc=PAPER, color=INK, ms=4, label="hollow: equal epochs")]
     both = {"equal_steps", "equal_epochs"} <= set(rows["group"])
-    legend_below(picture, [*(sample(look, labels[arm]) for arm, look in looks(labels).items()), *(hollow if both else [])])
+    legend_below(
+        picture, [*(sample(look, labels[arm]) for arm, look in looks(labels).items()), *(hollow if both else [])]
+    )
     mean = rows[(rows["run"] == "") & (rows["group"] != "equal_epochs")]
     ends = [f"with {100 * f:g} % of the labels "
             + said(labels, {a: interval(r) for a, r in by_arm(mean[mean["fraction"] == f], labels).items()})
@@ -353,6 +371,8 @@ def learning_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Fig
         "AUC against the share of training labels: mean over runs with intervals; small markers are single runs. Every "
         "fraction trains for the same number of steps unless the study says otherwise.",
         f"AUC against the share of labels: {'; '.join(ends)}.",
+        good="A model that reaches its plateau with few labels.",
+        bad="Curves that cross within their intervals: the order of the models at one fraction says little.",
     )
 
 
@@ -388,6 +408,9 @@ def steps_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure
         "AUC after so many optimiser steps, on all labels: mean over runs with intervals; small markers are single "
         "runs. Every other number of the study is of the last step.",
         f"AUC against optimiser steps: {'; '.join(words)}.",
+        good="Curves that have become flat, at the same height in every run.",
+        bad="Curves that still rise at the last step: training was too short, and the model that converges "
+        "sooner looks better.",
     )
 
 

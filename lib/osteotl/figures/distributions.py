@@ -80,6 +80,8 @@ def auc_difference(results: pd.DataFrame, tables: Tables, labels: Labels, margin
         "that was declared before the analysis.",
         f"Difference in AUC to {against}, beside a margin of {margin:g}: "
         f"{said(labels, {arm: interval(row) for arm, row in rows.items()})}.",
+        good="An interval wholly right of zero (superior), or wholly inside the band (equivalent).",
+        bad="An interval that reaches beyond both ends of the band: too few films or runs to tell.",
     )
 
 
@@ -114,7 +116,7 @@ def difference_draws(results: pd.DataFrame, tables: Tables, labels: Labels, marg
     for arm in arms:
         rows = table[table["arm"] == arm]
         above = rows.loc[(rows["left"] + rows["right"]) / 2 > 0, "count"].sum()
-        shares[arm] = f"{100 * above / rows['count'].sum():.0f} % of the draws above zero"
+        shares[arm] = f"{100 * above / rows['count'].sum():.1f} % of the draws above zero"
     return Figure(
         picture,
         table,
@@ -122,6 +124,8 @@ def difference_draws(results: pd.DataFrame, tables: Tables, labels: Labels, marg
         "How the difference varies when patients are drawn again, mean over the runs that there are. The interval of "
         "the study also counts the variation between runs, so it is wider. Grey band: the declared margin.",
         f"Histogram of the drawn differences in AUC: {said(labels, shares)}.",
+        good="A histogram wholly on one side of zero.",
+        bad="A wide histogram around zero.",
     )
 
 
@@ -154,9 +158,12 @@ def operating_points(results: pd.DataFrame, tables: Tables, labels: Labels) -> F
         picture,
         table_of(lines),
         "Differences at the operating points",
-        "Sensitivity and specificity minus those of the reference model: mean over runs, each run at its own threshold. "
-        "Where a threshold is found on these films, the rate that its rule fixes has no interval.",
+        "Sensitivity and specificity minus those of the reference model: mean over runs, each run at its own "
+        "threshold. Where a threshold is found on these films, the rate that its rule fixes has no interval.",
         f"Differences in sensitivity and specificity to the reference model. {lines[0].heading}: {words}.",
+        good="Both intervals of a point at or right of zero.",
+        bad="Sensitivity and specificity on opposite sides of zero: the models only sit at other points of a "
+        "similar curve.",
     )
 
 
@@ -184,7 +191,9 @@ def runs(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         numbered = {str(r["run"]): r for _, r in own.iterrows()}
         lines += [Line(labels[arm], f"run {run}", arm, numbered[run], bare=True) for run in runs_of(own)]
         lines.append(Line(labels[arm], "mean", arm, row, strong=True))
-        spread[arm] = f"{own['estimate'].max() - own['estimate'].min():.3f}" if own["estimate"].notna().any() else "not estimable"
+        spread[arm] = (
+            f"{own['estimate'].max() - own['estimate'].min():.3f}" if own["estimate"].notna().any() else "not estimable"
+        )
     return Figure(
         forest(lines, labels, "AUC"),
         table_of(lines),
@@ -192,6 +201,8 @@ def runs(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         "Hollow markers: AUC of single runs. In bold: the mean over runs with its interval, which covers runs and "
         "patients.",
         f"AUC of each run and their mean. Largest minus smallest over the runs: {said(labels, spread)}.",
+        good="Runs of one model close together, the models apart.",
+        bad="Runs of one model as far apart as the models: a single run of each could have shown anything.",
     )
 
 
@@ -214,8 +225,7 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         column, _, level = group.partition("=")
         rows = found[found["group"] == group]
         for row in sorted(rows.to_dict("records"), key=lambda r: order.index(r["arm"])):
-            size = f" ({row['events']:.0f}/{row['n']:.0f})" if pd.notna(row["events"]) else f" ({row['n']:.0f})"
-            shown = level.replace(">=", "\N{GREATER-THAN OR EQUAL TO} ") + size
+            shown = level.replace(">=", "\N{GREATER-THAN OR EQUAL TO} ") + _size(tables, column, level)
             lines.append(Line(_first_upper(column.replace("_", " ")), shown, row["arm"], row))
     data = table_of(lines).dropna(subset=["estimate"])
     words = "none can be estimated"
@@ -226,10 +236,21 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         forest(lines, labels, "AUC", digits=2),
         table_of(lines),
         "Subgroups",
-        "AUC within subgroups, mean over runs, with intervals; descriptive, not tested. In brackets: malignant films of "
-        "all films of the group.",
+        "AUC within subgroups, mean over runs, with intervals; descriptive, not tested. In brackets: malignant films "
+        "of all films of the group.",
         f"AUC within subgroups: {words}.",
+        good="Markers at one height.",
+        bad="A group far left of the others, or one too small for a usable interval.",
     )
+
+
+def _size(tables: Tables, column: str, level: str) -> str:
+    """` (41/69)`: malignant films of all films of a group, where the films of the group are known."""
+    films = tables.get("films")
+    if films is None or column not in films:
+        return ""
+    label = films.loc[films[column].astype(str) == level].drop_duplicates("image_id")["label"]
+    return f" ({int(label.sum())}/{len(label)})" if len(label) else ""
 
 
 @styled
@@ -248,7 +269,9 @@ def scores(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     column = "risk" if "risk" in table and table["risk"].notna().any() else "score"
     low, high = (0.0, 1.0) if column == "risk" else (table[column].min(), table[column].max())
     edges = np.linspace(low, high if high > low else low + 1, 31)
-    picture, panels = plt.subplots(len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.5 + 1.15 * len(labels)))
+    picture, panels = plt.subplots(
+        len(labels), 1, sharex=True, squeeze=False, figsize=(WIDTH, 0.5 + 1.15 * len(labels))
+    )
     parts = []
     for axes, arm in zip(panels[:, 0], labels, strict=True):
         rows = table[table["arm"] == arm]
@@ -273,14 +296,20 @@ def scores(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         "Scores by class",
         f"How many films of each class got which {'recalibrated risk' if column == 'risk' else 'score'}, averaged over "
         f"{many}. Filled: normal; outline: malignant.",
-        f"Histograms of the {'recalibrated risk' if column == 'risk' else 'score'} by class. Median of malignant against "
-        f"normal films: {said(labels, words)}.",
+        f"Histograms of the {'recalibrated risk' if column == 'risk' else 'score'} by class. Median of malignant "
+        f"against normal films: {said(labels, words)}.",
+        good="Two heaps that hardly overlap.",
+        bad="Malignant films far to the left: tumours that no sensible threshold finds.",
     )
 
 
 @styled
 def predictive_values(
-    results: pd.DataFrame, tables: Tables, labels: Labels, point: str = "high_sensitivity", threshold_from: str = "validation"
+    results: pd.DataFrame,
+    tables: Tables,
+    labels: Labels,
+    point: str = "high_sensitivity",
+    threshold_from: str = "validation",
 ) -> Figure:
     """Positive predictive value against the share of malignant films.
 
@@ -309,7 +338,8 @@ def predictive_values(
     axes.set(ylim=(-0.02, 1.02), xlabel="Share of malignant films (logarithmic)", ylabel="Positive predictive value")
     axes.axhline(0, color=SOFT, lw=0.4)
     legend_below(picture, [sample(look, labels[arm]) for arm, look in looks(labels).items()])
-    ends = [f"at {one_in(p)} " + said(labels, {a: interval(r) for a, r in by_arm(table[table["prevalence"] == p], labels).items()})
+    at = {p: by_arm(table[table["prevalence"] == p], labels) for p in prevalences}
+    ends = [f"at {one_in(p)} " + said(labels, {arm: interval(row) for arm, row in at[p].items()})
             for p in dict.fromkeys((prevalences[0], prevalences[-1]))]  # fmt: skip
     return Figure(
         picture,
@@ -318,4 +348,6 @@ def predictive_values(
         "The share of positive calls that are tumours, were the model used where tumours are as rare as on the x axis. "
         f"{_first_upper(point_words(point, threshold_from))}; mean over runs with intervals.",
         f"Positive predictive value by share of malignant films: {'; '.join(ends)}.",
+        good="Markers that stay high towards the left, where tumours are rare.",
+        bad="Nearly zero at a clinic's share: almost every alarm is false there, whatever the AUC.",
     )

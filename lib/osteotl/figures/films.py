@@ -42,8 +42,34 @@ def prepared(data: Path, key: str) -> Path:
         The key is not a hash: anything else must not become a path.
     """
     if not str(key).isalnum():
-        raise ValueError(f"film {key!r} is no key of a prepared film; keys are letters and digits, written by 00_cohorts")
+        raise ValueError(
+            f"film {key!r} is no key of a prepared film; keys are letters and digits, written by 00_cohorts"
+        )
     return Path(data) / ".prepared" / key[:2] / f"{key}.png"
+
+
+def read_films(outputs: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """External films, reference boxes and predicted boxes of a study; empty tables where there are none.
+
+    Parameters
+    ----------
+    outputs : Path
+        The outputs folder, with cohorts/external.csv, cohorts/boxes.csv and detections.csv.
+    """
+    texts = dict.fromkeys(("image_id", "patient_id", "film", "arm"), str)
+    empty: dict[str, list[object]] = {
+        "image_id": [],
+        "film": [],
+        "arm": [],
+        "score": [],
+        "x_min": [],
+        "y_min": [],
+        "x_max": [],
+        "y_max": [],
+    }
+    places = [Path(outputs) / file for file in ("cohorts/external.csv", "cohorts/boxes.csv", "detections.csv")]
+    found = [pd.read_csv(path, dtype=texts) if path.is_file() else pd.DataFrame(empty) for path in places]
+    return found[0], found[1], found[2]
 
 
 def contact_sheet(
@@ -83,8 +109,9 @@ def contact_sheet(
     matplotlib Figure
     """
     rows = _rows(films, films_per_cohort, per_row)
-    picture, panels = plt.subplots(len(rows), max(len(part) for _, part in rows), squeeze=False, dpi=110, layout="none",
-                                   figsize=(1.5 * max(len(part) for _, part in rows), 2.4 * len(rows) + 0.3))  # fmt: skip
+    across, height = max(len(part) for _, part in rows), 2.4 * len(rows) + 0.3
+    size = (1.5 * across, height)
+    picture, panels = plt.subplots(len(rows), across, squeeze=False, dpi=110, layout="none", figsize=size)
     look = looks(labels) if labels else {}
     for axes in panels.flat:
         axes.set_axis_off()
@@ -96,7 +123,6 @@ def contact_sheet(
             axes.set_title((captions or {}).get(film["image_id"], usual), fontsize=6.5, pad=2, linespacing=1.1)
         line[0].text(-0.05, 0.5, name, rotation=90, ha="right", va="center", transform=line[0].transAxes, fontsize=8)
     _key(picture, labels or {}, look)
-    height = 2.4 * len(rows) + 0.3
     picture.subplots_adjust(wspace=0.05, hspace=0.28 if captions else 0.1, left=0.04, right=0.99, top=1 - 0.45 / height,
                             bottom=0.3 / height if look else 0.01)  # fmt: skip
     plt.close(picture)  # shown once, as the value of the cell
@@ -117,7 +143,12 @@ def _chosen(films: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _draw(
-    axes: Axes, film: Mapping[str, Any], boxes: pd.DataFrame, data: Path, predicted: pd.DataFrame | None, look: Mapping[str, Look]
+    axes: Axes,
+    film: Mapping[str, Any],
+    boxes: pd.DataFrame,
+    data: Path,
+    predicted: pd.DataFrame | None,
+    look: Mapping[str, Look],
 ) -> None:
     with Image.open(prepared(data, film["film"])) as opened:
         pixels = np.asarray(opened.convert("L"))
@@ -131,9 +162,10 @@ def _draw(
         _box(axes, box, scale, edgecolor=_bright(own), lw=1.0, linestyle=(0, dashes))
         # one corner a model, so that scores of boxes that lie on each other can be read
         low, right = divmod(list(look).index(box.arm) * 3 % 4, 2)
-        axes.text((box.x_max if right else box.x_min) * scale, (box.y_max if low else box.y_min) * scale, f"{box.score:.2f}",
-                  color=_bright(own), fontsize=5.5, va="top" if low else "bottom", ha="right" if right else "left",
-                  clip_on=True, bbox={"facecolor": "black", "edgecolor": "none", "pad": 0.4, "alpha": 0.6})  # fmt: skip
+        x, y = box.x_max if right else box.x_min, box.y_max if low else box.y_min
+        axes.text(x * scale, y * scale, f"{box.score:.2f}", color=_bright(own), fontsize=5.5, clip_on=True,
+                  va="top" if low else "bottom", ha="right" if right else "left",
+                  bbox={"facecolor": "black", "edgecolor": "none", "pad": 0.4, "alpha": 0.6})  # fmt: skip
 
 
 def _bright(look: Look) -> str:
@@ -202,7 +234,7 @@ def worst_misses(
         Films to show.
     """
     films = tables.get("films")
-    if films is None or films.empty or external.empty or "film" not in external:
+    if films is None or films.empty or external.empty:
         raise NoData("the study was given scores, not films")
     own = films[(films["label"] == 1) & films["arm"].isin(list(labels)) & (films["called"] < films["runs"])]
     if own.empty:
@@ -217,16 +249,24 @@ def worst_misses(
             for _, r in rows[rows["arm"] == arm].iterrows()
         ]
         captions[str(image)] = "\n".join([str(image)[:6], *lines])
-    predicted = strongest_boxes(detections[detections["arm"].isin(list(labels))], list(worst.index)) if len(detections) else None
+    predicted = (
+        strongest_boxes(detections[detections["arm"].isin(list(labels))], list(worst.index))
+        if len(detections)
+        else None
+    )
     picture = contact_sheet(shown, boxes, data, detections=predicted, labels=labels, captions=captions)
-    numbers = films[films["image_id"].isin(worst.index)].assign(place=lambda t: t["image_id"].map({i: k for k, i in enumerate(worst.index, 1)}))
+    numbers = films[films["image_id"].isin(worst.index)].assign(
+        place=lambda t: t["image_id"].map({i: k for k, i in enumerate(worst.index, 1)})
+    )
     return Figure(
         picture,
         numbers.sort_values(["place", "arm"]),
         "The worst misses",
-        f"The {len(worst)} malignant films, missed in at least one run, with the lowest score (mean over runs and models), "
-        "lowest first. Solid: reference standard; broken: each model's strongest box over its runs, with its score.",
-        f"{len(worst)} missed malignant films with boxes. Lowest mean score: {worst.iloc[0]:.3f} (film {worst.index[0][:6]}).",
+        f"The {len(worst)} malignant films, missed in at least one run, with the lowest score (mean over runs and "
+        "models), lowest first. Solid: reference standard; broken: each model's strongest box over its runs, with "
+        "its score.",
+        f"{len(worst)} missed malignant films with boxes. Lowest mean score: {worst.iloc[0]:.3f} "
+        f"(film {worst.index[0][:6]}).",
         photograph=True,
     )
 
@@ -243,7 +283,9 @@ def occlusion_maps(audit: Mapping[str, Any], folder: Path, labels: Labels) -> Fi
         Holds the maps, PNG.
     labels : mapping of arm to label
     """
-    entries = [e for e in audit.get("occlusion", []) if e["arm"] in labels and (Path(folder) / str(e["file"])).is_file()]
+    entries = [
+        e for e in audit.get("occlusion", []) if e["arm"] in labels and (Path(folder) / str(e["file"])).is_file()
+    ]
     if not entries:
         raise NoData("no occlusion map was made")
     arms = [arm for arm in labels if any(e["arm"] == arm for e in entries)]
@@ -254,18 +296,29 @@ def occlusion_maps(audit: Mapping[str, Any], folder: Path, labels: Labels) -> Fi
         axes = panels[arms.index(entry["arm"]), list(KINDS).index(entry["kind"])]
         with Image.open(Path(folder) / str(entry["file"])) as image:
             axes.imshow(np.asarray(image.convert("RGB")))
-        axes.set_title(f"{KINDS[entry['kind']]}\n{entry['image_id'][:6]}, full colour {entry['full_colour']:.1f}", fontsize=6)
+        axes.set_title(
+            f"{KINDS[entry['kind']]}\n{entry['image_id'][:6]}, full colour {entry['full_colour']:.1f}", fontsize=6
+        )
     for line, arm in zip(panels, arms, strict=True):
-        line[0].text(-0.04, 0.5, wrapped(labels[arm], 30), rotation=90, ha="right", va="center", transform=line[0].transAxes, fontsize=6.5)
+        line[0].text(
+            -0.04,
+            0.5,
+            wrapped(labels[arm], 30),
+            rotation=90,
+            ha="right",
+            va="center",
+            transform=line[0].transAxes,
+            fontsize=6.5,
+        )
     words = [f"{labels[e['arm']]}, {KINDS[e['kind']]}: hiding a patch lowers the logit by at most {e['falls']:.1f} and "
              f"raises it by at most {e['rises']:.1f}" for e in entries]  # fmt: skip
     return Figure(
         picture,
         pd.DataFrame(entries),
         "What the scores rest on",
-        "A grey patch hides one part of the film after another, first run of each model. Orange: the score falls, so it "
-        "rests there; blue: the score rises; full colour is the change of the logit above each film. White: the reference "
-        "standard.",
+        "A grey patch hides one part of the film after another, first run of each model. Orange: the score falls, so "
+        "it rests there; blue: the score rises; full colour is the change of the logit above each film. White: the "
+        "reference standard.",
         f"Occlusion maps. {'; '.join(words)}.",
         photograph=True,
     )

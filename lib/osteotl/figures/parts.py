@@ -6,21 +6,21 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
-from diagnostic_accuracy import estimates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
+from diagnostic_accuracy import estimates
 from osteotl.files import write_bytes, write_csv, write_json, write_text
 
 Tables = Mapping[str, pd.DataFrame]
@@ -45,7 +45,7 @@ _ROLES = {
 }
 _DASHES = ((1, 0), (5, 1.6), (1.2, 1.2), (5, 1.4, 1.2, 1.4), (8, 2), (3, 1))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 7.5,
@@ -97,6 +97,8 @@ class Figure:
         What is shown.
     alt : str
         The finding in words, for a screen reader.
+    good, bad : str
+        What a good and a bad result look like.
     photograph : bool
         Shows films: saved as PNG only.
     """
@@ -106,18 +108,21 @@ class Figure:
     title: str
     caption: str
     alt: str
+    good: str = ""
+    bad: str = ""
     photograph: bool = False
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """The picture and its alternative text in a notebook."""
         with mpl.rc_context(_STYLE):
-            shown = {"image/png": _png(self.picture, 144), "text/plain": self.alt}
+            shown = {"image/png": _png(self.picture, 110), "text/plain": self.alt}
         return shown, {"image/png": {"alt": self.alt}}
 
     @property
     def entry(self) -> dict[str, str]:
         """The words of index.json."""
-        return {"title": self.title, "caption": self.caption, "alt": self.alt}
+        words = {"title": self.title, "caption": self.caption, "alt": self.alt, "good": self.good, "bad": self.bad}
+        return {key: text for key, text in words.items() if text}
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
     folder : path
         The folder `tables` of the outputs.
     """
-    texts = {name: str for name in ("arm", "run", "image_id", "patient_id", "reference", "recalibration", "curve")}
+    texts = dict.fromkeys(("arm", "run", "image_id", "patient_id", "reference", "recalibration", "curve"), str)
     found = {}
     for path in sorted(Path(folder).glob("*.csv")):
         table = pd.read_csv(path, dtype=texts)
@@ -186,7 +191,7 @@ def save_figures(figures: Mapping[str, Figure | Omitted], folder: Path) -> dict[
     Returns
     -------
     dict
-        index.json: {name: {title, caption, alt}} or {name: {left_out: reason}}.
+        index.json: {name: {title, caption, alt, good, bad}} or {name: {left_out: reason}}.
     """
     folder = Path(folder)
     for name, figure in figures.items():
@@ -194,13 +199,17 @@ def save_figures(figures: Mapping[str, Figure | Omitted], folder: Path) -> dict[
             continue
         with mpl.rc_context(_STYLE):
             content = _png(figure.picture, 150 if figure.photograph else 300)
-            write_bytes(folder / f"{name}.png", lambda file, content=content: file.write(content))
+            write_bytes(folder / f"{name}.png", partial(_put, content))
             if not figure.photograph:
                 write_text(folder / f"{name}.svg", themed(_svg(figure.picture), name, figure.alt))
         write_csv(folder / f"{name}.csv", figure.numbers)
     index = {name: figure.entry for name, figure in figures.items()}
     write_json(folder / "index.json", index)
     return index
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def _png(picture: Canvas, dpi: int) -> bytes:
@@ -271,7 +280,9 @@ def _rewrite(node: ElementTree.Element, symbols: Mapping[str | None, ElementTree
         else:
             _rewrite(child, symbols, name)
             _attributes(child, name)
-            if (kind == "g" and not len(child)) or (kind == "path" and child.get("fill") == "none" and not child.get("stroke")):
+            if (kind == "g" and not len(child)) or (
+                kind == "path" and child.get("fill") == "none" and not child.get("stroke")
+            ):
                 node.remove(child)
 
 
@@ -344,6 +355,12 @@ def one_in(prevalence: float) -> str:
 
 POINTS = {"high_sensitivity": "high sensitivity", "high_specificity": "high specificity", "youden": "Youden index",
           "given": "given threshold"}  # fmt: skip
+HIT_RULES = {
+    "iou50": "its intersection over union with a reference box is 0.50 or more",
+    "iou30": "its intersection over union with a reference box is 0.30 or more",
+    "iou10": "its intersection over union with a reference box is 0.10 or more",
+    "centre": "its centre lies inside a reference box",
+}
 SOURCES = {"validation": "thresholds from the validation films", "external": "thresholds found on these films",
            "given": "thresholds given in advance"}  # fmt: skip
 
@@ -435,7 +452,7 @@ def looks(labels: Labels) -> dict[str, Look]:
 def draw_runs(axes: Axes, table: pd.DataFrame, look: Look, **kind: Any) -> None:
     """Single runs as faint lines, the mean over runs (or the only run) as a strong line."""
     for run, rows in table.groupby("run", sort=False):
-        strong = run == "" or table["run"].nunique() == 1
+        strong = run == "" or len(set(table["run"])) == 1
         width, alpha, order = (1.4, 1.0, 2.5) if strong else (0.5, 0.45, 2)
         axes.plot(rows["x"], rows["y"], lw=width, alpha=alpha, zorder=order, **look.line, **kind)
 

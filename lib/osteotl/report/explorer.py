@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from diagnostic_accuracy import estimates
-from diagnostic_accuracy.thresholds import cumulative_counts, high_sensitivity
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
+
+from diagnostic_accuracy import estimates
+from diagnostic_accuracy.thresholds import cumulative_counts, high_sensitivity
 
 Labels = Mapping[str, str]
 Tables = Mapping[str, pd.DataFrame]
@@ -82,7 +83,9 @@ def explorer_data(tables: Tables, results: pd.DataFrame, labels: Labels) -> dict
         "runs": sorted(set(scores["run"].astype(str)), key=lambda run: (len(run), run)),
         "ladder": ladder,
         "at": [float(grid.min()), float(grid.max())] if len(grid) else [0.01, 0.2],
-        "points": [{"key": f"{p}@{s}", "name": POINTS.get(p, p.replace("_", " ")), "from": SOURCES[s]} for p, s in points],
+        "points": [
+            {"key": f"{p}@{s}", "name": POINTS.get(p, p.replace("_", " ")), "from": SOURCES[s]} for p, s in points
+        ],
         "arms": [_arm(tables, results, scores, labels, arm, ladder, points) for arm in labels],
     }
 
@@ -132,9 +135,7 @@ def _run(
 # --- counts -----------------------------------------------------------------------------------------------------------
 
 
-def target_counts(
-    label: Any, score: Any, external_label: Any, external_score: Any
-) -> dict[str, NDArray[np.int64]]:
+def target_counts(label: Any, score: Any, external_label: Any, external_score: Any) -> dict[str, NDArray[np.int64]]:
     """Counts on the external films at the thresholds that other films give for every target sensitivity.
 
     The rule is `thresholds.high_sensitivity`: the fewest false positives that find at least k tumours, then the most
@@ -190,13 +191,9 @@ def ladder_of(scores: pd.DataFrame) -> dict[str, Any]:
 
 def thresholds_of(ladder: Mapping[str, Any]) -> NDArray[np.float64]:
     """The thresholds of a ladder."""
-    # k / 1000 is the double closest to the decimal; k * 0.001 is not
-    return float(ladder["low"]) + np.arange(STEPS + 1) / round(1 / ladder["step"]) if _is_whole(ladder) else (
-        float(ladder["low"]) + np.arange(STEPS + 1) * float(ladder["step"]))  # fmt: skip
-
-
-def _is_whole(ladder: Mapping[str, Any]) -> bool:
-    return bool(ladder["step"] == 1 / STEPS)
+    if ladder["step"] == 1 / STEPS:  # k / 1000 is the double closest to the decimal; k * 0.001 is not
+        return np.arange(STEPS + 1) / STEPS + float(ladder["low"])
+    return np.arange(STEPS + 1) * float(ladder["step"]) + float(ladder["low"])
 
 
 def threshold_steps(label: Any, value: Any, ladder: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -251,7 +248,9 @@ def _calibration(tables: Tables, arm: str, run: str, most: int = 40) -> list[lis
 
 def _points(results: pd.DataFrame) -> list[tuple[str, str]]:
     """Operating points of the study, those from validation films first."""
-    rows = estimates.select(results, section="operating_points", measure="sensitivity", run=None, reference=None, unit="film")
+    rows = estimates.select(
+        results, section="operating_points", measure="sensitivity", run=None, reference=None, unit="film"
+    )
     known = list(dict.fromkeys(zip(rows["point"], rows["threshold_from"], strict=True)))
     order = list(POINTS)
     return sorted(known, key=lambda p: (list(SOURCES).index(p[1]), order.index(p[0]) if p[0] in order else len(order)))

@@ -82,7 +82,7 @@ class Films:
     def calls(self) -> pd.DataFrame:
         """Share of runs that call each film (rows) for each model (columns), and its label."""
         table = self.table.assign(share=lambda t: t["called"] / t["runs"])
-        wide = table.pivot(index="image_id", columns="arm", values="share")[list(self.labels)]
+        wide = table.set_index(["image_id", "arm"])["share"].unstack()[list(self.labels)]  # noqa: PD010
         return wide.assign(label=table.groupby("image_id")["label"].first())
 
 
@@ -111,8 +111,8 @@ def chosen_films(calls: pd.DataFrame, arms: Sequence[str], count: int, seed: int
     Returns
     -------
     dict of kind to image_ids
-        'hit' and 'miss': malignant, called in every run of every model, in none; 'alarm': normal, called in every run of
-        every model; 'disagreement': one model calls the film in more than half of its runs, another in fewer.
+        'hit' and 'miss': malignant, called in every run of every model, in none; 'alarm': normal, called in every
+        run of every model; 'disagreement': one model calls the film in more than half of its runs, another in fewer.
     """
     share, tumour = calls[list(arms)].to_numpy(float), calls["label"].to_numpy() == 1
     groups = {
@@ -150,9 +150,9 @@ def gallery(films: Films, point: str, count: int = 24, seed: int = 0) -> Markup 
     calls = films.calls()
     chosen = chosen_films(calls, list(films.labels), count, seed)
     rule = (
-        f"Up to {count // len(KINDS)} films of each kind, drawn at random (seed {seed}) among the external films; nobody "
-        f"picked them. Calls are those at the operating point “{point}”, counted over all runs. The grey levels are those "
-        "that the detector was given. Open a film's line to enlarge it."
+        f"Up to {count // len(KINDS)} films of each kind, drawn at random (seed {seed}) among the external films; "
+        f"nobody picked them. Calls are those at the operating point “{point}”, counted over all runs. The grey levels "
+        "are those that the detector was given. Open a film's line to enlarge it."
     )
     parts = [Markup("<p>{}</p>").format(rule), box_key(films.labels)]
     for kind, names in chosen.items():
@@ -176,9 +176,9 @@ def _other_misses(films: Films, calls: pd.DataFrame) -> Markup:
         return Markup("")
     rest = len(left) - len(pictures)
     note = f" {rest} more are listed in the table of missed tumours without a picture." if rest else ""
-    return Markup('<div class="no-print"><h3>All other tumours that were missed in some run</h3><p>{}</p>{}</div>').format(
-        f"Missed most often first.{note}", _grid(pictures)
-    )
+    return Markup(
+        '<div class="no-print"><h3>All other tumours that were missed in some run</h3><p>{}</p>{}</div>'
+    ).format(f"Missed most often first.{note}", _grid(pictures))
 
 
 def missed_films(calls: pd.DataFrame, arms: Sequence[str]) -> list[str]:
@@ -202,7 +202,9 @@ def missed_table(films: Films) -> Markup | None:
         return None
     facts = films.table.drop_duplicates("image_id").set_index("image_id")
     counts = films.table.set_index(["image_id", "arm"])
-    columns = [name for name in ("subtype", "age", "sex", "view", "site") if name in facts and facts[name].notna().any()]
+    columns = [
+        name for name in ("subtype", "age", "sex", "view", "site") if name in facts and facts[name].notna().any()
+    ]
     rows = []
     for name in names:
         cells = [missed_words(counts.loc[(name, arm)]) for arm in films.labels]
@@ -213,15 +215,19 @@ def missed_table(films: Films) -> Markup | None:
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in heads)
     caption = "Missed tumours, counted over all runs"
     return Markup(
-        '<div class="scroll" role="group" tabindex="0" aria-label="{0}"><table class="missed-films"><caption>{0}</caption>'
-        "<thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
+        '<div class="scroll" role="group" tabindex="0" aria-label="{0}"><table class="missed-films">'
+        "<caption>{0}</caption><thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
     ).format(caption, head, Markup("").join(rows))
 
 
 def missed_words(row: Mapping[str, Any]) -> str:
     """`missed by 3 of 3 runs`, or `found by 3 of 3 runs`."""
     missed = int(row["runs"] - row["called"])
-    return f"missed by {missed} of {row['runs']:.0f} runs" if missed else f"found by {row['runs']:.0f} of {row['runs']:.0f} runs"
+    return (
+        f"missed by {missed} of {row['runs']:.0f} runs"
+        if missed
+        else f"found by {row['runs']:.0f} of {row['runs']:.0f} runs"
+    )
 
 
 def _plain(value: Any) -> str:
@@ -254,7 +260,11 @@ def two_misses(films: Films, seed: int = 0) -> Markup | None:
         pool = np.sort(calls.index[(calls["label"] == 1) & (calls[arm] < 0.5)].to_numpy())
         names = rng.choice(pool, size=min(2, len(pool)), replace=False).tolist() if len(pool) else []
         pictures = [p for name in names if (p := picture(films, name, SMALL, arm=arm)) is not None]
-        body = Markup('<div class="films small">{}</div>').format(Markup("").join(pictures)) if pictures else Markup("<p>none</p>")
+        body = (
+            Markup('<div class="films small">{}</div>').format(Markup("").join(pictures))
+            if pictures
+            else Markup("<p>none</p>")
+        )
         groups.append(Markup("<div><p>{}</p>{}</div>").format(_mark(index, label), body))
     rule = f"Drawn at random (seed {seed}) among the tumours that the model misses in more than half of its runs."
     return Markup(
@@ -295,16 +305,19 @@ def picture(films: Films, image_id: str, longest: int, arm: str = "") -> Markup 
         source, alt, int(film["width"]), int(film["height"])
     )
     lines = [Markup('<span class="id">{}</span>').format(image_id[:6]), shown, ", ".join(about)]
-    lines += [Markup("{} {}").format(_mark(list(films.labels).index(a), "", films.labels[a]), text) for a, text in words.items()]
+    lines += [
+        Markup("{} {}").format(_mark(list(films.labels).index(a), "", films.labels[a]), text)
+        for a, text in words.items()
+    ]
     caption = Markup("<br>").join(line for line in lines if line)
     inner = Markup('<span class="film">{}{}</span>').format(image, _overlay(films, image_id, film, arms))
     if arm:
         return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(inner, caption)
     named = Markup("") if image_id in films.shown else Markup(' id="{}"').format(anchor(image_id))
     films.shown.add(image_id)
-    return Markup('<figure{}><details class="enlarge"><summary>{}</summary></details><figcaption>{}</figcaption></figure>').format(
-        named, inner, caption
-    )
+    return Markup(
+        '<figure{}><details class="enlarge"><summary>{}</summary></details><figcaption>{}</figcaption></figure>'
+    ).format(named, inner, caption)
 
 
 def _called(row: Mapping[str, Any]) -> str:
