@@ -32,9 +32,13 @@ def make_page(folder: Path, kind: Kind) -> Page:
     out = make_outputs(folder, kind)
     (out / "notebooks").mkdir(parents=True)
     papermill.execute_notebook(
-        str(ROOT / "notebooks" / "06_report.ipynb"), str(out / "notebooks" / "06_report.ipynb"), cwd=str(ROOT),
-        parameters={"config": str(folder / "study.yaml"), "outputs": str(out)}, kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
+        str(ROOT / "notebooks" / "06_report.ipynb"),
+        str(out / "notebooks" / "06_report.ipynb"),
+        parameters={"config": str(folder / "study.yaml"), "outputs": str(out)},
+        cwd=str(ROOT),
+        kernel_name="python3",
+        progress_bar=False,
+    )
     return Page(out, write_report(out))
 
 

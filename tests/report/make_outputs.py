@@ -75,7 +75,10 @@ def make_outputs(folder: Path, kind: Kind) -> Path:
     write_text(out / "statistics.csv", to_csv(table))
     write_json(out / "analysis.json", _analysis(kind, draws))
     _tables(out / "tables", scores, draws, films, kind)
-    write_json(out / "figures" / "index.json", {"roc": _figure(out, kind), "learning_curve": {"left_out": "one share of labels"}})
+    write_json(
+        out / "figures" / "index.json",
+        {"roc": _figure(out, kind), "learning_curve": {"left_out": "one share of labels"}},
+    )
     write_json(out / "provenance.json", {"osteotl": "0.2.0", "commit": "0123456789abcdef", "seeds": [0, 1, 2]})
     if kind.cohorts:
         _cohorts(out, films, kind)
@@ -113,7 +116,11 @@ def _predictions(rng: np.random.Generator, kind: Kind, films: pd.DataFrame) -> p
     for arm, apart in zip(kind.arms, kind.separation, strict=False):
         for run in range(kind.runs):
             z = apart * films["label"] + 0.7 * common + 0.7 * rng.normal(size=len(films)) - 1
-            rows.append(films[["image_id", "patient_id", "cohort", "label"]].assign(arm=arm, seed=run, score=1 / (1 + np.exp(-z))))
+            rows.append(
+                films[["image_id", "patient_id", "cohort", "label"]].assign(
+                    arm=arm, seed=run, score=1 / (1 + np.exp(-z))
+                )
+            )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -123,7 +130,11 @@ def _results(scores: Scores, kind: Kind) -> tuple[pd.DataFrame, Any]:
     draws = bootstrap(scores, points, replicates=200, net_benefit_at=[0.05, 0.1, 0.2],
                       recalibrations=("logistic",) if kind.validation else ("none",))  # fmt: skip
     shared: dict[str, Any] = {"reference": reference, "fraction": 1.0}
-    parts = [_counts(scores), infer(draws, ["auc", "average_precision"], **shared), infer(draws, "auc", unit="patient", **shared)]
+    parts = [
+        _counts(scores),
+        infer(draws, ["auc", "average_precision"], **shared),
+        infer(draws, "auc", unit="patient", **shared),
+    ]
     for point in points:
         place = {"point": point.name, "threshold_from": point.threshold_from}
         parts.append(infer(draws, RATES, **place, **shared))
@@ -133,7 +144,9 @@ def _results(scores: Scores, kind: Kind) -> tuple[pd.DataFrame, Any]:
         parts.append(infer(draws, CALIBRATION, recalibration="logistic", **shared))
         parts += [infer(draws, "net_benefit", at=at, recalibration="logistic", **shared) for at in (0.05, 0.1, 0.2)]
     for share in (0.1, 0.01, 0.001):
-        parts.append(infer(draws, ["ppv", "npv"], prevalence=share, **main, **shared).assign(section="predictive_values"))
+        parts.append(
+            infer(draws, ["ppv", "npv"], prevalence=share, **main, **shared).assign(section="predictive_values")
+        )
     return join(*parts), draws
 
 
@@ -150,8 +163,9 @@ def _counts(scores: Scores) -> pd.DataFrame:
         part = getattr(scores, cohort)
         counts = {"films": len(part.values), "malignant_films": part.label.sum(), "normal_films": (~part.label).sum(),
                   "patients": part.patient.nunique()}  # fmt: skip
-        rows += [{"section": "cohort", "measure": name, "group": cohort, "fraction": 1.0, "estimate": float(n), "n": n,
-                  "method": "count", "note": "a count, without an interval"} for name, n in counts.items() if len(part.values)]  # fmt: skip
+        same = {"section": "cohort", "group": cohort, "fraction": 1.0, "method": "count",
+                "note": "a count, without an interval"}  # fmt: skip
+        rows += [{**same, "measure": k, "estimate": float(n), "n": n} for k, n in counts.items() if len(part.values)]
     return results(rows)
 
 
@@ -177,19 +191,18 @@ def _analysis(kind: Kind, draws: Any) -> dict[str, Any]:
 
 def _tables(folder: Path, scores: Scores, draws: Any, films: pd.DataFrame, kind: Kind) -> None:
     main = ("high_sensitivity", "validation" if kind.validation else "external")
-    long = scores.values.stack(["arm", "run"], future_stack=True).rename("score").reset_index()
+    long = scores.values.melt(ignore_index=False, value_name="score").reset_index()
     long = long.rename(columns={"film": "image_id"}).merge(films[["image_id", "cohort", "label"]], on="image_id")
     long["run"] = long["run"].astype(str)
-    write_csv(folder / "scores.csv", long.assign(risk=np.nan)[["image_id", "cohort", "label", "arm", "run", "score", "risk"]])
+    write_csv(
+        folder / "scores.csv", long.assign(risk=np.nan)[["image_id", "cohort", "label", "arm", "run", "score", "risk"]]
+    )
     external = scores.external.values
     called = external >= np.asarray(draws.thresholds[main])
-    rows = []
+    own, rows = films.set_index("image_id").loc[external.index].reset_index(names="image_id"), []
     for arm in kind.arms:
-        rows.append(
-            films.set_index("image_id").loc[external.index].reset_index(names="image_id").assign(
-                arm=arm, runs=kind.runs, called=called[arm].sum(axis=1).to_numpy(), mean_score=external[arm].mean(axis=1).to_numpy()
-            )
-        )  # fmt: skip
+        counts = {"called": called[arm].sum(axis=1).to_numpy(), "mean_score": external[arm].mean(axis=1).to_numpy()}
+        rows.append(own.assign(arm=arm, runs=kind.runs, **counts))
     known = ["image_id", "label", "patient_id", "arm", "runs", "called", "mean_score"]
     known += ["site", "view", "age", "sex", "subtype"] if kind.cohorts else []
     write_csv(folder / "films.csv", pd.concat(rows)[known])
@@ -201,15 +214,18 @@ def _figure(out: Path, kind: Kind) -> dict[str, str]:
         '<path d="M 0 10 L 10 0" stroke="var(--arm-0, #0067a3)" fill="none"/></svg>'
     )
     write_text(out / "figures" / "roc.svg", drawing)
-    return {"title": "ROC curves", "caption": f"Strong line: mean over runs{kind.text}.", "alt": f"ROC curves{kind.text}"}
+    return {
+        "title": "ROC curves",
+        "caption": f"Strong line: mean over runs{kind.text}.",
+        "alt": f"ROC curves{kind.text}",
+    }
 
 
 def _cohorts(out: Path, films: pd.DataFrame, kind: Kind) -> None:
     """Cohort tables with file names that must not reach the page, boxes, and the flow of films."""
     hidden = kind.text.replace("/", "")
-    named = films.assign(
-        path=[f"phantoms/secret name {i}{hidden}.png" for i in range(len(films))], film=films["image_id"], width=120, height=150,
-    )  # fmt: skip
+    paths = [f"phantoms/secret name {i}{hidden}.png" for i in range(len(films))]
+    named = films.assign(path=paths, film=films["image_id"], width=120, height=150)
     partition = {"external": "test", "validation": "validation"}
     for cohort, file in (("external", "external"), ("validation", "development")):
         part = named[named["cohort"] == cohort]
@@ -220,8 +236,13 @@ def _cohorts(out: Path, films: pd.DataFrame, kind: Kind) -> None:
     steps = [("external", "read", kind.films + 2, ""), ("external", "left out", 2, f"too small{kind.text}"),
              ("external", "test", kind.films, "")]  # fmt: skip
     flow = [{"cohort": c, "step": s, "films": n, "patients": n - 1, "reason": r} for c, s, n, r in steps]
-    write_json(out / "cohorts" / "integrity.json", {"flow": flow, "faults": [{"code": "tiny_box", "severity": "warning"}]})
-    alarms = [{"alarm": f"lesion_masked: {arm}", "raised": False, "rule": "the lower limit may not exceed 0.6"} for arm in kind.arms]
+    write_json(
+        out / "cohorts" / "integrity.json", {"flow": flow, "faults": [{"code": "tiny_box", "severity": "warning"}]}
+    )
+    alarms = [
+        {"alarm": f"lesion_masked: {arm}", "raised": False, "rule": "the lower limit may not exceed 0.6"}
+        for arm in kind.arms
+    ]
     write_json(out / "audit.json", {"alarms": alarms})
 
 

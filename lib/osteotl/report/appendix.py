@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 from latex2mathml.converter import convert
 from markupsafe import Markup
-from nbconvert import HTMLExporter
+from nbconvert import HTMLExporter, TemplateExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
@@ -63,6 +63,10 @@ class PageExporter(HTMLExporter):
     ----------
     known : FilmNames
     """
+
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[str, dict[str, Any]]:
+        """As the base class of HTMLExporter: that one parses the whole page again to look for pictures without text."""
+        return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
 
     def __init__(self, known: FilmNames, **kwargs: Any):
         super().__init__(template_name="template", extra_template_basedirs=[str(Path(__file__).parent)], **kwargs)
