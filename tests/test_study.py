@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from osteotl import study as module
 from osteotl.study import StudyError, files_missing, load_study, parse_study
-from osteotl.study import StudyError, load_study, parse_study
 from shipped import STUDIES
 
 ROOT = Path(__file__).parents[1]

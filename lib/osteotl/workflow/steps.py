@@ -35,6 +35,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
                                                        "checkpoints", "fraction_training", "test_time_flip")),
     "04_statistics": (*_COMPARISON, "detector.fraction_training", "detector.checkpoints"),
     "05_figures": (*_COMPARISON, "report.gallery_films", "report.gallery_seed"),
+    "06_report": ("",),
     "report": ("",),
 }  # fmt: skip
 
@@ -90,6 +91,7 @@ def steps_of(study: Study) -> dict[str, Step]:
     _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"), ["statistics.json", "tables/"],
          data=[study.predictions])  # fmt: skip
     _add(steps, "05_figures", _made(steps), ["figures/"])
+    _add(steps, "06_report", _made(steps), [])
     beside = ["provenance.json", "methods.md", "checklists/", "model_cards/"]
     tables = [] if study.predictions else ["table_one.csv"]
     _add(steps, "report", _made(steps), ["report.html", *beside, *tables])
