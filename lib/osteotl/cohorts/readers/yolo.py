@@ -185,7 +185,7 @@ def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile, longer: list
 
 
 def _like_key_points(values: list[float]) -> bool:
-    """Whether a line's first four numbers are a box on the film that holds all further points but unseen ones (0, 0)."""
+    """Whether a line starts with a box on the film that holds all further points, unseen ones (0, 0) apart."""
     x, y, width, height = values[1:5]
     within = 0 < width <= 2 * min(x, 1 - x) + 0.01 and 0 < height <= 2 * min(y, 1 - y) + 0.01
     for step in (2, 3):
