@@ -22,6 +22,8 @@ MAY_IMPORT = {
     "cohorts": {"study", "files"},
     "detection": {"study", "files", "cohorts"},
     "statistics": {"files"},
+    "figures": {"study", "files"},
+    "report": {"study", "files", "display", "figures", "plan"},
     "reporting": {"study", "files", "statistics"},
     "workflow": {"study", "files"},
 }
