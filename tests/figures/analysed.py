@@ -186,4 +186,8 @@ def _calibration(table: pd.DataFrame) -> pd.DataFrame:
                 parts.append({"arm": arm, "run": run, "recalibration": recalibration, "curve": "decile",
                               "predicted": part[column].mean(), "observed": share, "lower": max(0, share - 0.2),
                               "upper": min(1, share + 0.2), "n": len(part)})  # fmt: skip
-    return pd.DataFrame(parts)
+    every = pd.DataFrame(parts)
+    every["group"] = every.groupby(["arm", "run", "recalibration"]).cumcount()
+    numbers = ["predicted", "observed", "lower", "upper", "n"]
+    mean = every.groupby(["arm", "recalibration", "curve", "group"], as_index=False, sort=False)[numbers].mean()
+    return pd.concat([every, mean.assign(run="")], ignore_index=True).drop(columns="group")
