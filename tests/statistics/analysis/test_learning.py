@@ -123,7 +123,7 @@ def test_extra_predictions_are_read_where_the_study_asks_for_them(predictions_of
         "cohorts/external.csv": films[films["cohort"] == "external"],
         "cohorts/boxes.csv": pd.DataFrame(columns=["image_id", "x_min", "y_min", "x_max", "y_max"]),
         "predictions.csv": base,
-        "detections.csv": pd.DataFrame(columns=["image_id", "arm"]),
+        "detections.csv": pd.DataFrame(columns=["image_id", "arm", "fraction", "seed"]),
         "audit.csv": pd.DataFrame(columns=["image_id", "arm"]),
         "predictions_extra.csv": extra_of(base, FAR, 10),
     }
@@ -136,6 +136,7 @@ def test_extra_predictions_are_read_where_the_study_asks_for_them(predictions_of
     study = parse_study({
         "title": "Small", "cohorts": {"development": phantoms, "external": phantoms}, "reference": "scratch",
         "arms": {arm: {"initialise": "random"} for arm in FAR}, "detector": {"checkpoints": [10] if asked else []},
+        "seeds": [0, 1],
     })  # fmt: skip
     inputs = read_study(study, lambda name: tmp_path / name)
     assert (inputs.extra is not None) is asked
