@@ -10,13 +10,11 @@ import papermill
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_outputs import Kind, make_outputs
+from simulated_outputs import PLANTED, Kind, make_outputs
 
 from osteotl.report.render import write_report
 
 ROOT = Path(__file__).resolve().parents[2]
-PLANTED = "\"><script>window.hacked=1</script><img src=x onerror=window.hacked=1>'&lt;"
-"""What a hostile label looks like: it tries to leave an attribute, an element and a string."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import re
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from simulated_outputs import PLANTED
 
-from conftest import PLANTED
 from osteotl.report.render import LARGEST, write_report
 
 MINUS = "\N{MINUS SIGN}"

@@ -232,7 +232,7 @@ def burden_table(comparison: Comparison) -> Table | None:
         for name, (*_, noun, per) in BURDENS.items()
     ]
     caption = f"Difference from {_the(comparison.reference)}"
-    return Table(caption, ["Difference in", *(units[unit] for unit in shown)], rows)
+    return Table(caption, ["Difference in", *(units[unit] for unit in shown)], rows, class_="burdens")
 
 
 def _target(comparison: Comparison) -> Child:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import join, results, to_csv
@@ -22,6 +21,8 @@ RULES = {"high_sensitivity": 0.9, "high_specificity": 0.9, "youden": None}
 RATES = ["sensitivity", "specificity", "ppv", "npv", "lr_positive", "lr_negative", "f1", "accuracy",
          "missed_per_100", "false_alarms_per_1000"]  # fmt: skip
 CALIBRATION = ["brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope"]
+PLANTED = "\"><script>window.hacked=1</script><img src=x onerror=window.hacked=1>'&lt;"
+"""What a hostile label looks like: it tries to leave an attribute, an element and a string."""
 SUBTYPES = ("osteosarcoma", "Ewing sarcoma", "chondrosarcoma")
 
 
@@ -244,15 +245,6 @@ def _cohorts(out: Path, films: pd.DataFrame, kind: Kind) -> None:
         for arm in kind.arms
     ]
     write_json(out / "audit.json", {"alarms": alarms})
-
-
-def make_films(data: Path, films: Sequence[str]) -> None:
-    """Small grey pictures in place of prepared films."""
-    rng = np.random.default_rng(1)
-    for name in films:
-        path = data / ".prepared" / name[:2] / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 255, (150, 120), np.uint8)).save(path)
 
 
 def _study(kind: Kind, folder: Path) -> str:
