@@ -56,5 +56,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Scores of other programs: five models, one run, no validation films, long names with dots and emoji."""
     labels = {f"model_{i}": f"model v1.{i} \N{BONE} " + "a rather long name " * 3 for i in range(5)}
-    kind = Kind(labels, runs=1, validation=False, boxes=False, cohorts=False, beside=("one run a model",))
+    kind = Kind(
+        labels,
+        runs=1,
+        validation=False,
+        boxes=False,
+        cohorts=False,
+        beside=("one run a model",),
+        changed=("margin 0.02 in place of 0.03",),
+    )
     return make_page(tmp_path_factory.mktemp("bare"), kind)

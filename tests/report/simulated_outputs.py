@@ -41,6 +41,8 @@ class Kind:
         Planted wherever a user or a film can bring text.
     instead, beside : sequence of str
         Cautions in place of, and beside, the verdict.
+    changed : sequence of str
+        Settings that differ from those of the study: a page made by hand.
     separation : sequence of float
         Distance of the classes for each arm, in standard deviations.
     """
@@ -57,6 +59,7 @@ class Kind:
     text: str = ""
     instead: Sequence[str] = ()
     beside: Sequence[str] = ("3 training runs a model: the variation between training runs is poorly estimated.",)
+    changed: Sequence[str] = ()
     separation: Sequence[float] = (1.6, 2.0, 1.8, 1.4, 1.2)
 
 
@@ -180,6 +183,7 @@ def _analysis(kind: Kind, draws: Any) -> dict[str, Any]:
         },
         "arms": {arm: label + kind.text for arm, label in kind.arms.items()},
         "runs": {arm: [str(run) for run in range(kind.runs)] for arm in kind.arms},
+        "changed": list(kind.changed),
         "kind": "training runs",
         "patients_known": True,
         "cautions": {"instead": list(kind.instead), "beside": list(kind.beside), "other": []},
