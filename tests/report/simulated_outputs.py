@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import join, results, to_csv
@@ -22,6 +21,8 @@ RULES = {"high_sensitivity": 0.9, "high_specificity": 0.9, "youden": None}
 RATES = ["sensitivity", "specificity", "ppv", "npv", "lr_positive", "lr_negative", "f1", "accuracy",
          "missed_per_100", "false_alarms_per_1000"]  # fmt: skip
 CALIBRATION = ["brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope"]
+PLANTED = "\"><script>window.hacked=1</script><img src=x onerror=window.hacked=1>'&lt;"
+"""What a hostile label looks like: it tries to leave an attribute, an element and a string."""
 SUBTYPES = ("osteosarcoma", "Ewing sarcoma", "chondrosarcoma")
 
 
@@ -40,6 +41,8 @@ class Kind:
         Planted wherever a user or a film can bring text.
     instead, beside : sequence of str
         Cautions in place of, and beside, the verdict.
+    changed : sequence of str
+        Settings that differ from those of the study: a page made by hand.
     separation : sequence of float
         Distance of the classes for each arm, in standard deviations.
     """
@@ -56,6 +59,7 @@ class Kind:
     text: str = ""
     instead: Sequence[str] = ()
     beside: Sequence[str] = ("3 training runs a model: the variation between training runs is poorly estimated.",)
+    changed: Sequence[str] = ()
     separation: Sequence[float] = (1.6, 2.0, 1.8, 1.4, 1.2)
 
 
@@ -179,6 +183,7 @@ def _analysis(kind: Kind, draws: Any) -> dict[str, Any]:
         },
         "arms": {arm: label + kind.text for arm, label in kind.arms.items()},
         "runs": {arm: [str(run) for run in range(kind.runs)] for arm in kind.arms},
+        "changed": list(kind.changed),
         "kind": "training runs",
         "patients_known": True,
         "cautions": {"instead": list(kind.instead), "beside": list(kind.beside), "other": []},
@@ -244,15 +249,6 @@ def _cohorts(out: Path, films: pd.DataFrame, kind: Kind) -> None:
         for arm in kind.arms
     ]
     write_json(out / "audit.json", {"alarms": alarms})
-
-
-def make_films(data: Path, films: Sequence[str]) -> None:
-    """Small grey pictures in place of prepared films."""
-    rng = np.random.default_rng(1)
-    for name in films:
-        path = data / ".prepared" / name[:2] / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 255, (150, 120), np.uint8)).save(path)
 
 
 def _study(kind: Kind, folder: Path) -> str:
