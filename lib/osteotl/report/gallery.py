@@ -154,8 +154,8 @@ def gallery(films: Films, point: str, count: int = 24, seed: int = 0) -> Markup 
     chosen = chosen_films(calls, list(films.labels), count, seed)
     rule = (
         f"Up to {count // len(KINDS)} films of each kind, drawn at random (seed {seed}) among the external films; "
-        f"nobody picked them. Calls are those at the operating point “{point}”, counted over all {films.word}s. The grey "
-        "levels are those that the detector was given. Open a film's line to enlarge it."
+        f"nobody picked them. Calls are those at the operating point “{point}”, counted over all {films.word}s. The "
+        "grey levels are those that the detector was given. Open a film's line to enlarge it."
     )
     parts = [Markup("<p>{}</p>").format(rule), box_key(films.labels)]
     for kind, names in chosen.items():
