@@ -243,6 +243,14 @@ def test_tables_are_read_with_empty_texts(tmp_path):
     assert table["run"].tolist() == ["", "0"]
 
 
+def test_signs_that_the_font_lacks_are_text_in_the_svg(study, tmp_path):
+    labels = {arm: f"v1.0 \N{BONE} {arm}" for arm in study.labels}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_figures({"roc": draw("roc", replace(study, labels=labels))}, tmp_path)
+    assert "v1.0 \N{BONE} transfer" in (tmp_path / "roc.svg").read_text(encoding="utf-8")
+
+
 # --- words on the picture ---------------------------------------------------------------------------------------------
 
 

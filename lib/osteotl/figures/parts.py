@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from io import BytesIO
@@ -78,6 +80,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+@contextmanager
+def _style() -> Iterator[None]:
+    """The common style. A sign that the font lacks is a box in the PNG; the SVG has it as text."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 class NoData(Exception):
     """The study has nothing to draw here; the message says what is missing."""
 
@@ -112,7 +122,7 @@ class Figure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """The picture and its alternative text in a notebook."""
-        with mpl.rc_context(_STYLE):
+        with _style():
             shown = {"image/png": _png(self.picture, 110), "text/plain": self.alt}
         return shown, {"image/png": {"alt": self.alt}}
 
@@ -143,7 +153,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure | Omitted]:
 
     @wraps(draw)
     def figure(*args: Any, **settings: Any) -> Figure | Omitted:
-        with mpl.rc_context(_STYLE):
+        with _style():
             try:
                 drawn = draw(*args, **settings)
             except NoData as reason:
@@ -195,7 +205,7 @@ def save_figures(figures: Mapping[str, Figure | Omitted], folder: Path) -> dict[
     for name, figure in figures.items():
         if isinstance(figure, Omitted):
             continue
-        with mpl.rc_context(_STYLE):
+        with _style():
             content = _png(figure.picture, 150 if figure.photograph else 300)
             write_bytes(folder / f"{name}.png", partial(_put, content))
             if not figure.photograph:

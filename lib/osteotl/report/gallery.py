@@ -94,11 +94,6 @@ def anchor(image_id: str) -> str:
     return f"film-{image_id}"
 
 
-def film_link(image_id: str) -> Markup:
-    """A film's short name as a link to its picture."""
-    return Markup('<a class="id" href="#{}">{}</a>').format(anchor(image_id), image_id[:6])
-
-
 def chosen_films(calls: pd.DataFrame, arms: Sequence[str], count: int, seed: int) -> dict[str, list[str]]:
     """Films of the gallery by kind: up to the same number of each kind, drawn at random.
 
@@ -191,52 +186,10 @@ def missed_films(calls: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     return missed[missed > 1e-12].sort_index().sort_values(ascending=False, kind="stable").index.tolist()
 
 
-def missed_table(films: Films) -> Markup | None:
-    """Every malignant film that some run misses: by how many runs of each model, with a link to its picture.
-
-    Returns
-    -------
-    Markup or None
-        None where no film was missed.
-    """
-    calls = films.calls()
-    names = missed_films(calls, list(films.labels))
-    if not names:
-        return None
-    facts = films.table.drop_duplicates("image_id").set_index("image_id")
-    counts = films.table.set_index(["image_id", "arm"])
-    columns = [
-        name for name in ("subtype", "age", "sex", "view", "site") if name in facts and facts[name].notna().any()
-    ]
-    rows = []
-    for name in names:
-        cells = [missed_words(counts.loc[(name, arm)], films.word) for arm in films.labels]
-        told = [_plain(facts.loc[name, column]) for column in columns]
-        link = film_link(name) if films.known else Markup('<span class="id">{}</span>').format(name[:6])
-        rows.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(link, _cells([*told, *cells])))
-    heads = ["Film", *(column.capitalize() for column in columns), *films.labels.values()]
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in heads)
-    caption = f"Missed tumours, counted over all {films.word}s"
-    return Markup(
-        '<div class="scroll" role="group" tabindex="0" aria-label="{0}"><table class="missed-films">'
-        "<caption>{0}</caption><thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
-    ).format(caption, head, Markup("").join(rows))
-
-
 def missed_words(row: Mapping[str, Any], word: str = "run") -> str:
     """`missed by 3 of 3 runs`, or `found by 3 of 3 runs`."""
     missed, every = int(row["runs"] - row["called"]), f"of {row['runs']:.0f} {word}s"
     return f"missed by {missed} {every}" if missed else f"found by {row['runs']:.0f} {every}"
-
-
-def _plain(value: Any) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _cells(texts: Iterable[str]) -> Markup:
-    return Markup("").join(Markup("<td>{}</td>").format(text) for text in texts)
 
 
 def two_misses(films: Films, seed: int = 0) -> Markup | None:
