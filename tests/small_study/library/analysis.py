@@ -1,9 +1,9 @@
 """Numbers from scores."""
 
 import csv
-import math
 
 from osteotl.cohorts.trace import trace
+from osteotl.rates import mean
 
 from osteotl.files import write_json, write_text
 
@@ -29,9 +29,8 @@ def analyse(step):
     arms = {}
     for row in rows:
         arms.setdefault(row["arm"], []).append(float(row["score"]))
-    means = {arm: math.fsum(scores) / len(scores) for arm, scores in arms.items()}
+    lines = ["arm,mean", *(f"{arm},{mean(scores)!r}" for arm, scores in arms.items())]
+    write_text(step.write("statistics.csv"), "\n".join(lines) + "\n")
     settings = {"bootstrap": step.study.statistics.bootstrap, "title": step.study.title}
-    write_json(step.write("statistics.json"), {"schema": "osteotl.statistics/1", "means": means, "settings": settings})
-    write_text(
-        step.write("tables/means.csv"), "arm,mean\n" + "".join(f"{arm},{mean!r}\n" for arm, mean in means.items())
-    )
+    write_json(step.write("analysis.json"), {"settings": settings})
+    write_text(step.write("tables/means.csv"), "\n".join(lines) + "\n")

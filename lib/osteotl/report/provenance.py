@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -29,7 +31,8 @@ def provenance(study: Study, config: Path, records: Mapping[str, Mapping[str, An
     config : Path
         The file that it was read from.
     records : mapping
-        Of every step that was done, by its name: hashes of `code`, `data` and what it `writes`, `seconds`, `finished`.
+        Of every step that was done, by its name: hashes of `code`, `data` and what it `writes`, versions of `packages`,
+        `seconds`, `finished`.
 
     Returns
     -------
@@ -51,14 +54,19 @@ def provenance(study: Study, config: Path, records: Mapping[str, Mapping[str, An
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads_per_process": int(os.environ.get("OMP_NUM_THREADS", "1")),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: metadata.version(name) for name in PACKAGES} | dict(sorted(hashes("packages").items())),
         "seeds": list(study.seeds),
         "fractions": list(study.fractions),
-        "code": hashes("code"),
+        "code": {name: _digest(record["code"]) for name, record in records.items()},
         "inputs": {Path(path).name: content for path, content in hashes("data").items()},
         "outputs": hashes("writes"),
         "steps": {name: {"seconds": r["seconds"], "finished": r["finished"]} for name, r in records.items()},
     }
+
+
+def _digest(code: Mapping[str, str]) -> str:
+    """One hash for all modules that a step depends on."""
+    return hashlib.sha256(json.dumps(code, sort_keys=True).encode()).hexdigest()
 
 
 def _commit() -> str | None:
