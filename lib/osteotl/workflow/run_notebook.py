@@ -26,7 +26,7 @@ from osteotl.files import remove, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
 from osteotl.workflow.step import RUNNING
-from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, to_root
+from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
 
 # nbformat's checker would compile a grammar of internet addresses at each start, 0.9 s; a notebook's schema has none
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -195,7 +195,7 @@ def _refuse_others(whole: Whole, step: Step) -> None:
 
 
 def _differences(whole: Whole, need: Step) -> list[str]:
-    """How a step's results, in scratch or of a run, differ from what the study file asks for; none where there are none."""
+    """How a step's results, in scratch or of a run, differ from what the study file asks for."""
     scratch, now = whole.outputs / "scratch", whole.now(need)
     own = [file for file in now["writes"] if (scratch / file).is_file() and not (scratch / file).is_symlink()]
     made = (read_json(scratch / MADE / f"{need.name}.json") or {}) if own else (whole.record(need) or {})

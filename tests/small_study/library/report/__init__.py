@@ -1,1 +1,1 @@
-"""Stand-in for osteotl.reporting."""
+"""Stand-in for osteotl.report."""
