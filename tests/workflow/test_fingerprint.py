@@ -164,7 +164,8 @@ def test_what_is_made_and_what_is_shown_are_told_apart(tmp_path):
         return fingerprint.notebook(notebook(tmp_path / "a.ipynb", [("code", text, []) for text in texts]))
 
     before = parts()
-    assert before["made"][1] == ["osteotl", "osteotl.tables", "osteotl.workflow.step", "osteotl.workflow.step.open_step"]
+    assert before["made"][1] == ["osteotl", "osteotl.tables", "osteotl.workflow.step",
+                                 "osteotl.workflow.step.open_step"]  # fmt: skip
     assert before["shown"][1] == ["osteotl", "osteotl.figures"]
     for change in (("films = 3", "films = 4"), ("'a'", "'b'"), ("build", "rebuild"), ("open_step(1)", "open_step(2)")):
         assert parts(*change)["made"][0] != before["made"][0]

@@ -1,4 +1,4 @@
-"""Run one step: a notebook by papermill, or the rendering of the page. Called by the Snakefile; only this writes records.
+"""Run one step: a notebook by papermill, or the rendering of the page. The Snakefile calls it; only it writes records.
 
 python -m osteotl.workflow.run_notebook STEP CONFIG OUTPUTS
 
@@ -165,11 +165,16 @@ def _without_places(notebook: Any, others: list[Path]) -> None:
                     output.data[kind] = told(output.data[kind])
 
 
-def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
-    """papermill only warns of a mistyped parameter or a missing tag, and then computes something else."""
+def parameters_of(source: Path) -> dict[str, dict[str, Any]]:
+    """Parameters of a notebook by name, each with its `default` (as code) and `help` (its comment)."""
     import papermill
 
-    known = papermill.inspect_notebook(_plain(source))
+    return papermill.inspect_notebook(_plain(source))
+
+
+def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
+    """papermill only warns of a mistyped parameter or a missing tag, and then computes something else."""
+    known = parameters_of(source)
     if set(parameters) != set(known):
         has = ", ".join(known) or "nothing (is one cell tagged `parameters`?)"
         raise Failure(f"{to_root(source)}: its parameters cell must hold {', '.join(parameters)}; it holds {has}")
@@ -237,8 +242,24 @@ def _render(whole: Whole) -> None:
 # --- what a person is told --------------------------------------------------------------------------------------------
 
 
-def _told(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
-    """Exit code of a step that failed, and its failure as a person wants it: which, where, what, which file to open."""
+def failure_lines(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
+    """Exit code and message of a notebook that failed.
+
+    Parameters
+    ----------
+    name : str
+        The step.
+    error : Exception
+    notebooks : str
+        Folder of the executed notebook.
+
+    Returns
+    -------
+    code : int
+        2 where the input is at fault, else 1.
+    lines : list of str
+        What failed, in which cell and line, and which file to open.
+    """
     kind = type(error).__name__
     if kind != "PapermillExecutionError":
         faults = getattr(error, "faults", [f"{name}: {DEATHS.get(kind, f'{kind}: {error}')}"])
@@ -271,7 +292,7 @@ def main(name: str, config: str, outputs: str) -> int:
             code, lines = 0, [run_step(name, Whole(from_root(config), out), lock.fileno())]
         except Exception as error:
             traceback.print_exc()
-            code, lines = _told(name, error, to_root(out / "notebooks"))
+            code, lines = failure_lines(name, error, to_root(out / "notebooks"))
             lines.append(f"  everything it printed: {to_root(out / 'logs' / name)}.log")
     write_json(out / ENGINE / "ended" / name, {"code": code, "lines": lines})
     return code
