@@ -14,6 +14,6 @@ def write_report(folder):
     return write_text(folder / "report.html", f"<html>{cells[-1]['outputs'][0]['data']['text/plain']}</html>")
 
 
-def render(executed, others=(), known=None):
+def render_alone(executed, title):
     """A notebook that stands alone, between two tags."""
     return f"<html>{executed.cells[-1].outputs[0].data['text/plain']}</html>"
