@@ -1,4 +1,4 @@
-"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and what stands beside it.
+"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and its companions.
 
 `04_statistics` reads with `read_scores` and `read_boxes` and writes with `save_results`; figures and page read with
 `read_results`.
@@ -202,11 +202,10 @@ def scores_table(draws: Draws) -> pd.DataFrame:
     parts = []
     for r, (arm, run) in enumerate(scores.runs):
         line = draws.lines["logistic"][r] if "logistic" in draws.lines else (np.nan, np.nan)
-        parts.append(pd.DataFrame({
-            "image_id": scores.values.index, "patient_id": scores.patient.to_numpy(), "cohort": scores.cohort.to_numpy(),
-            "label": scores.label.to_numpy(int), "arm": arm, "run": str(run), "score": scores.values[arm, run].to_numpy(),
-            "risk": expit(line[0] + line[1] * scores.predictor[arm, run].to_numpy()),
-        }))  # fmt: skip
+        score, predictor = scores.values[arm, run].to_numpy(), scores.predictor[arm, run].to_numpy()
+        films = scores.facts[["patient", "cohort", "label"]].rename(columns={"patient": "patient_id"})
+        films = films.rename_axis("image_id").reset_index().astype({"label": int})
+        parts.append(films.assign(arm=arm, run=str(run), score=score, risk=expit(line[0] + line[1] * predictor)))
     return pd.concat(parts, ignore_index=True)
 
 
