@@ -10,7 +10,7 @@ from osteotl.display import Table
 from osteotl.files import file_name, spreadsheet_safe, write_bytes, write_csv, write_text
 from osteotl.report.documents import guidelines
 from osteotl.report.documents.manuscript import Block, as_markdown, facts_of, manuscript, model_card
-from osteotl.report.documents.tables import manuscript_tables, table_one
+from osteotl.report.documents.tables import result_tables, table_one
 from osteotl.report.documents.wording import line, plain
 from osteotl.report.documents.word import word_document
 from osteotl.report.outputs import Outputs
@@ -32,6 +32,7 @@ def write_documents(outputs: Outputs, folder: str | Path) -> list[Path]:
         are cohort tables, table_one.csv.
     """
     folder, facts = Path(folder), facts_of(outputs)
+    ones, tables = table_one(outputs), result_tables(outputs)
     text = manuscript(outputs, facts)
     paths = [write_text(folder / "methods.md", as_markdown(text)), _word(folder / "methods.docx", outputs, text=text)]
     for name, rows in guidelines.filled(outputs, facts).items():
@@ -42,10 +43,10 @@ def write_documents(outputs: Outputs, folder: str | Path) -> list[Path]:
         paths.append(_word(place.with_suffix(".docx"), outputs, text=about, tables=listed))
     for arm in outputs.labels:
         place = folder / "model_cards" / f"{file_name(arm)}.md"
-        paths.append(write_text(place, as_markdown(*model_card(outputs, arm, facts))))
-    if tables := manuscript_tables(outputs):
-        paths.append(_word(folder / "tables.docx", outputs, tables=tables))
-    if ones := table_one(outputs):
+        paths.append(write_text(place, as_markdown(*model_card(outputs, arm, facts, tables))))
+    if ones or tables:
+        paths.append(_word(folder / "tables.docx", outputs, tables=[*ones, *tables]))
+    if ones:
         paths.append(write_csv(folder / "table_one.csv", spreadsheet_safe(_stacked(ones))))
     return paths
 

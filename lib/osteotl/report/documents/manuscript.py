@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -23,7 +24,6 @@ from osteotl.report.documents.study_facts import (
     study_facts,
     training_record,
 )
-from osteotl.report.documents.tables import result_tables
 from osteotl.report.documents.wording import fill, line, markdown, plain
 from osteotl.report.outputs import Outputs
 
@@ -54,6 +54,7 @@ def facts_of(outputs: Outputs) -> Facts:
     return study_facts(outputs) | result_facts(outputs)
 
 
+@cache
 def data(name: str) -> Any:
     """Content of a YAML file of texts/."""
     return yaml.safe_load((files("osteotl.report.documents") / "texts" / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -102,8 +103,19 @@ def _cited(blocks: Sequence[Block], references: Mapping[str, str]) -> list[Block
 # --- model cards ------------------------------------------------------------------------------------------------------
 
 
-def model_card(outputs: Outputs, arm: str, facts: Mapping[str, Any] | None = None) -> tuple[list[Block], Table | None]:
+def model_card(
+    outputs: Outputs, arm: str, facts: Mapping[str, Any], tables: Sequence[Table]
+) -> tuple[list[Block], Table | None]:
     """The card of one model (after Mitchell et al. 2019): its text, and its performance as a table.
+
+    Parameters
+    ----------
+    outputs : Outputs
+    arm : str
+    facts : mapping
+        `facts_of(outputs)`.
+    tables : sequence of Table
+        `tables.result_tables(outputs)`, from which the model's rows are taken.
 
     Raises
     ------
@@ -112,12 +124,12 @@ def model_card(outputs: Outputs, arm: str, facts: Mapping[str, Any] | None = Non
     """
     if arm not in outputs.labels:
         raise ValueError(f"{arm!r} is no model of this study; those are {', '.join(outputs.labels)}")
-    known = {**(facts if facts is not None else facts_of(outputs)), **_model_facts(outputs, arm)}
+    known = {**facts, **_model_facts(outputs, arm)}
     blocks = [Block("title", f"Model card: {line(outputs.labels[arm])}")]
     for heading, items in data("model_card").items():
         said = [Block("item", text) for text in fill(items, known)]
         blocks += [Block("heading", heading), *said] if said else []
-    return blocks, _performance(outputs, arm)
+    return blocks, _performance(outputs, arm, tables)
 
 
 def _model_facts(outputs: Outputs, arm: str) -> dict[str, str | None]:
@@ -142,26 +154,16 @@ def _model_facts(outputs: Outputs, arm: str) -> dict[str, str | None]:
     }
 
 
-def _performance(outputs: Outputs, arm: str) -> Table | None:
-    """Rows of Tables 2 to 4 that belong to one model."""
+def _performance(outputs: Outputs, arm: str, tables: Sequence[Table]) -> Table | None:
+    """The rows of Tables 2 to 4 that belong to one model, one number a line."""
     rows = []
-    for table in result_tables(outputs):
+    for table in tables:
         heads = [plain(head).removeprefix("#") for head in table.heads]
         for row in table.rows:
-            cells = [plain(cell) for cell in row]
-            if line(outputs.labels[arm]) != cells[0]:
-                continue
-            about = [cell for head, cell in zip(heads, cells, strict=True) if head in ("Operating point", SHARE)]
-            measured = [
-                (head, cell)
-                for head, cell in zip(heads, cells, strict=True)
-                if head not in ("Model", "Operating point", SHARE, "Counted by") and cell
-            ]
-            unit = [cell for head, cell in zip(heads, cells, strict=True) if head == "Counted by" and cell != "film"]
-            behind = [f"by {text}" for text in unit] + [
-                f"share of malignant films {text}" if "%" in text else text for text in about
-            ]
-            rows += [[", ".join([name, *behind]), text] for name, text in measured]
+            model, within, *cells = (plain(cell) for cell in row)
+            if model == line(outputs.labels[arm]):
+                about = {"Counted by": f"by {within}", SHARE: f"share of malignant films {within}"}.get(heads[1], within)
+                rows += [[f"{head}; {about}", cell] for head, cell in zip(heads[2:], cells, strict=True) if cell]
     return Table("Performance, with intervals", ["Measure", "#Estimate (interval)"], rows) if rows else None
 
 

@@ -31,7 +31,6 @@ def result_facts(outputs: Outputs) -> Facts:
         "rates": _rates(outputs, None) if point else None,
         "rate_differences": _rates(outputs, outputs.reference) if point else None,
         "burdens": _burdens(outputs, "film", None) if point else None,
-        "burden_differences": _burdens(outputs, "film", outputs.reference) if point else None,
         "patient_burdens": _burdens(outputs, "patient", None) if point else None,
         "patient_burden_differences": _burdens(outputs, "patient", outputs.reference) if point else None,
         "crosstab": _crosstab(outputs) if point else None,
@@ -71,7 +70,7 @@ def _verdicts(outputs: Outputs) -> str | None:
     told = []
     for arm in outputs.others:
         said = answer(comparison_of(outputs, arm))
-        told += [plain(text) for name, text in said.lines if name in ("Separation", "Relevance", "Why")]
+        told += [plain(text) for name, text in said.lines if name != "At the threshold" and "equal" not in name]
     return " ".join(dict.fromkeys(told)) or None
 
 

@@ -37,18 +37,18 @@ READERS = {
     "tbx11k": "the TBX11K data set of chest radiographs",
 }
 AUGMENTATIONS = {
-    "hsv_v": "brightness by up to {0:.0%}",
-    "translate": "shifts by up to {0:.0%}",
-    "scale": "scaling by up to {0:.0%}",
-    "fliplr": "mirroring left to right of {0:.0%} of films",
-    "flipud": "mirroring top to bottom of {0:.0%} of films",
-    "degrees": "rotation by up to {0:g} degrees",
-    "shear": "shearing by up to {0:g} degrees",
-    "perspective": "change of perspective by up to {0:g}",
-    "mosaic": "mosaics of four films with probability {0:g}",
-    "mixup": "mixing of two films with probability {0:g}",
-    "cutmix": "exchange of parts between films with probability {0:g}",
-    "copy_paste": "copied lesions with probability {0:g}",
+    "hsv_v": "brightness by up to {share}",
+    "translate": "shifts by up to {share}",
+    "scale": "scaling by up to {share}",
+    "fliplr": "mirroring left to right of {share} of films",
+    "flipud": "mirroring top to bottom of {share} of films",
+    "degrees": "rotation by up to {value:g} degrees",
+    "shear": "shearing by up to {value:g} degrees",
+    "perspective": "change of perspective by up to {value:g}",
+    "mosaic": "mosaics of four films with probability {value:g}",
+    "mixup": "mixing of two films with probability {value:g}",
+    "cutmix": "exchange of parts between films with probability {value:g}",
+    "copy_paste": "copied lesions with probability {value:g}",
 }
 KEPT = ("read", "training", "validation", "test")
 
@@ -174,8 +174,8 @@ def _external_kind(outputs: Outputs) -> str | None:
     if outputs.study.cohorts is None:
         return None
     if outputs.study.cohorts.external is None:
-        return "internal testing, on films of patients held out of the development cohort"
-    return "external testing, on films of another cohort than those of training and validation"
+        return "internal, on films of patients held out of the development cohort"
+    return "external, on films of another cohort than those of training and validation"
 
 
 def _prevalence(outputs: Outputs) -> str | None:
@@ -295,7 +295,7 @@ def augmentation(model: Mapping[str, Any]) -> str | None:
     if "augmentation" not in model:
         return None
     used = [
-        AUGMENTATIONS.get(name, name.replace("_", " ") + " {0:g}").format(value)
+        AUGMENTATIONS.get(name, name.replace("_", " ") + " {value:g}").format(value=value, share=percent(value))
         for name, value in model["augmentation"].items()
         if value and name != "close_mosaic"
     ]
@@ -319,8 +319,11 @@ def _pairing(outputs: Outputs) -> str | None:
 
 
 def _hardware(outputs: Outputs, model: Mapping[str, Any]) -> str | None:
-    device, processor = model.get("device"), outputs.provenance.get("processor")
-    return line(f"{device} ({processor})" if device and processor else device or processor or "") or None
+    """Kind of processor, and its name where known."""
+    device, processor = str(model.get("device", "")), outputs.provenance.get("processor")
+    if not device:
+        return None
+    return f"a CPU ({line(processor)})" if device == "cpu" and processor else "a CPU" if device == "cpu" else "a GPU"
 
 
 def _scoring(outputs: Outputs) -> str:
@@ -354,8 +357,7 @@ def _analysis(outputs: Outputs) -> Facts:
         "margin_reason": line(reason).rstrip(".") if reason else None,
         "objective": {"noninferiority": "non-inferiority"}.get(*2 * (str(settings.get("objective", "superiority")),)),
         "points": joined([_target(*point) for point in names]) or None,
-        "thresholds_from": joined([f"the {source} films" for source in sources if source != "given"]) or None,
-        "locked": {"validation": "the validation films", "given": "values given beforehand"}.get(locked or ""),
+        "locked": {"validation": "learnt on the validation films alone", "given": "given beforehand"}.get(locked or ""),
         "explored": "yes" if "external" in sources else None,
         "family": _family(outputs),
         "bootstrap": f"{settings['bootstrap']:,}" if "bootstrap" in settings else None,
@@ -385,7 +387,7 @@ def _target(name: str, target: float | None) -> str:
 def _basis(outputs: Outputs, several: bool) -> str:
     """What an estimate and its interval stand for, in one clause."""
     runs = "means over training runs, whose intervals take in training runs and" if several else \
-        "results of one training run a model, whose intervals take in"  # fmt: skip
+        "those of one training run a model, whose intervals take in"  # fmt: skip
     unit = "patients" if outputs.analysis.get("patients_known") else "films"
     cohorts = f"external and validation {unit}" if has_validation(outputs) else f"external {unit}"
     draws = outputs.settings.get("bootstrap")

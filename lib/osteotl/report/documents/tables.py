@@ -11,11 +11,6 @@ from osteotl.report.outputs import Outputs
 RATES = ["sensitivity", "specificity", "ppv", "npv"]
 
 
-def manuscript_tables(outputs: Outputs) -> list[Table]:
-    """Table 1 by film and by patient, and Tables 2 to 4, as far as the study has them."""
-    return [*table_one(outputs), *result_tables(outputs)]
-
-
 def table_one(outputs: Outputs) -> list[Table]:
     """Table 1 by film and by patient; empty for scores made elsewhere."""
     films = outputs.films
@@ -103,7 +98,7 @@ def _differences(table: Table, heads: list[str], outputs: Outputs) -> list[list[
             else:
                 cells[name] = cell
         label, reference = plain(row[0]), outputs.labels[outputs.reference]
-        first: list[object] = [f"{label}, difference from {reference}"]
+        first: list[object] = [f"“{label}” less “{reference}”"]
         found.append(first + [cells.get(head.partition(",")[0], "") for head in heads[1:]])
     return found
 
