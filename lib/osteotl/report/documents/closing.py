@@ -1,8 +1,7 @@
-"""Texts of the page that follow from the run: limitations, glossary, faults, provenance, exported documents."""
+"""Closing parts of the page: limitations, glossary, faults of the films, provenance, what could not be estimated."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from typing import Any
 from markupsafe import Markup
 
 from osteotl.display import Table
-from osteotl.html import Child, folded, join, paragraph, tag
+from osteotl.html import Child, tag
 from osteotl.report.outputs import Outputs
-from osteotl.report.safety import without_paths
+from osteotl.report.safety import sentence, without_paths
 
 GLOSSARY = {
     "Model": "a detector after one way of starting its training; the models differ in nothing else.",
@@ -70,11 +69,6 @@ def deviation(text: Any) -> str:
     return said.replace("_", " ").replace('"', "")
 
 
-def sentence(text: Any) -> str:
-    """Free text as one sentence without paths of the machine."""
-    return without_paths(" ".join(str(text).split())).rstrip(".") + "."
-
-
 def glossary() -> Markup:
     """Terms of the page."""
     return tag("dl", [[tag("dt", term), tag("dd", meaning)] for term, meaning in GLOSSARY.items()])
@@ -87,38 +81,6 @@ def faults(outputs: Outputs) -> Table | None:
     return (
         Table("Faults found in the films, by kind", ["Fault", "Severity", "#Films or entries"], rows) if rows else None
     )
-
-
-def methods(outputs: Outputs) -> Markup | None:
-    """Methods and Results for a manuscript, as exported to methods.md; None where it was not exported."""
-    path = outputs.find("methods.md")
-    if path is None:
-        return None
-    blocks = [b for b in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")) if b.strip()]
-    return join([_block(re.sub(r"\\([\\`*\[\]|~$_<&:])", r"\1", block)) for block in blocks])
-
-
-def _block(text: str) -> Markup:
-    if match := re.match(r"(#+)\s*(.+)", text.strip()):
-        return tag("h3", match[2])
-    lines = text.strip().splitlines()
-    if all(re.match(r"\d+\. ", line) for line in lines):
-        return tag("ol", [tag("li", re.sub(r"^\d+\. ", "", line)) for line in lines])
-    return paragraph(" ".join(text.split()))
-
-
-def checklists(outputs: Outputs) -> list[Markup]:
-    """The reporting checklists that were exported, one folded table each."""
-    found = []
-    for name in ("claim2024", "stard_ai2025", "tripod_ai2024"):
-        frame = outputs.csv(f"checklists/{name}.csv").fillna("")
-        if len(frame):
-            columns = [c for c in ("item", "section", "asks", "status", "text") if c in frame]
-            rows = [[str(row[c]) for c in columns] for _, row in frame.iterrows()]
-            heads = [c.capitalize() for c in columns]
-            table = Table(f"Checklist {name}, filled from the run", heads, rows, class_="long")
-            found.append(folded(f"Checklist {name}", table, identifier=f"checklist-{name}"))
-    return found
 
 
 TRACED = {
@@ -163,38 +125,3 @@ def not_estimable(outputs: Outputs) -> Table | None:
     counted = missing["note"].value_counts()
     body = [[reason, str(n)] for reason, n in counted.items()]
     return Table("Numbers without an estimate or an interval", ["Reason", "#Numbers"], body) if body else None
-
-
-def model_cards(outputs: Outputs) -> Markup | None:
-    """How each model was made; None for scores made elsewhere."""
-    if outputs.study.predictions is not None:
-        return None
-    detector = outputs.study.detector
-    use = paragraph(
-        "Intended use: research on how training starts, not decisions about patients. "
-        f"Detector: {detector.model}, {detector.image_size} pixels; {detector.epochs} epochs, batch {detector.batch}, "
-        f"{detector.optimizer} at {detector.learning_rate:g}. The score of a film is the largest class score before "
-        "non-maximum suppression."
-    )
-    rows = []
-    for arm in outputs.labels:
-        configured, run = outputs.study.arms.get(arm), (outputs.runs.get(arm) or [""])[0]
-        start = without_paths(configured.initialise) if configured else ""
-        rows.append([outputs.mark(arm), STARTS.get(start, start), *_training(outputs, arm, run)])
-    heads = ["Model", "Start of training", "#Parameters", "#Steps", "#Training films", "Weights (SHA-256)"]
-    return join([use, Table("How each model was made, first training run", heads, rows)])
-
-
-STARTS = {
-    "random": "random weights",
-    "pretrain": "this study's pretraining",
-    "other_modality": "this study's pretraining on films of another modality",
-}
-
-
-def _training(outputs: Outputs, arm: str, run: str) -> list[str]:
-    path = outputs.find(f"finetune/{arm}/{outputs.fraction:g}/{run}/model.json")
-    model = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    films = (model.get("training_films") or {}).get("films")
-    counts = [f"{v:,}" if isinstance(v, int) else "" for v in (model.get("parameters"), model.get("steps"), films)]
-    return [*counts, str(model.get("weights_sha256", ""))[:16]]
