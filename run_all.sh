@@ -118,6 +118,7 @@ case "${1:-}" in
     shift; cd -- "$here"
     if [ "$(id -u)" = 0 ]; then set -- --allow-root "$@"; fi # as in a container; JupyterLab refuses without a word
     exec "$python" -m jupyter lab "$@" ;;
-  plan) shift; exec "$python" -m osteotl.statistics.plan_study "$@" ;;
+  plan) shift; exec "$python" -m osteotl.workflow.standalone planning "$@" ;;
+  published) shift; exec "$python" -m osteotl.workflow.standalone published "$@" ;;
   *) exec "$python" -m osteotl.workflow "$@" ;;
 esac

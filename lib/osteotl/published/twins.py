@@ -25,6 +25,7 @@ from osteotl.published.printed import Published
 from osteotl.published.rederivation import counts_of, discordant_pairs, found_in, likely_pairs, unit_of
 
 Vector = NDArray[np.float64]
+Condition = tuple[int | None, float, float, float]  # the conditions of `twin_map`, in the order of its columns
 
 CONCLUSIONS = {
     "auc_not_different": "the AUCs do not differ (DeLong p >= .05)",  # McNemar below: with the correction
@@ -252,7 +253,7 @@ def twin_map(
         twins. Published conditions: thresholds from the test films, one run, one film a patient.
     """
     world, rng = twin_world(published), np.random.default_rng(seed)
-    as_published = (None, 0.0, 1.0, 0.0)
+    as_published: Condition = (None, 0.0, 1.0, 0.0)
     asked = [("as published", world, 2 * twins, as_published), ("equal arms", world.equal_arms(), 2 * twins,
              as_published)]  # fmt: skip
     asked += [("sweep", world, twins, condition)
@@ -271,11 +272,11 @@ def twin_map(
 
 
 def _conditions(positives: Sequence[int], spreads: Sequence[float], per_patient: Sequence[float], iccs: Sequence[float],
-                full: bool) -> list[tuple[int | None, float, float, float]]:  # fmt: skip
+                full: bool) -> list[Condition]:  # fmt: skip
     clusters = [(1.0, 0.0), *((f, i) for f, i in product(per_patient, iccs) if f > 1)]
     if full:
         return [(n, s, f, i) for n in (None, *positives) for s in spreads for f, i in clusters]
-    alone: list[tuple[int | None, float, float, float]] = [(n, 0.0, 1.0, 0.0) for n in positives]
+    alone: list[Condition] = [(n, 0.0, 1.0, 0.0) for n in positives]
     alone += [(None, s, 1.0, 0.0) for s in spreads if s]
     return alone + [(None, 0.0, f, i) for f, i in clusters if f > 1 and i]
 
