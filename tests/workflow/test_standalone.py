@@ -9,14 +9,14 @@ import pytest
 
 PARAMETERS = (
     'config = "study.yaml"\noutputs = "outputs/planning"\nauc_margin = 0.03  # smallest difference that matters\n'
-    'films = [100, 200]  # sizes to try\ntarget = "auc"\nruns = 3\nclustered = False  # films repeat within patients'
+    'icc: float | None = None  # of one patient\ntarget = "auc"\nruns = 3\nclustered = False  # films repeat within patients'
 )
 
 
 @pytest.fixture
 def planning(project):
     """A project with a notebook that stands alone, which shows what it was given."""
-    cells = [PARAMETERS, "(outputs, auc_margin, films, target, runs, clustered)"]
+    cells = [PARAMETERS, "(outputs, auc_margin, icc, target, runs, clustered)"]
     project.write_notebook("planning", cells)
     return project
 
@@ -24,7 +24,7 @@ def planning(project):
 def test_every_parameter_is_an_option(planning):
     said = planning.run("plan", "--help")
     assert said.returncode == 0, said.stderr
-    for text in ("--auc-margin", "smallest difference that matters (default: 0.03)", "--films", "--target", "--runs",
+    for text in ("--auc-margin", "smallest difference that matters (default: 0.03)", "--icc", "--target", "--runs",
                  "--clustered", "--config"):  # fmt: skip
         assert text in " ".join(said.stdout.split())
 
@@ -46,9 +46,9 @@ def test_options_are_checked_before_anything_runs(planning, words, told):
 
 
 def test_a_plan_is_a_page_of_its_own_and_no_step(planning):
-    said = planning.run("plan", "--auc-margin", "0.05", "--films", "10,20", "--clustered", "yes")
+    said = planning.run("plan", "--auc-margin", "0.05", "--icc", "0.5", "--clustered", "yes")
     assert said.returncode == 0, said.stderr
-    shown = "('outputs/planning', 0.05, [10, 20], 'auc', 3, True)"
+    shown = "('outputs/planning', 0.05, 0.5, 'auc', 3, True)"
     assert shown in (planning.outputs / "planning/planning.html").read_text()
     assert nbformat.read(planning.outputs / "planning/planning.ipynb", 4)
     assert "Done: outputs/planning/planning.html" in said.stdout

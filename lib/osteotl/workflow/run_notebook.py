@@ -166,16 +166,11 @@ def _without_places(notebook: Any, others: list[Path]) -> None:
                     output.data[kind] = visible(told("".join(output.data[kind])))
 
 
-def parameters_of(source: Path) -> dict[str, dict[str, Any]]:
-    """Parameters of a notebook by name, each with its `default` (as code) and `help` (its comment)."""
-    import papermill
-
-    return papermill.inspect_notebook(_plain(source))
-
-
 def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
     """papermill only warns of a mistyped parameter or a missing tag, and then computes something else."""
-    known = parameters_of(source)
+    import papermill
+
+    known = papermill.inspect_notebook(_plain(source))
     if set(parameters) != set(known):
         has = ", ".join(known) or "nothing (is one cell tagged `parameters`?)"
         raise Failure(f"{to_root(source)}: its parameters cell must hold {', '.join(parameters)}; it holds {has}")

@@ -1,8 +1,7 @@
-"""Figures of a published comparison, as printed, and everything that follows from them.
+"""Figures of a published comparison, as printed.
 
-A published table is data: a YAML file of numbers in quotes with their source (`published_figures/` holds the ones that
-ship, `load_published` reads any other in the same form). `rederive` computes from them alone what the printed decimals
-allow. Nothing here judges a paper: it says which printed values can hold together.
+A published table is data: a YAML file of numbers in quotes with their source. Those that ship lie beside this module;
+`load_published` reads any other file in the same form.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from osteotl.strict_yaml import YamlError, load_yaml
 
-FOLDER = Path(__file__).parent / "published_figures"
+FOLDER = Path(__file__).parent
 CLASS_OF = {"sensitivity": "malignant", "specificity": "normal"}
 
 Printed = Annotated[str, Field(pattern=r"^(0?\.\d+|0|1|1\.0*)$", strict=True)]
@@ -60,7 +59,7 @@ class Rule(_Strict):
 
 
 class Point(_Strict):
-    """One operating point: printed rates per arm, p values, and the rule that set it."""
+    """One operating point: printed rates of each arm, p values, and the rule that set it."""
 
     rule: Rule | None = None
     rates: dict[Arm, dict[Rate, Printed]]
@@ -118,6 +117,27 @@ class Published(_Strict):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def printed_aucs(self) -> tuple[PrintedAuc, PrintedAuc]:
+        """AUC of the arm and of the reference.
+
+        Raises
+        ------
+        ValueError
+            The figures hold no AUC with an interval for one of them.
+        """
+        arm, reference = (self.auc.get(name) for name in (self.arm, self.reference))
+        if not (isinstance(arm, PrintedAuc) and isinstance(reference, PrintedAuc)):
+            raise ValueError(f"{self.title}: the printed AUC of both arms, with its interval, is needed")
+        return arm, reference
+
+    @property
+    def auc_p(self) -> str:
+        """Printed p value of the AUC difference; ValueError without one."""
+        if "p" not in self.auc:
+            raise ValueError(f"{self.title}: the printed p value of the AUC difference is needed")
+        return str(self.auc["p"])
 
     def read_as(self, rival: str) -> Published:
         """The same figures under a rival reading."""

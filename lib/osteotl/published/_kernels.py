@@ -1,53 +1,104 @@
-"""The inner loops of the twins."""
+"""Compiled loops of the simulated twins; `twins` is their only caller. Malignant films come first in every array."""
 
 from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from osteotl.statistics._simulate import draw_scores, film_covariance, patients_of, placements, rockette
+from diagnostic_accuracy._kernels import compiled
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-CONCLUSIONS = {
-    "auc_not_different": "the AUCs do not differ (DeLong p >= .05)",  # McNemar below: with the correction
-    "auc_equivalent": "the AUCs are equivalent (90% interval inside the margin)",
-    "specificity_at_high_sensitivity": "higher specificity of the arm at sensitivity >= .90 (McNemar p < .05)",
-    "sensitivity_at_high_specificity": "higher sensitivity of the arm at specificity >= .90 (McNemar p < .05)",
-    "sensitivity_at_youden": "higher sensitivity of the arm at the Youden point (McNemar p < .05)",
-}
 CRITICAL = 3.841458820694124  # chi-square with 1 degree of freedom, .95
 Z90, Z95 = 1.6448536269514722, 1.959963984540054
+
+
+# --- scores and their AUCs --------------------------------------------------------------------------------------------
+
+
+def patients_of(malignant: int, normal: int, films_per_patient: float) -> Counts:
+    """Patient of each film: patients hold films of one class, `films_per_patient` on average."""
+    ill = (np.arange(malignant) / films_per_patient).astype(np.int64)
+    well = (np.arange(normal) / films_per_patient).astype(np.int64)
+    return np.concatenate([ill, ill[-1] + 1 + well])
+
+
+@compiled()
+def _add_noise(out: Vector, patient: Counts, icc: float, scale: float, rng: np.random.Generator) -> None:
+    """Add normal noise that is correlated within patients."""
+    last, common = -1, 0.0
+    within, own = math.sqrt(icc) * scale, math.sqrt(1 - icc) * scale
+    for i in range(len(out)):
+        if patient[i] != last:
+            last, common = patient[i], rng.standard_normal()
+        out[i] += within * common + own * rng.standard_normal()
+
+
+@compiled()
+def draw(
+    out: Vector, malignant: int, patient: Counts, shift: Vector, width: Vector, shared: Vector, icc: float,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Binormal scores of two arms into out (2, films): noise that the arms share within a class, and their own."""
+    for first, last, label in ((0, malignant, 0), (malignant, out.shape[1], 1)):
+        mine, both = patient[first:last], np.zeros(last - first)
+        _add_noise(both, mine, icc, math.sqrt(shared[label]), rng)
+        for arm in range(2):
+            own = both.copy()
+            _add_noise(own, mine, icc, math.sqrt(1 - shared[label]), rng)
+            out[arm, first:last] = own * width[arm] + shift[arm] if label == 0 else own
+
+
+@compiled()
+def placements(score: Vector, malignant: int, out: Vector) -> float:
+    """DeLong's placement of every film into out; returns the AUC."""
+    ill, well = np.sort(score[:malignant]), np.sort(score[malignant:])
+    total = 0.0
+    for i in range(len(score)):
+        others = well if i < malignant else ill
+        below = np.searchsorted(others, score[i]) + np.searchsorted(others, score[i], side="right")
+        out[i] = 0.5 * below / len(others)
+        if i < malignant:
+            total += out[i]
+        else:
+            out[i] = 1 - out[i]
+    return total / malignant
+
+
+@compiled()
+def covariance(placed: Vector, auc: Vector, malignant: int) -> Vector:
+    """Covariance of two AUCs from placements (2, films), every film taken as independent (DeLong 1988)."""
+    cov = np.zeros((2, 2))
+    for first, last in ((0, malignant), (malignant, placed.shape[1])):
+        size = last - first
+        for r in range(2):
+            for q in range(2):
+                products = (placed[r, first:last] - auc[r]) * (placed[q, first:last] - auc[q])
+                cov[r, q] += products.sum() / ((size - 1) * size)
+    return cov
 
 
 # --- conditional twins ------------------------------------------------------------------------------------------------
 
 
-def conditional_kernel(twins: int, rng: np.random.Generator, counts: Counts, targets: Vector, half: float) -> Vector:
+@compiled()
+def conditional(twins: int, rng: np.random.Generator, counts: Counts, targets: Vector, half: float) -> Vector:
     """Rows (difference, se arm, se reference, DeLong p, correlation of AUCs); AUCs within +- half of the targets."""
-    patient = patients_of(int(counts[0]), int(counts[1]), 1.0)
-    return np.asarray(_conditional(twins, rng, counts, targets, half, patient))
-
-
-@numba.njit(cache=True, nogil=True)
-def _conditional(twins: int, rng: np.random.Generator, counts: Counts, targets: Vector, half: float,
-                 patient: Counts) -> Vector:  # fmt: skip
     ill, well = counts[0], counts[1]
     result = np.empty((twins, 5))
     score, placed, auc = np.empty((2, ill + well)), np.empty((2, ill + well)), np.empty(2)
     for t in range(twins):
-        order_ill = _malignant_order(rng, ill, counts[8], counts[9], counts[10], counts[11])
-        order_well = _normal_order(rng, well, counts[4], counts[5], counts[6], counts[7])
+        order_ill = orders(rng, ill, counts[8], counts[10], counts[11])
+        order_well = orders(rng, well, counts[4], counts[6], counts[7])
         for a in range(2):
             youden_false = _youden_false(rng, ill, well, counts[2 + a], counts[4 + a], counts[8 + a])
-            bounds = _bands(ill, well, counts[2 + a], counts[4 + a], counts[8 + a], youden_false)
-            _place(rng, score[a], order_ill[a], order_well[a], bounds, targets[a] + rng.uniform(-half, half))
+            bounds = bands(ill, well, counts[2 + a], counts[4 + a], counts[8 + a], youden_false)
+            place(rng, score[a], order_ill[a], order_well[a], bounds, targets[a] + rng.uniform(-half, half))
             auc[a] = placements(score[a], ill, placed[a])
-        cov = film_covariance(placed, auc, ill, patient)
+        cov = covariance(placed, auc, ill)
         se = math.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 1e-300))
         result[t, 0] = auc[0] - auc[1]
         result[t, 1], result[t, 2] = math.sqrt(cov[0, 0]), math.sqrt(cov[1, 1])
@@ -56,7 +107,7 @@ def _conditional(twins: int, rng: np.random.Generator, counts: Counts, targets: 
     return result
 
 
-@numba.njit(cache=True)
+@compiled()
 def _pair(rng: np.random.Generator, size: int) -> Vector:
     """Two latent scores with a correlation drawn from -.99 to .99: all else is free."""
     r = rng.uniform(-0.99, 0.99)
@@ -67,34 +118,23 @@ def _pair(rng: np.random.Generator, size: int) -> Vector:
     return x
 
 
-@numba.njit(cache=True)
+@compiled()
 def _order(latent: Vector, group: Counts) -> Counts:
     """Films by group, then by falling latent score."""
     return np.argsort(group * 1e6 - latent)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _best(latent: Vector, free: NDArray[np.bool_], most: int) -> Counts:
     """The `most` free films of highest latent score."""
     masked = np.where(free, latent, -1e9)
     return np.argsort(-masked)[:most]
 
 
-@numba.njit(cache=True)
-def _malignant_order(rng: np.random.Generator, size: int, first: int, second: int, only1: int, only2: int) -> Counts:
-    """Rank malignant films in each arm so that exactly only1 and only2 are detected by one arm alone at Youden."""
-    return _two_orders(_pair(rng, size), first - only1, only1, only2)
-
-
-@numba.njit(cache=True)
-def _normal_order(rng: np.random.Generator, size: int, first: int, second: int, only1: int, only2: int) -> Counts:
-    """Rank normal films so that the false positives of the arms overlap as the discordant pairs say."""
-    return _two_orders(_pair(rng, size), first - only1, only1, only2)
-
-
-@numba.njit(cache=True)
-def _two_orders(x: Vector, both: int, only1: int, only2: int) -> Counts:
-    size = x.shape[1]
+@compiled()
+def orders(rng: np.random.Generator, size: int, first: int, only1: int, only2: int) -> Counts:
+    """Ranks of one class in each arm: arm 1 calls `first` films, only1 and only2 are called by one arm alone."""
+    x, both = _pair(rng, size), first - only1
     free = np.ones(size, np.bool_)
     called = np.ones((2, size), np.int64)
     for i in _best(x[0] + x[1], free, both):
@@ -111,7 +151,7 @@ def _two_orders(x: Vector, both: int, only1: int, only2: int) -> Counts:
     return order
 
 
-@numba.njit(cache=True)
+@compiled()
 def _youden_false(rng: np.random.Generator, ill: int, well: int, sensitive: int, false: int, youden: int) -> int:
     """False positives at the Youden point: any number that makes its J the higher one."""
     most = math.floor(well * (youden / ill - sensitive / ill + false / well))
@@ -121,8 +161,8 @@ def _youden_false(rng: np.random.Generator, ill: int, well: int, sensitive: int,
     return int(rng.integers(least, max(most, least) + 1))
 
 
-@numba.njit(cache=True)
-def _bands(ill: int, well: int, sensitive: int, false: int, youden: int, youden_false: int) -> Counts:
+@compiled()
+def bands(ill: int, well: int, sensitive: int, false: int, youden: int, youden_false: int) -> Counts:
     """Limits of the three bands that the two thresholds make, for malignant and for normal films."""
     bounds = np.empty((2, 4), np.int64)
     bounds[0] = np.array([0, min(sensitive, youden), max(sensitive, youden), ill])
@@ -130,8 +170,8 @@ def _bands(ill: int, well: int, sensitive: int, false: int, youden: int, youden_
     return bounds
 
 
-@numba.njit(cache=True)
-def _place(rng: np.random.Generator, score: Vector, order_ill: Counts, order_well: Counts, bounds: Counts,
+@compiled()
+def place(rng: np.random.Generator, score: Vector, order_ill: Counts, order_well: Counts, bounds: Counts,
            target: float) -> None:  # fmt: skip
     """Scores that keep the counts above both thresholds and give the target AUC.
 
@@ -163,7 +203,7 @@ def _place(rng: np.random.Generator, score: Vector, order_ill: Counts, order_wel
             score[ill + order_well[i]] = base + noise_well[i]
 
 
-@numba.njit(cache=True)
+@compiled()
 def _shifted(noise_ill: Vector, noise_well: Vector, bounds: Counts, band: int, i: int, shift: float) -> float:
     """Score of a malignant film within its band; the last of the upper bands lies below the band's normal films."""
     value = noise_ill[i] + shift
@@ -172,7 +212,7 @@ def _shifted(noise_ill: Vector, noise_well: Vector, bounds: Counts, band: int, i
     return value
 
 
-@numba.njit(cache=True)
+@compiled()
 def _wins(noise_ill: Vector, noise_well: Vector, bounds: Counts, shift: float) -> float:
     """Pairs won by the malignant film; both fall within each band, so one walk is enough."""
     won = 0.0
@@ -189,51 +229,41 @@ def _wins(noise_ill: Vector, noise_well: Vector, bounds: Counts, shift: float) -
 # --- superpopulation twins --------------------------------------------------------------------------------------------
 
 
-def superpopulation_kernel(
-    rng: np.random.Generator, curves: Vector, sizes: Counts, shared: Vector, films_per_patient: float, icc: float,
-    margin: float,
-) -> Vector:  # fmt: skip
-    """Whether each of `CONCLUSIONS` is drawn in each twin, shape (twins, conclusions)."""
-    patient = patients_of(int(sizes[0]), int(sizes[1]), films_per_patient)
-    held = patients_of(int(sizes[2]), int(sizes[3]), films_per_patient) if sizes[2] else np.zeros(0, np.int64)
-    return np.asarray(_superpopulation(rng, curves, sizes, patient, held, shared, icc, margin))
-
-
-@numba.njit(cache=True, nogil=True)
-def _superpopulation(
+@compiled()
+def superpopulation(
     rng: np.random.Generator, curves: Vector, sizes: Counts, patient: Counts, held: Counts, shared: Vector, icc: float,
     margin: float,
 ) -> Vector:  # fmt: skip
+    """Whether each conclusion of `twins.CONCLUSIONS` is drawn in each twin, shape (twins, conclusions)."""
     twins = len(curves)
     result = np.zeros((twins, 5))
-    films, other = np.empty((2, 1, len(patient))), np.empty((2, 1, len(held)))
+    films, other = np.empty((2, len(patient))), np.empty((2, len(held)))
     placed, auc = np.empty((2, len(patient))), np.empty(2)
-    single = np.arange(len(patient))
     for t in range(twins):
         # Phi(a + b Phi^-1(fpr)): malignant films are N(a / b, 1 / b)
-        shift, width = curves[t, :, :1] / curves[t, :, 1:], 1.0 / curves[t, :, 1]
-        draw_scores(films, sizes[0], patient, shift, width, shared, 0.0, icc, rng)
+        shift, width = curves[t, :, 0] / curves[t, :, 1], 1.0 / curves[t, :, 1]
+        draw(films, sizes[0], patient, shift, width, shared, icc, rng)
         setting, positives = films, sizes[0]
         if len(held):
-            draw_scores(other, sizes[2], held, shift, width, shared, 0.0, icc, rng)
+            draw(other, sizes[2], held, shift, width, shared, icc, rng)
             setting, positives = other, sizes[2]
         for a in range(2):
-            auc[a] = placements(films[a, 0], sizes[0], placed[a])
+            auc[a] = placements(films[a], sizes[0], placed[a])
         # the published kind of analysis takes every film as independent
-        cov = film_covariance(placed, auc, sizes[0], single)
-        gap, se, _ = rockette(auc.reshape((2, 1)), cov)
+        cov = covariance(placed, auc, sizes[0])
+        gap, se = auc[0] - auc[1], math.sqrt(max(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1], 0.0))
         result[t, 0] = abs(gap) < Z95 * se
         result[t, 1] = gap - Z90 * se > -margin and gap + Z90 * se < margin
         cuts = np.empty((3, 2))
         for a in range(2):
-            cuts[0, a], cuts[1, a], cuts[2, a] = thresholds(setting[a, 0], positives, 0.9)
-        result[t, 2] = _higher(films[:, 0, sizes[0] :], cuts[0], False)
-        result[t, 3] = _higher(films[:, 0, : sizes[0]], cuts[1], True)
-        result[t, 4] = _higher(films[:, 0, : sizes[0]], cuts[2], True)
+            cuts[0, a], cuts[1, a], cuts[2, a] = thresholds(setting[a], positives, 0.9)
+        result[t, 2] = _higher(films[:, sizes[0] :], cuts[0], False)
+        result[t, 3] = _higher(films[:, : sizes[0]], cuts[1], True)
+        result[t, 4] = _higher(films[:, : sizes[0]], cuts[2], True)
     return result
 
 
-@numba.njit(cache=True)
+@compiled()
 def thresholds(score: Vector, malignant: int, target: float) -> tuple[float, float, float]:
     """High-sensitivity, high-specificity and Youden thresholds (score >= threshold) on films, malignant ones first."""
     ill, well = np.sort(score[:malignant]), np.sort(score[malignant:])
@@ -252,7 +282,7 @@ def thresholds(score: Vector, malignant: int, target: float) -> tuple[float, flo
     return sensitive, specific, youden
 
 
-@numba.njit(cache=True)
+@compiled()
 def _higher(score: NDArray[np.float64], cut: Vector, called: bool) -> bool:
     """The arm is right more often, and McNemar's corrected test says so."""
     b = c = 0
