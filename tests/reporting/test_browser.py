@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from make_outputs import make_outputs
 
 from osteotl.reporting.page import build_report
-from osteotl.reporting.printing import write_pdf
+from osteotl.report.printing import write_pdf
 
 pytestmark = pytest.mark.browser
 Z = 1.959963984540054

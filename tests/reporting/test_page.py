@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 
 from conftest import PLANTED
 from osteotl.reporting.page import LARGEST, build_report
-from osteotl.reporting.printing import write_pdf
+from osteotl.report.printing import write_pdf
 from osteotl.reporting.results import load_results
 from osteotl.reporting.summary import burdens
 from osteotl.reporting.wording import MINUS, typeset
@@ -124,12 +124,12 @@ def test_a_failing_browser_leaves_no_pdf_and_fails_nothing(page, tmp_path, monke
     browser = tmp_path / "chromium"
     browser.write_text("#!/bin/sh\necho broken display >&2\nexit 3\n")
     browser.chmod(0o755)
-    monkeypatch.setattr("osteotl.reporting.printing.find_browser", lambda: str(browser))
+    monkeypatch.setattr("osteotl.report.printing.find_browser", lambda: str(browser))
     report.with_suffix(".pdf").write_bytes(b"of the last run")
     assert write_pdf(report) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chromium", "report.html"]
     assert "broken display" in capsys.readouterr().err
-    monkeypatch.setattr("osteotl.reporting.printing.find_browser", lambda: None)
+    monkeypatch.setattr("osteotl.report.printing.find_browser", lambda: None)
     assert write_pdf(report) is None
     assert not capsys.readouterr().err
 
@@ -139,7 +139,7 @@ def test_the_browser_keeps_its_sandbox_unless_it_runs_as_root(user, sandbox, tmp
     browser = tmp_path / "chromium"
     browser.write_text(f"#!/bin/sh\necho \"$@\" >'{tmp_path}/words'\n")
     browser.chmod(0o755)
-    monkeypatch.setattr("osteotl.reporting.printing.find_browser", lambda: str(browser))
+    monkeypatch.setattr("osteotl.report.printing.find_browser", lambda: str(browser))
     monkeypatch.setattr("os.geteuid", lambda: user)
     (tmp_path / "report.html").write_text("<html></html>")
     write_pdf(tmp_path / "report.html")

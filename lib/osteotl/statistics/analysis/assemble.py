@@ -102,7 +102,6 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         There is no external film, or runs scored different films.
     """
     prepared = prepare(inputs)
-    twins = extras.twins_meanwhile()
     curve = {
         "learning_curve": learning.learning_curve(prepared),
         "learning_curve_equal_epochs": learning.equal_epochs_curve(prepared),
@@ -131,7 +130,6 @@ def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:
         statistics["arms"][arm] = arm_results(prepared, arm) | wrong | place
     statistics = plain(statistics)
     reference = prepared.settings.reference
-    statistics["published"] = plain(extras.published(statistics, prepared.others, reference, twins.result()))
     statistics["flags"] += _short_intervals(prepared, statistics)
     return Analysis(statistics, _tables(prepared, statistics))
 

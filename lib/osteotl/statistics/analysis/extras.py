@@ -1,11 +1,8 @@
-"""Beside the headline: subgroups, the shortcut audit, the trivial baseline, the published figures."""
+"""Beside the headline: subgroups, the shortcut audit, the trivial baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
-from functools import cache
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +14,8 @@ from osteotl.statistics.analysis.inputs import Cohort
 from osteotl.statistics.analysis.prepare import Prepared
 from osteotl.statistics.delong import auc_interval
 from osteotl.statistics.estimate import Estimate
-from osteotl.statistics.published import Published, load_published, published_names
-from osteotl.statistics.published_layout import Line, in_published_layout, rederivation_lines
-from osteotl.statistics.rederivation import rederive
-from osteotl.statistics.twins import conditional_twins, twin_map
 
 Numbers = dict[str, Any]
-TWINS = 200  # a condition; Monte Carlo error of a share at most .035
 SMALL_GROUP = 5  # films of a class under which a subgroup's AUC says nothing
 
 
@@ -100,41 +92,3 @@ def baseline(prepared: Prepared) -> Numbers:
         prepared.external.label, found.to_numpy(), prepared.external.clusters, prepared.settings.confidence
     )
     return {"features": features, "auc": number.to_dict()}
-
-
-def twins_meanwhile() -> Future[dict[str, Numbers]]:
-    """Twins of the shipped papers, drawn on another core while the study is analysed: they depend on no study."""
-    pool = ThreadPoolExecutor(1)
-    twins = pool.submit(lambda: {name: _twins(name) for name in published_names()})
-    pool.shutdown(wait=False)
-    return twins
-
-
-def published(statistics: Numbers, others: list[str], reference: str, twins: Mapping[str, Numbers]) -> Numbers:
-    """The published figures derived again, and this study's numbers in the paper's own layout."""
-    block = {}
-    for name in published_names():
-        paper, lines = _rederived(name)
-        layout = {
-            arm: [asdict(row) for row in in_published_layout(paper, statistics, arm, reference)] for arm in others
-        }
-        block[name] = {"source": paper.source, "lines": [asdict(line) for line in lines], "layout": layout}
-        block[name]["twins"] = twins[name]
-    return block
-
-
-@cache
-def _twins(name: str) -> Numbers:
-    """Simulated twins of a shipped paper: a map of its conditions, not a verdict on it."""
-    paper = load_published(name)
-    try:
-        return {"conditional": conditional_twins(paper).to_dict(), "map": twin_map(paper, TWINS).to_dict()}
-    except ValueError as reason:
-        return {"not_estimable": str(reason)}
-
-
-@cache
-def _rederived(name: str) -> tuple[Published, tuple[Line, ...]]:
-    """A shipped paper and what follows from it: the same for every run, so computed once a process."""
-    paper = load_published(name)
-    return paper, tuple(rederivation_lines(paper, rederive(paper)))
