@@ -247,7 +247,8 @@ def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[st
         setting = dict(zip(identity, key, strict=True))
         measure = MEASURES[setting["measure"]]
         at = None if pd.isna(setting["at"]) else setting["at"]
-        keys = measure.keys(setting | {"at": at})
+        given = None if pd.isna(setting["prevalence"]) or setting["measure"] != "net_benefit" else setting["prevalence"]
+        keys = measure.keys(setting | {"at": at, "prevalence": given})
         pi = ill / (ill + well) if pd.isna(setting["prevalence"]) else setting["prevalence"]
         value = lambda a, keys=keys, at=at, measure=measure, pi=pi: np.array(  # noqa: E731
             [measure.value(np.array([expected[k][i, a] for k in keys]), pi, {"at": at}) for i in range(len(truths))]

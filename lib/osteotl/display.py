@@ -338,6 +338,10 @@ def heading(row: Mapping[str, Any]) -> str:
 # --- forest plots in tables -------------------------------------------------------------------------------------------
 
 
+LINE = {"stroke": "currentColor"}  # holds where no stylesheet does
+SIZE = {"viewBox": "0 0 200 20", "width": 200, "height": 20, "aria_hidden": "true"}
+
+
 @dataclass(frozen=True)
 class Forest:
     """Intervals drawn in a table's column, with an axis below.
@@ -377,26 +381,28 @@ class Forest:
         shapes: list[Markup] = []
         if self.band:
             left, right = self.x(self.band[0]), self.x(self.band[1])
-            shapes.append(tag("rect", x=left, y=0, width=round(right - left, 1), height=20, class_="band"))
+            shapes.append(
+                tag("rect", x=left, y=0, width=round(right - left, 1), height=20, class_="band", fill="none", **LINE)
+            )
         if self.zero is not None:
-            shapes.append(tag("line", x1=self.x(self.zero), x2=self.x(self.zero), y1=0, y2=20, class_="zero"))
+            shapes.append(tag("line", x1=self.x(self.zero), x2=self.x(self.zero), y1=0, y2=20, class_="zero", **LINE))
         if known(row["estimate"]):
             if known(row["lower"]) and known(row["upper"]):
                 ends = {"x1": self.x(row["lower"]), "x2": self.x(row["upper"])}
-                shapes.append(tag("line", **ends, y1=10, y2=10, class_="whisker"))
+                shapes.append(tag("line", **ends, y1=10, y2=10, class_="whisker", **LINE))
             shapes.append(_sign(index, self.x(row["estimate"])))
-        return tag("svg", shapes, class_=f"forest arm-{index}", viewBox="0 0 200 20", aria_hidden="true")
+        return tag("svg", shapes, class_=f"forest arm-{index}", **SIZE)
 
     def axis(self, look: Look, signed: bool) -> Markup:
         """The axis with its ticks."""
-        shapes = [tag("line", x1=0, x2=200, y1=1, y2=1, class_="zero")]
+        shapes = [tag("line", x1=0, x2=200, y1=1, y2=1, class_="zero", **LINE)]
         for at in ticks(self.low * look.scale, self.high * look.scale):
             x = self.x(at / look.scale)
             digits = max(0, min(look.digits, 4))
             text = f"{fixed(at, digits, signed=signed)}".rstrip("0").rstrip(".") if digits else fixed(at, 0)
-            shapes.append(tag("line", x1=x, x2=x, y1=1, y2=5, class_="zero"))
-            shapes.append(tag("text", text or "0", x=x, y=16, text_anchor="middle"))
-        return tag("svg", shapes, class_="forest axis", viewBox="0 0 200 20", aria_hidden="true")
+            shapes.append(tag("line", x1=x, x2=x, y1=1, y2=5, class_="zero", **LINE))
+            shapes.append(tag("text", text or "0", x=x, y=16, text_anchor="middle", font_size=11))
+        return tag("svg", shapes, class_="forest axis", **SIZE)
 
 
 def ticks(low: float, high: float, most: int = 4) -> list[float]:

@@ -230,6 +230,26 @@ def test_yolo_key_points_of_other_shapes(tmp_path, shape, line, read):
     assert ("file_unreadable" in layouts.codes(cohort)) == (shape in ("[3]", "many"))
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["0 .5 .5 .2 .2 .45 .45 .55 .55"], True),
+        (["0 .5 .5 .2 .2 .45 .45 .55 .55", "0 .3 .3 .2 .2 .25 .25 .35 .35"], True),
+        (["0 .5 .5 .2 .2 .45 .45 1 .55 .55 1"], True),  # three numbers a point, the last a flag
+        (["0 .5 .5 .2 .2 .45 .45 .55 .55", "0 .1 .1 .3 .1 .3 .4 .1 .4"], False),  # the second is an outline alone
+        (["0 .1 .1 .3 .1 .3 .4 .1 .4"], False),
+        (["0 .8 .8 .82 .8 .82 .85 .8 .85"], False),
+    ],
+)
+def test_yolo_key_points_that_data_yaml_does_not_tell_of(tmp_path, lines, told):
+    root = layouts.yolo(tmp_path)
+    (root / "labels/a.txt").write_text("\n".join(lines))
+    assert ("row_invalid" in layouts.codes(layouts.read("yolo", root))) == told
+    with (root / "data.yaml").open("a") as file:
+        file.write("kpt_shape: null\n")
+    assert "row_invalid" not in layouts.codes(layouts.read("yolo", root)) or "1 .55 .55 1" in lines[0]
+
+
 def test_nih_no_finding_with_a_box(tmp_path):
     cohort = layouts.read("nih", case("30_nih_no_finding_with_box/nih", tmp_path))
     _, faults = native_boxes(cohort.films.assign(width=96.0, height=96.0), cohort.boxes)
@@ -994,6 +1014,21 @@ def test_every_remedy_that_excludes_a_film_excludes_that_film_alone(tmp_path):
     assert not [fault for fault in after if "duplicate" in fault.code or fault.code == "exclude_unknown"]
     study = study_of(root, exclude=[name])
     assert len(tables._assemble(study, tmp_path, write=False, with_pixels=False)[0].films) == 23
+
+
+def test_two_cohorts_in_folders_of_one_name_are_told_apart_by_a_remedy(tmp_path):
+    one = layouts.manifest(tmp_path / "here/knees", 12, 12)
+    two = renamed_patients(layouts.manifest(tmp_path / "there/knees", 12, 12, seed=400))
+    shutil.copy(one / "films/f003.png", two / "films/f003.png")
+    content = {"title": "T", "reference": "a", "arms": {"a": {"initialise": "random"}, "b": {"initialise": "random"}},
+               "cohorts": {"development": {"reader": "manifest", "root": str(one)},
+                           "external": {"reader": "manifest", "root": str(two)}}}  # fmt: skip
+    (fault,) = [f for f in tables.check(parse_study(content), tmp_path) if f.code == "duplicate_exact_across"]
+    assert "integrity.exclude: [there/knees/films/f003.png]" in fault.remedy
+    content["integrity"] = {"exclude": ["there/knees/films/f003.png"]}
+    summary = tables._assemble(parse_study(content), tmp_path, write=False)[0]
+    assert summary.films.groupby("cohort").size().to_dict() == {"development": 24, "external": 23}
+    assert "duplicate_exact_across" not in {fault.code for fault in summary.faults}
 
 
 @pytest.mark.parametrize("code", ["film_missing", "malignant_without_box", "film_unreadable"])

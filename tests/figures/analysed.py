@@ -60,7 +60,7 @@ def analysed(predictions: pd.DataFrame, facts: pd.DataFrame | None = None, repli
     scores = scores_of(predictions, facts)
     sources = ("validation", "external") if len(scores.validation.values) else ("external",)
     points = points_of({"high_sensitivity": 0.9, "high_specificity": 0.9, "youden": None}, sources)
-    draws = bootstrap(scores, points, replicates=replicates, net_benefit_at=AT)
+    draws = bootstrap(scores, points, replicates=replicates, net_benefit_at=AT, prevalences=(None, 0.1))
     done = Analysed(scores, _results(draws, points, scores), labels=_labels(scores))
     done.tables = _tables(done, draws)
     return done
@@ -141,9 +141,10 @@ def _films(scores: Scores, draws: Draws) -> pd.DataFrame:
         cuts = [_threshold(draws, key, arm, run) for run in runs]
         called = sum((outside.values[arm, run] >= cut).astype(int) for run, cut in zip(runs, cuts, strict=True))
         mean = outside.values[arm].mean(axis=1)
-        parts.append(pd.DataFrame({"image_id": outside.values.index, "label": outside.label.astype(int).to_numpy(),
-                                   "sex": np.where(np.arange(len(mean)) % 2, "M", "F"), "subtype": np.where(outside.label, "osteosarcoma", ""),
-                                   "arm": arm, "runs": len(runs), "called": called.to_numpy(), "mean_score": mean.to_numpy()}))  # fmt: skip
+        facts = {"label": outside.label.astype(int), "sex": np.where(np.arange(len(mean)) % 2, "M", "F"),
+                 "subtype": np.where(outside.label, "osteosarcoma", "")}  # fmt: skip
+        counts = {"arm": arm, "runs": len(runs), "called": called, "mean_score": mean}
+        parts.append(pd.DataFrame(facts | counts).rename_axis("image_id").reset_index())
     return pd.concat(parts, ignore_index=True)
 
 
@@ -185,4 +186,8 @@ def _calibration(table: pd.DataFrame) -> pd.DataFrame:
                 parts.append({"arm": arm, "run": run, "recalibration": recalibration, "curve": "decile",
                               "predicted": part[column].mean(), "observed": share, "lower": max(0, share - 0.2),
                               "upper": min(1, share + 0.2), "n": len(part)})  # fmt: skip
-    return pd.DataFrame(parts)
+    every = pd.DataFrame(parts)
+    every["group"] = every.groupby(["arm", "run", "recalibration"]).cumcount()
+    numbers = ["predicted", "observed", "lower", "upper", "n"]
+    mean = every.groupby(["arm", "recalibration", "curve", "group"], as_index=False, sort=False)[numbers].mean()
+    return pd.concat([every, mean.assign(run="")], ignore_index=True).drop(columns="group")

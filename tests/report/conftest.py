@@ -57,6 +57,6 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Scores of other programs: five models, one run, no validation films, long names with dots and emoji."""
-    labels = {f"model-{i}": f"model v1.{i} \N{BONE} " + "a rather long name " * 3 for i in range(5)}
+    labels = {f"model_{i}": f"model v1.{i} \N{BONE} " + "a rather long name " * 3 for i in range(5)}
     kind = Kind(labels, runs=1, validation=False, boxes=False, cohorts=False, beside=("one run a model",))
     return make_page(tmp_path_factory.mktemp("bare"), kind)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from osteotl.html import join
 from osteotl.report.summary import Comparison, answer, relevance, undecided
 
 # Intervals are chosen by hand around a margin of 0.03; the wanted words follow from where they lie.
@@ -84,12 +85,29 @@ def test_separation_gives_both_areas_the_difference_its_interval_and_p():
     assert text.endswith("AUC 0.966 v 0.947, difference +0.019 (+0.001 to +0.037), p = 0.040.")
 
 
-def test_the_threshold_line_gives_target_reached_and_both_units():
-    text = dict(answer(compare(SLIGHTLY)).lines)["At the threshold"].striptags().replace("\N{NO-BREAK SPACE}", " ")
-    assert text.startswith("At the locked threshold (target 90 %, reached 84.0 % v 88.0 %)")
-    assert "missed tumours per 100 malignant −2.0 (−6.0 to +2.0), p = 0.300" in text
-    assert "false alarms per 1,000 normal +10 (−30 to +50), p = 0.600" in text
-    assert "Patients, same thresholds: missed tumours per 100 malignant −1.0" in text
+def test_the_threshold_line_gives_target_and_reached_and_a_table_both_units():
+    said = answer(compare(SLIGHTLY))
+    text = dict(said.lines)["At the threshold"].striptags()
+    assert text == (
+        "At the locked threshold (target 90 %, reached 84.0 % v 88.0 %), no difference in missed tumours or false "
+        "alarms is shown."
+    )
+    cells = [
+        [str(join(cell).striptags()).replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in said.table.rows
+    ]
+    assert cells == [
+        ["Missed tumours per 100 malignant", "−2.0 (−6.0 to +2.0), p = 0.300", "−1.0 (−5.0 to +3.0), p = 0.600"],
+        ["False alarms per 1,000 normal", "+10 (−30 to +50), p = 0.600", "+12 (−40 to +64), p = 0.600"],
+    ]
+
+
+def test_a_trade_is_told_as_one():
+    burdens = {
+        "missed_per_100": row((-5.0, -8.0, -2.0), "missed_per_100"),
+        "false_alarms_per_1000": row((40.0, 10.0, 70.0), "false_alarms_per_1000"),
+    }
+    text = dict(answer(compare(SLIGHTLY, burdens={"film": burdens})).lines)["At the threshold"].striptags()
+    assert text.endswith("it misses fewer tumours and it raises more false alarms.")
 
 
 @pytest.mark.parametrize(

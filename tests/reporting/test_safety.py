@@ -25,6 +25,7 @@ from osteotl.reporting.safety import (
     without_names,
     without_paths,
 )
+from osteotl.statistics.analysis.inputs import read_study
 
 PLANTED = "Planted_Erika_Mustermann_1961-04-23"
 TABLE = pd.DataFrame({"path": [f"films/{PLANTED}.png", "films/Müller Köster.dcm"], "image_id": ["abc123", "def456"]})
@@ -169,3 +170,14 @@ def test_paths_lose_their_folders():
 
 def test_numbers_follow_the_ids_alone():
     assert film_numbers(["b", "a", "b"]) == film_numbers(["a", "b"]) == {"a": "film 1", "b": "film 2"}
+
+
+def test_a_copied_study_takes_its_own_runs_alone(page):
+    """Fewer seeds or arms select; runs that were never scored are refused."""
+    fewer = page.study.model_copy(update={"seeds": page.study.seeds[1:2]})
+    inputs = read_study(fewer, page.out.joinpath)
+    assert inputs.seeds == page.study.seeds[1:2]
+    assert set(inputs.detections["seed"]) == set(page.study.seeds[1:2])
+    more = page.study.model_copy(update={"seeds": [*page.study.seeds, 99]})
+    with pytest.raises(ValueError, match=r"no scores of .*, seed 99"):
+        read_study(more, page.out.joinpath)

@@ -41,7 +41,6 @@ __all__ = [
     "CohortError",
     "CohortSummary",
     "build_cohorts",
-    "characteristics",
     "check",
     "check_main",
     "fault_table",
@@ -284,6 +283,6 @@ def report(summary: CohortSummary, limit: int | None = 25) -> str:
         if s["step"] == "left out"
     ]
     if decided := note_summary(summary.films):
-        left += ["", "decided in reading films (film by film in outputs/cohorts/film_notes.csv)"]
+        left += ["", "decided in reading films (a run lists it film by film in cohorts/film_notes.csv)"]
         left += [f"  {line}" for line in decided]
     return "\n".join([*lines, *left, "", listing(summary.faults, limit)])

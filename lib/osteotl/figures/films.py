@@ -57,18 +57,11 @@ def read_films(outputs: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
         The outputs folder, with cohorts/external.csv, cohorts/boxes.csv and detections.csv.
     """
     texts = dict.fromkeys(("image_id", "patient_id", "film", "arm"), str)
-    empty: dict[str, list[object]] = {
-        "image_id": [],
-        "film": [],
-        "arm": [],
-        "score": [],
-        "x_min": [],
-        "y_min": [],
-        "x_max": [],
-        "y_max": [],
-    }
+    empty = pd.DataFrame(
+        {name: [] for name in ("image_id", "film", "arm", "score", "x_min", "y_min", "x_max", "y_max")}
+    )
     places = [Path(outputs) / file for file in ("cohorts/external.csv", "cohorts/boxes.csv", "detections.csv")]
-    found = [pd.read_csv(path, dtype=texts) if path.is_file() else pd.DataFrame(empty) for path in places]
+    found = [pd.read_csv(path, dtype=texts) if path.is_file() else empty for path in places]
     return found[0], found[1], found[2]
 
 

@@ -53,8 +53,12 @@ def icon_array(icons: Icons, title: str, across: int = 50) -> Markup:
         places = [(10 * (i % across) + 5, 10 * (i // across) + 5) for i in range(at, at + count)]
         at += count
         if places:
-            shapes.append(tag("path", d=_dots(kind, places), class_=f"dot {kind}"))
-    return tag("svg", tag("title", title), shapes, class_="icons", viewBox=f"0 0 {10 * across} {10 * rows}", role="img")
+            # the attributes hold where no stylesheet does
+            width = {"missed": 2.6, "found": 8, "alarm": 1.7, "clear": 2}[kind]
+            drawn = {"fill": "none", "stroke": "currentColor", "stroke_width": width, "stroke_linecap": "round"}
+            shapes.append(tag("path", d=_dots(kind, places), class_=f"dot {kind}", **drawn))
+    size = {"viewBox": f"0 0 {10 * across} {10 * rows}", "width": 8 * across, "height": 8 * rows}
+    return tag("svg", tag("title", title), shapes, class_="icons", role="img", **size)
 
 
 def _dots(kind: str, places: Sequence[tuple[int, int]]) -> str:
@@ -83,15 +87,18 @@ def flow_diagram(steps: Sequence[dict[str, Any]], title: str) -> Markup:
         x, width = {"main": (1, 232), "aside": (60, 259), "leaf": (60, 232)}[kind]
         middle = y + height // 2
         if kind != "main":
-            shapes.append(tag("path", d=f"M24 {previous}V{middle}H{x}", class_="edge"))
+            shapes.append(
+                tag("path", d=f"M24 {previous}V{middle}H{x}", class_="edge", fill="none", stroke="currentColor")
+            )
         elif previous:
-            shapes.append(tag("path", d=f"M24 {previous}V{y}", class_="edge"))
+            shapes.append(tag("path", d=f"M24 {previous}V{y}", class_="edge", fill="none", stroke="currentColor"))
         places.append(_flow_box(lines, x, y, width, height, kind))
         previous = y + height if kind == "main" else middle
         y += height + 10
     told = "; ".join(" ".join(_wrapped(step, kind)) for step, kind in zip(steps, _kinds(steps), strict=True))
     drawing = [tag("title", f"{title}: {told}."), shapes, places]
-    return tag("svg", drawing, class_="flow", viewBox=f"0 0 320 {max(y - 9, 10)}", role="img")
+    height = max(y - 9, 10)
+    return tag("svg", drawing, class_="flow", viewBox=f"0 0 320 {height}", width=320, height=height, role="img")
 
 
 def _kinds(steps: Sequence[dict[str, Any]]) -> list[str]:
@@ -105,7 +112,9 @@ def _kinds(steps: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _flow_box(lines: list[str], x: int, y: int, width: int, height: int, kind: str) -> list[Markup]:
-    box = tag("rect", x=x, y=y, width=width, height=height, rx=3, class_=f"box {kind}")
+    box = tag(
+        "rect", x=x, y=y, width=width, height=height, rx=3, class_=f"box {kind}", fill="none", stroke="currentColor"
+    )
     texts = [
         tag("text", line, x=x + 10, y=y + 20 + 15 * i, class_=None if i else "strong") for i, line in enumerate(lines)
     ]

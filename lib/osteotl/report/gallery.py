@@ -361,11 +361,14 @@ def _overlay(films: Films, image_id: str, film: pd.Series, arms: Sequence[str]) 
             index = list(films.labels).index(box.arm) % 6
             shapes.append(_box(box, f"pred arm-{index} dash-{index}", f"dash-{index}"))
     view = f"0 0 {film['width']:.0f} {film['height']:.0f}"
-    return Markup('<svg viewBox="{}" aria-hidden="true" class="overlay">{}</svg>').format(view, Markup("").join(shapes))
+    size = Markup('width="{:.0f}" height="{:.0f}"').format(film["width"], film["height"])
+    return Markup('<svg viewBox="{}" {} aria-hidden="true" class="overlay">{}</svg>').format(
+        view, size, Markup("").join(shapes)
+    )
 
 
 def _box(box: Any, kind: str, dash: str) -> Markup:
-    place = Markup('x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"').format(
+    place = Markup('x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="none" stroke="currentColor"').format(
         box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min
     )
     return Markup('<rect {0} class="halo {1}"/><rect {0} class="{2}"/>').format(place, dash, kind)
@@ -381,7 +384,7 @@ def box_key(labels: Labels) -> Markup:
 
 
 def _key(kind: str, dash: str, words: Markup) -> Markup:
-    place = Markup('x="1" y="1" width="26" height="12"')
+    place = Markup('x="1" y="1" width="26" height="12" fill="none" stroke="currentColor"')
     return Markup(
         '<span class="key"><svg viewBox="0 0 28 14" width="36" height="18" aria-hidden="true" class="sample">'
         '<rect {0} class="halo {1}"/><rect {0} class="{2}"/></svg> {3}</span>'

@@ -81,6 +81,7 @@ class Answer:
     heading: str
     lines: list[tuple[str, Markup]]
     beside: list[str]
+    table: Table | None = None
 
 
 def direction(row: Row) -> int:
@@ -115,7 +116,7 @@ def answer(comparison: Comparison) -> Answer:
     ]
     if comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
         lines.append(("At equal sensitivity", _at_equal_sensitivity(comparison)))
-    return Answer(_heading(comparison), lines, list(comparison.beside))
+    return Answer(_heading(comparison), lines, list(comparison.beside), burden_table(comparison))
 
 
 def _why_missing(difference: Row | None) -> str:
@@ -217,12 +218,21 @@ def _at_threshold(comparison: Comparison) -> Markup:
     films = comparison.burdens.get("film", {})
     if not films or not comparison.threshold_from:
         return Markup("The study has no threshold, so missed tumours and false alarms are not counted.")
-    said = [_burden_words(name, row) for name, row in films.items()]
-    parts: list[Child] = [LEARNT[comparison.threshold_from], _target(comparison), ", ", " and ".join(said), ". Films: ",
-                          _burden_numbers(films), "."]  # fmt: skip
-    if patients := comparison.burdens.get("patient", {}):
-        parts += [" Patients, same thresholds: ", _burden_numbers(patients), "."]
-    return join(parts)
+    return join([LEARNT[comparison.threshold_from], _target(comparison), ", ", _burden_words(films), "."])
+
+
+def burden_table(comparison: Comparison) -> Table | None:
+    """Differences in missed tumours and false alarms, by film and by patient at the same thresholds."""
+    units = {"film": "#Films", "patient": "#Patients, same thresholds"}
+    shown = [unit for unit in units if comparison.burdens.get(unit)]
+    if not shown:
+        return None
+    rows = [
+        [f"{sentence_case(noun)} {per}", *(_burden_numbers(comparison.burdens[unit].get(name)) for unit in shown)]
+        for name, (*_, noun, per) in BURDENS.items()
+    ]
+    caption = f"Difference from {_the(comparison.reference)}"
+    return Table(caption, ["Difference in", *(units[unit] for unit in shown)], rows)
 
 
 def _target(comparison: Comparison) -> Child:
@@ -233,20 +243,22 @@ def _target(comparison: Comparison) -> Child:
             number(reference, interval=False), " %)"]  # fmt: skip
 
 
-def _burden_words(name: str, row: Row) -> str:
-    verb, things, noun, _ = BURDENS[name]
-    side = direction(row)
-    if side:
-        return f"it {verb} {'more' if side > 0 else 'fewer'} {things}"
-    return f"no difference in {noun} is shown" if known(row["p"]) else f"{noun} are not compared"
-
-
-def _burden_numbers(burdens: Mapping[str, Row]) -> Markup:
-    parts: list[Child] = []
+def _burden_words(burdens: Mapping[str, Row]) -> str:
+    """`it misses fewer tumours and raises more false alarms`, or in which of them no difference is shown."""
+    told, alike, untested = [], [], []
     for name, row in burdens.items():
-        *_, noun, per = BURDENS[name]
-        parts += ["; " if parts else None, f"{noun} {per} ", number(row), ", ", p_phrase(row)]
-    return join(parts)
+        verb, things, noun, _ = BURDENS[name]
+        if side := direction(row):
+            told.append(f"it {verb} {'more' if side > 0 else 'fewer'} {things}")
+        else:
+            (alike if known(row["p"]) else untested).append(noun)
+    told += [f"no difference in {' or '.join(alike)} is shown"] if alike else []
+    told += [f"{' and '.join(untested)} are not compared"] if untested else []
+    return " and ".join(told)
+
+
+def _burden_numbers(row: Row | None) -> Child:
+    return [number(row), ", ", p_phrase(row)] if row is not None else ""
 
 
 def _at_equal_sensitivity(comparison: Comparison) -> Markup:
@@ -329,7 +341,8 @@ def summary(outputs: Outputs, misses: Child = None) -> Section:
 def box(said: Answer, outputs: Outputs, arm: str) -> Markup:
     """The answer box of one model."""
     versus = paragraph(outputs.mark(arm), " compared with ", outputs.mark(outputs.reference), class_="about")
-    lines = [paragraph(tag("strong", f"{name}. "), sentence) for name, sentence in said.lines]
+    lines: list[Child] = [paragraph(tag("strong", f"{name}. "), sentence) for name, sentence in said.lines]
+    lines.insert(3, said.table)  # below the sentence on the threshold
     beside = notice(tag("strong", "Read this first. "), bullets(said.beside)) if said.beside else None
     return tag("div", versus, tag("h3", said.heading, class_="verdict"), lines, beside, class_="answer")
 

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from osteotl import __version__
+import osteotl
 from osteotl.files import visible
 from osteotl.workflow.fingerprint import digest
 from osteotl.workflow.folder import Refused, check_folder, clean, held
@@ -88,7 +88,7 @@ def options(words: list[str]) -> argparse.Namespace:
     parser = _Words("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("verb", nargs="?", default="run", choices=VERBS[:3], help=argparse.SUPPRESS)
-    parser.add_argument("--version", action="version", version=f"osteotl {__version__}")
+    parser.add_argument("--version", action="version", version=f"osteotl {osteotl.__version__}")
     parser.add_argument("-n", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
     for name, (metavar, kind, text) in OPTIONS.items():
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)

@@ -22,7 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import remove, write_json, write_text
+from osteotl.files import remove, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
 from osteotl.workflow.step import RUNNING
@@ -127,7 +127,8 @@ def _sockets() -> str:
 def _without_places(notebook: Any, others: list[Path]) -> None:
     """An executed notebook is shared with a team and joins the page: it names folders of the project, and no machine's.
 
-    Paths inside the project become relative to it, other folders that the step knows `…`.
+    Paths inside the project become relative to it, other folders that the step knows `…`. Controls and marks of
+    direction, which labels can bring, are taken out of what it displays.
     """
     outside = [path for path in [*others, Path.home()] if path != Path("/") and not path.is_relative_to(ROOT)]
     known = {**{str(path): "…/" for path in outside}, str(ROOT): ""}
@@ -147,7 +148,7 @@ def _without_places(notebook: Any, others: list[Path]) -> None:
                     output[key] = told(output[key])
             for kind in output.get("data", {}):
                 if kind.startswith("text/"):
-                    output.data[kind] = told(output.data[kind])
+                    output.data[kind] = visible(told("".join(output.data[kind])))
 
 
 def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:

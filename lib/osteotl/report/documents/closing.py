@@ -83,10 +83,30 @@ def faults(outputs: Outputs) -> Table | None:
     )
 
 
+TRACED = {
+    "osteotl": "OsteoTL",
+    "commit": "Commit",
+    "study_file, sha256": "Study file, SHA-256",
+    "requirements_lock_sha256": "Locked requirements, SHA-256",
+    "python": "Python",
+    "system": "System",
+    "processor": "Processor",
+    "cores": "Cores",
+    "threads_per_process": "Threads a process",
+    "seeds": "Seeds",
+    "fractions": "Shares of labels",
+}
+
+
 def provenance(outputs: Outputs) -> Table | None:
-    """Versions, hashes and settings of the run."""
-    rows = [[place, text] for place, text in _leaves(outputs.provenance)]
-    return Table("Versions, hashes and settings of the run", ["Item", "Value"], rows, class_="long") if rows else None
+    """Versions and hashes of the run; provenance.json holds the hash of every file."""
+    found = dict(_leaves(outputs.provenance))
+    rows = [[words, found[place]] for place, words in TRACED.items() if found.get(place)]
+    packages = [
+        [place.removeprefix("packages, "), text] for place, text in found.items() if place.startswith("packages, ")
+    ]
+    caption = "Versions and hashes of the run; provenance.json holds the hash of every file"
+    return Table(caption, ["Item", "Value"], [*rows, *packages], class_="long") if rows else None
 
 
 def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
@@ -95,7 +115,7 @@ def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _leaves(value, f"{place}, {key}" if place else str(key))
     else:
         text = ", ".join(map(str, node)) if isinstance(node, list) else ("" if node is None else str(node))
-        yield without_paths(place), without_paths(text)
+        yield place, without_paths(text)
 
 
 def not_estimable(outputs: Outputs) -> Table | None:
