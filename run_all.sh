@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one door: sets up, runs, checks, tests, opens JupyterLab. `./run_all.sh --help` lists the words it knows.
+# Sets up, runs, checks, tests, opens JupyterLab. `./run_all.sh --help` lists the words it knows.
 # It needs Python 3.11 or later, and the network once, for the packages that requirements.lock pins.
 set -euo pipefail
 here="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)"
@@ -43,6 +43,7 @@ make_environment() {
   local found uv="$here/.tools/bin/uv"
   found="$(find_python)"
   say "setting up .venv from requirements.lock (once; a minute or so)"
+  export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" # a hospital's proxy signs with a certificate that the system knows
   exec 8>"$here/.setup.lock"
   if command -v flock >/dev/null; then flock 8; fi
   if [ "$(cat -- "$mark" 2>/dev/null)" = "$pins" ]; then return; fi # another start has just done it
@@ -60,6 +61,12 @@ make_environment() {
   printf '%s' "$pins" >"$mark"
   exec 8>&-
 }
+
+# --- words that need no set-up ----------------------------------------------------------------------------------------
+case "${1:-}" in
+  -h|--help|help) PYTHONPATH="$here/lib" exec "$(find_python)" -m osteotl.workflow --help ;;
+  --version) PYTHONPATH="$here/lib" exec "$(find_python)" -m osteotl.workflow --version ;;
+esac
 
 # --- which Python -----------------------------------------------------------------------------------------------------
 pins="$(cksum <"$here/requirements.lock") $here" # a moved clone sets up again
@@ -107,7 +114,10 @@ case "${1:-}" in
     if [ $# -gt 0 ]; then name="$1"; shift; exec "$python" "benchmarks/bench_$name.py" "$@"; fi
     for file in benchmarks/bench_*.py; do "$python" "$file"; done
     exec "$python" benchmarks/make_results.py ;;
-  lab) shift; cd -- "$here"; exec "$python" -m jupyter lab "$@" ;;
+  lab)
+    shift; cd -- "$here"
+    if [ "$(id -u)" = 0 ]; then set -- --allow-root "$@"; fi # as in a container; JupyterLab refuses without a word
+    exec "$python" -m jupyter lab "$@" ;;
   plan) shift; exec "$python" -m osteotl.statistics.plan_study "$@" ;;
   *) exec "$python" -m osteotl.workflow "$@" ;;
 esac

@@ -1,10 +1,16 @@
 """The configuration: what is refused, where, with which rule, all at once."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from osteotl.study import StudyError, load_study, parse_study
+from osteotl import study as module
+from osteotl.study import StudyError, files_missing, load_study, parse_study
+from shipped import STUDIES
 
 ROOT = Path(__file__).parents[1]
 KNEES = {"reader": "phantom-knee", "films": 20}
@@ -14,6 +20,9 @@ SMALL = {
     "arms": {"scratch": {"initialise": "random"}, "transfer": {"initialise": "pretrain"}},
     "reference": "scratch",
 }
+TOP = list(module.Study.model_fields)
+KEYS = sorted({key for _, made in vars(module).items() if isinstance(made, type) and issubclass(made, module.BaseModel)
+               for key in made.model_fields})  # fmt: skip
 
 
 def faults_of(**changes) -> str:
@@ -22,9 +31,7 @@ def faults_of(**changes) -> str:
     return "\n".join(caught.value.faults)
 
 
-@pytest.mark.parametrize(
-    "path", sorted([ROOT / "study.yaml", *(ROOT / "studies").glob("*.yaml")]), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.name)
 def test_shipped_studies_are_valid(path, monkeypatch):
     for name in ("OSTEOTL_RADIOGRAPHS", "BTXRD_ROOT", "CHEST_ROOT"):
         monkeypatch.setenv(name, "/films")
@@ -54,7 +61,9 @@ def test_control_arms_beside_the_two_of_the_default_study():
 @pytest.mark.parametrize(
     ("changes", "place", "rule"),
     [
-        ({"fraktions": [1]}, "fraktions", "unknown key"),
+        ({"fraktions": [1]}, "fraktions", "did you mean fractions?"),
+        ({"seed": 1}, "seed", "did you mean seeds?"),
+        ({"reader": "coco"}, "reader", "unknown key here (docs"),
         ({"fractions": [0]}, "fractions.0", "greater than 0"),
         ({"fractions": [0.5]}, "fractions", "must hold 1.0"),
         ({"fractions": [1.0, 1.0]}, "fractions", "named twice"),
@@ -95,6 +104,49 @@ def test_control_arms_beside_the_two_of_the_default_study():
         ({"cohorts": SMALL["cohorts"] | {"development": KNEES | {"validation": 1.0}}}, "development", "whole number"),
         ({"cohorts": SMALL["cohorts"] | {"development": {"reader": "x"}}}, "cohorts.development", "btxrd"),
         ({"cohorts": SMALL["cohorts"] | {"development": KNEES | {"malignant": 20}}}, "cohorts.development", "smaller"),
+        ({"reference": ["scratch"]}, "reference", "valid string"),
+        ({"title": ["x"]}, "title", "valid string"),
+        ({"arms": ["scratch"]}, "arms", "dictionary"),
+        ({"arms": {"scratch": "random", "transfer": None}}, "arms.scratch", "dictionary"),
+        ({"arms": {1: {"initialise": "random"}, "b": {"initialise": "random"}}}, "arms.1", "string"),
+        ({"arms": {n: {"initialise": "random"} for n in ("scratch", "Scratch")}}, "arms", "differ in case"),
+        ({"arms": {n: {"initialise": "random", "label": n + "x"} for n in ("scratch", "B", "b")}}, "arms", "differ in"),
+        ({"arms": {f"a{i}": {"initialise": "random"} for i in range(60)}}, "arms", "at most 50"),
+        ({"fractions": "all"}, "fractions", "valid list"),
+        ({"fractions": [1.0, [1.0]]}, "fractions.1", "number"),
+        ({"fractions": [1.0, 0.1, 0.10000001]}, "fractions", "equal to six digits"),
+        ({"seeds": 3}, "seeds", "valid list"),
+        ({"seeds": [10**30]}, "seeds.0", "less than or equal to 2147483647"),
+        ({"seeds": [1e30]}, "seeds.0", "exceeded maximum size"),
+        ({"seeds": ["one"]}, "seeds.0", "integer"),
+        ({"seeds": list(range(200_000))}, "seeds", "at most 1000"),
+        (
+            {"seeds": list(range(900)), "fractions": [1.0, *(i / 10 for i in range(1, 10))]},
+            "seeds",
+            "10,000 training runs",
+        ),
+        ({"seeds": [[0] * 10] * 10}, "seeds.0", "integer"),
+        ({"detector": {"learning_rate": float("nan")}}, "detector.learning_rate", "finite"),
+        ({"detector": {"augmentation": {"fliplr": float("inf")}}}, "detector.augmentation", "finite"),
+        ({"detector": {"epochs": True}}, "detector", "epochs must not be true"),
+        ({"detector": {"augmentation": {"fliplr": True}}}, "detector", "augmentation must not be true"),
+        ({"seeds": [True]}, "study", "seeds must not be true"),
+        ({"detector": 5}, "detector", "dictionary"),
+        (
+            {"cohorts": SMALL["cohorts"] | {"development": {"reader": ["btxrd"]}}},
+            "cohorts.development",
+            "must be one of",
+        ),
+        ({"cohorts": {"development": {"reader": "coco", "root": ["a"]}}}, "root", "path"),
+        (
+            {"cohorts": {"development": {"reader": "coco", "root": "a", "patient_pattern": "(" * 5000}}},
+            "pattern",
+            "regular",
+        ),
+        ({"cohorts": {"development": {"reader": "coco", "root": "a\0b"}}}, "cohorts.development.root", "U+0000"),
+        ({"title": "\x1b[31mred"}, "title", "U+001B"),
+        ({"title": "\u202etfel"}, "title", "U+202E"),
+        ({"ti\0tle": "x"}, "study", "U+0000"),
     ],
 )
 def test_impossible_values_name_their_place_and_rule(changes, place, rule):
@@ -137,6 +189,71 @@ def test_paths_start_at_the_file(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text("title: x\npredictions: scores.csv\n")
     assert load_study(file).predictions == tmp_path / "scores.csv"
+
+
+def test_many_faults_are_counted():
+    text = faults_of(**{f"key{i}": 1 for i in range(3_000)})
+    assert len(text.splitlines()) == 51
+    assert "... and 2,950 more faults" in text
+
+
+@pytest.mark.parametrize("reference", ["unet/res 50%", "../../x", 'β@05 [x]: a; "q"', "v1.0", "<b>", "A" * 120])
+def test_the_reference_of_scores_made_elsewhere_is_free_text(reference):
+    assert parse_study({"title": "x", "predictions": "scores.csv", "reference": reference}).reference == reference
+    assert "not an arm" in faults_of(reference=reference)
+
+
+def test_files_that_are_no_files_are_told_before_a_run(tmp_path):
+    os.mkfifo(tmp_path / "w.safetensors")
+    arms = SMALL["arms"] | {"transfer": {"initialise": str(tmp_path / "w.safetensors")}}
+    assert "arms.transfer.initialise" in files_missing(parse_study(SMALL | {"arms": arms}))[0]
+    scores = parse_study({"title": "x", "predictions": "/dev/zero"})
+    assert files_missing(scores) == [
+        "predictions: /dev/zero is no regular file but a folder, device or pipe; correct the path (a relative one "
+        "starts at the study file's folder)"
+    ]
+    assert not files_missing(parse_study({"title": "x", "predictions": str(tmp_path)}))
+
+
+WORDS = ["scratch", "random", "pretrain", "x.pt", "phantom-knee", "coco", "auc@youden", "a\0b", "$NO_SUCH"]
+HOSTILE = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10),
+        st.sampled_from(WORDS),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(TOP), HOSTILE, max_size=4))
+def test_any_content_is_a_study_or_a_list_of_sentences(content):
+    try:
+        study = parse_study(SMALL | content)
+    except StudyError as error:
+        said = error.faults
+    else:
+        said = files_missing(study) or ["fine"]
+    assert said
+    assert all(sentence and "\n" not in sentence and len(sentence) < 2_000 for sentence in said)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 3), st.text(max_size=6)), max_size=6))
+def test_any_mutation_of_the_shipped_study(changes):
+    text = (ROOT / "study.yaml").read_text()
+    for at, length, more in changes:
+        place = at % len(text)
+        text = text[:place] + more + text[place + length :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "study.yaml"
+        path.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            assert load_study(path).title
+        except StudyError as error:
+            faults = error.faults
+            assert faults
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "title: [", "\x00", "", "title: *x"])

@@ -104,7 +104,9 @@ def _based(found: Estimate, events: int | None = None) -> Estimate:
 
 def _one_run(films: _Films, column: int, confidence: float, place: dict[str, Any]) -> Rows:
     patients = films.patient if films.clustered else None
-    rows = [_based(auc_interval(films.label, films.values[:, column], patients, confidence)).row(**place, measure="auc")]
+    rows = [
+        _based(auc_interval(films.label, films.values[:, column], patients, confidence)).row(**place, measure="auc")
+    ]
     for point in films.draws.points:
         counts = confusion(films.label, films.calls(column, (point.name, point.threshold_from)))
         at = place | {"point": point.name, "threshold_from": point.threshold_from}
@@ -125,7 +127,12 @@ def _delong(films: _Films, one: int, other: int, confidence: float, place: dict[
 
 
 def _calls(
-    films: _Films, columns: tuple[int, int], point: tuple[str, str], confidence: float, replicates: int, place: dict[str, Any]
+    films: _Films,
+    columns: tuple[int, int],
+    point: tuple[str, str],
+    confidence: float,
+    replicates: int,
+    place: dict[str, Any],
 ) -> Rows:
     one, other = (films.calls(column, point) for column in columns)
     rows: Rows = []
@@ -137,7 +144,9 @@ def _calls(
     found = predictive_bootstrap(films.label, one, other, "ppv", patients, replicates, 0, confidence)
     rows.append(_based(found).row(**place, measure="ppv_bootstrap", group="ppv"))
     method = "weighted generalised score test (Kosinski 2013)"
-    score = Estimate(test.difference, None, None, method, films.label.size, test.p, note=test.note or "a test, without an interval")
+    score = Estimate(
+        test.difference, None, None, method, films.label.size, test.p, note=test.note or "a test, without an interval"
+    )
     return [*rows, _based(score).row(**place, measure="ppv_score_test", group="ppv")]
 
 

@@ -351,7 +351,9 @@ def measures_at(
     rows = np.asarray(weights)
     if (rows != np.round(rows)).any() or rows.min() < 0 or rows.max() > np.iinfo(np.uint16).max:
         raise ValueError("weights must be whole numbers from 0 to 65535: they say how often a film is repeated")
-    plan = _Plan.of(Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=tuple(recalibrations)))
+    plan = _Plan.of(
+        Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=tuple(recalibrations))
+    )
     given = rows.astype(np.uint16)
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)
     units = np.zeros((len(rows), int(plan.external.strata[-1])), np.uint16)

@@ -65,7 +65,9 @@ def _curves(scores: Scores, points: Callable[..., tuple[Floats, Floats, Floats]]
         order = np.argsort(x, kind="stable")
         heights[arm].append(np.interp(grid, x[order], y[order]))
         kept = thin(x.size)
-        parts.append(pd.DataFrame({"arm": arm, "run": str(run), "threshold": threshold[kept], "x": x[kept], "y": y[kept]}))
+        parts.append(
+            pd.DataFrame({"arm": arm, "run": str(run), "threshold": threshold[kept], "x": x[kept], "y": y[kept]})
+        )
     for arm, rows in heights.items():
         mean = {"arm": arm, "run": "", "threshold": np.nan, "x": grid, "y": np.mean(rows, axis=0)}
         parts.append(pd.DataFrame(mean))
@@ -96,7 +98,10 @@ def calibration_curves(draws: Draws, confidence: float = 0.95) -> pd.DataFrame:
         columns |= {(arm, ""): risks[arm].to_numpy().mean(axis=1) for arm in draws.scores.arms}
         for (arm, run), risk in columns.items():
             if np.isfinite(risk).all():
-                parts += [part.assign(arm=arm, run=run, recalibration=kind) for part in _calibration(label, risk, smoother, confidence)]
+                parts += [
+                    part.assign(arm=arm, run=run, recalibration=kind)
+                    for part in _calibration(label, risk, smoother, confidence)
+                ]
     names = ["arm", "run", "recalibration", "curve", "predicted", "observed", "lower", "upper", "n"]
     return pd.concat(parts, ignore_index=True).reindex(columns=names) if parts else pd.DataFrame(columns=names)
 
@@ -112,13 +117,26 @@ def _calibration(label: NDArray[np.bool_], risk: Floats, smoother: str, confiden
 def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -> pd.DataFrame:
     """Histogram of the draws of a difference of means: measure, arm, reference, left, right, count."""
     values, runs, parts = draws.values[measure, "film"], draws.runs, []
-    means = {arm: values[:, [i for i, (name, _) in enumerate(runs) if name == arm]].mean(axis=1) for arm in draws.scores.arms}
+    means = {
+        arm: values[:, [i for i, (name, _) in enumerate(runs) if name == arm]].mean(axis=1) for arm in draws.scores.arms
+    }
     for arm in (arm for arm in means if arm != reference):
         gap = means[arm] - means[reference]
         count, edges = np.histogram(gap[np.isfinite(gap)], bins=bins)
-        frame = {"measure": measure, "arm": arm, "reference": reference, "left": edges[:-1], "right": edges[1:], "count": count}
+        frame = {
+            "measure": measure,
+            "arm": arm,
+            "reference": reference,
+            "left": edges[:-1],
+            "right": edges[1:],
+            "count": count,
+        }
         parts.append(pd.DataFrame(frame))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["measure", "arm", "reference", "left", "right", "count"])
+    return (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=["measure", "arm", "reference", "left", "right", "count"])
+    )
 
 
 def lesion_curves(marks: Mapping[tuple[str, object], Marks]) -> dict[str, pd.DataFrame]:

@@ -180,7 +180,9 @@ class Scores:
             raise ValueError("the two sets of scores hold other films; score the same films with both")
         if twice := set(self.runs) & set(other.runs):
             raise ValueError(f"both hold the run {sorted(map(str, twice))[0]}; give their arms other names")
-        both = {name: pd.concat([getattr(self, name), getattr(other, name)], axis=1) for name in ("values", "predictor")}
+        both = {
+            name: pd.concat([getattr(self, name), getattr(other, name)], axis=1) for name in ("values", "predictor")
+        }
         return replace(self, **both)
 
     def by_patient(self) -> Scores:
@@ -359,5 +361,9 @@ def counts(scores: Scores) -> pd.DataFrame:
             }  # fmt: skip
         for measure, number in found.items():
             note = "a count, without an interval"
-            rows.append(Estimate(number, None, None, "count", number, note=note).row(section="cohort", measure=measure, group=cohort))
+            rows.append(
+                Estimate(number, None, None, "count", number, note=note).row(
+                    section="cohort", measure=measure, group=cohort
+                )
+            )
     return results(rows)

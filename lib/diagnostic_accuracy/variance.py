@@ -48,7 +48,9 @@ def run_spread(
     for arm in draws.scores.arms:
         part = Component.of(draws, asked.keys, asked.columns(arm))
         values, drawn = part.linear(asked.value)
-        rows.append(_spread(values, drawn, confidence, asked.n).row(**_identity(asked.setting, measure, confidence), arm=arm))
+        rows.append(
+            _spread(values, drawn, confidence, asked.n).row(**_identity(asked.setting, measure, confidence), arm=arm)
+        )
     return results(rows)
 
 
@@ -69,8 +71,19 @@ def _spread(values: Any, drawn: Any, confidence: float, n: int) -> Estimate:
 
 
 def _identity(setting: dict[str, Any], measure: str, confidence: float | None) -> dict[str, Any]:
-    shown = {key: "" if value is None else value for key, value in setting.items() if key in ("point", "threshold_from", "unit", "recalibration")}
-    return {"section": "variance", "measure": "run_sd", "group": measure, "confidence": confidence, "at": setting["at"], **shown}
+    shown = {
+        key: "" if value is None else value
+        for key, value in setting.items()
+        if key in ("point", "threshold_from", "unit", "recalibration")
+    }
+    return {
+        "section": "variance",
+        "measure": "run_sd",
+        "group": measure,
+        "confidence": confidence,
+        "at": setting["at"],
+        **shown,
+    }
 
 
 def shares(
@@ -106,7 +119,13 @@ def shares(
 
 
 def variances(
-    draws: Draws, validation_only: Draws, external_only: Draws, measure: str, arm: str, reference: str, setting: dict[str, Any]
+    draws: Draws,
+    validation_only: Draws,
+    external_only: Draws,
+    measure: str,
+    arm: str,
+    reference: str,
+    setting: dict[str, Any],
 ) -> dict[str, float]:
     """Variance of a difference by source: between runs, external patients, validation patients."""
     asked = question(draws, measure, 0.95, setting)
@@ -124,10 +143,14 @@ def variances(
     return found
 
 
-def fixed_variance(draws: Draws, measure: str, arm: str, reference: str, setting: dict[str, Any], runs: int | None = None) -> float:
+def fixed_variance(
+    draws: Draws, measure: str, arm: str, reference: str, setting: dict[str, Any], runs: int | None = None
+) -> float:
     """Variance of the draws of a difference with runs held fixed; of the first `runs` runs, or of all."""
     asked = question(draws, measure, 0.95, setting)
-    both = [Component.of(draws, asked.keys, asked.columns(name)[:runs]).linear(asked.value)[1] for name in (arm, reference)]
+    both = [
+        Component.of(draws, asked.keys, asked.columns(name)[:runs]).linear(asked.value)[1] for name in (arm, reference)
+    ]
     size = min(len(b) for b in both)
     return float(np.var(both[0][:size].mean(axis=1) - both[1][:size].mean(axis=1), ddof=1))
 
@@ -168,7 +191,11 @@ def false_difference_rate(
             }  # fmt: skip
             method = "rejections of a test within one run at equal arms"
             if single is None:
-                rows.append(Estimate.missing("one run an arm: the spread between runs is not known", method, asked.n).row(**identity))
+                rows.append(
+                    Estimate.missing("one run an arm: the spread between runs is not known", method, asked.n).row(
+                        **identity
+                    )
+                )
                 continue
             test, truth = single
             rate = float(2 * stats.norm.sf(critical * np.sqrt(test / truth))) if truth > 0 else level
@@ -188,7 +215,9 @@ def _one_run(draws: Draws, external_only: Draws, asked: Any, arm: str, reference
         between += max(square - float(np.var(drawn, axis=0, ddof=1).mean()) + covariance, 0.0)
     found = []
     for source in (external_only, draws):
-        both = [Component.of(source, asked.keys, asked.columns(name)).linear(asked.value)[1] for name in (arm, reference)]
+        both = [
+            Component.of(source, asked.keys, asked.columns(name)).linear(asked.value)[1] for name in (arm, reference)
+        ]
         size, runs = min(len(b) for b in both), min(b.shape[1] for b in both)
         gaps = both[0][:size, :runs] - both[1][:size, :runs]
         found.append(float(np.var(gaps, axis=0, ddof=1).mean()))

@@ -1,4 +1,4 @@
-"""Writing and hashing files so that nobody ever sees half of one."""
+"""Write, name and hash files; show texts that came from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -49,12 +51,86 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
     return write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
+#: controls that move a terminal's cursor or end a line, and marks that reverse the order of what follows
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+
+
+def visible(text: str) -> str:
+    """A text without control characters and without marks that turn the direction of writing.
+
+    Labels of arms, file names and messages come from other people's files; such a character could rewrite a line on the
+    terminal or show other words on the page than were written. Line feeds and tabs stay.
+    """
+    return _UNSEEN.sub("", text)
+
+
+def file_name(text: str) -> str:
+    """A name for a file or folder that stands for any text and can never be a path.
+
+    Letters, digits, `_`, `-` and single dots inside stay as they are; where anything else had to go, a short hash of
+    the text follows, so that different texts have different names (those that differ in capitals alone do not on every
+    disk, and are refused where arms are read).
+
+    Examples
+    --------
+    >>> file_name("unet_v1.0")
+    'unet_v1.0'
+    >>> file_name("../../x")
+    'x-9cdf6a50100a'
+    """
+    kept = re.sub(r"[^A-Za-z0-9_.-]+|\.(?=\.)", "-", text)[:60].strip(".-")
+    if kept == text and kept:
+        return kept
+    return f"{kept or 'arm'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy for a spreadsheet: texts that it would run as a formula are led by an apostrophe; numbers stay numbers."""
+    names = {name: _harmless(name) for name in frame.columns}
+    return frame.map(_harmless).rename(columns=names)
+
+
+def _harmless(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.lstrip(" \u00a0").startswith(tuple("=+-@\t\r\n＝＋－＠")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell  # a number, written out
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def read_bounded(path: str | Path, most: int) -> bytes:
+    """The bytes of a regular file; a device or a pipe, which may have no end, is never opened.
+
+    Parameters
+    ----------
+    path : path
+    most : int
+        Bytes that the file may have.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        It is no regular file or larger than `most`, or its name holds NUL.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("no regular file (a folder, device or pipe); name a file that can be read again")
+    with Path(path).open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"larger than {most / 1e6:,.0f} MB, the most that is read here")
+    return content
 
 
 def read_yaml(path: str | Path) -> Any:

@@ -1,4 +1,4 @@
-"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and what stands beside it.
+"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and its companions.
 
 `04_statistics` reads with `read_scores` and `read_boxes` and writes with `save_results`; figures and page read with
 `read_results`.
@@ -20,6 +20,7 @@ from diagnostic_accuracy import estimates
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
 from osteotl.files import remove, write_bytes, write_csv, write_json, write_text
+from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
 AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
@@ -51,10 +52,11 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
         return pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str}), TRAINING_RUNS
-    from osteotl.statistics.scores import read_scores as read_table
-
-    given = read_table(step.study.predictions, step.study.reference)
-    return given.predictions, TRAINING_RUNS
+    given = read_scores_file(step.study.predictions, step.study.reference)
+    table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    if given.run_names:
+        table["seed"] = table["seed"].map(lambda run: given.run_names.get(run, run))
+    return table, READERS if given.readers else TRAINING_RUNS
 
 
 def _facts(step: Any) -> pd.DataFrame | None:
@@ -195,11 +197,10 @@ def scores_table(draws: Draws) -> pd.DataFrame:
     parts = []
     for r, (arm, run) in enumerate(scores.runs):
         line = draws.lines["logistic"][r] if "logistic" in draws.lines else (np.nan, np.nan)
-        parts.append(pd.DataFrame({
-            "image_id": scores.values.index, "patient_id": scores.patient.to_numpy(), "cohort": scores.cohort.to_numpy(),
-            "label": scores.label.to_numpy(int), "arm": arm, "run": str(run), "score": scores.values[arm, run].to_numpy(),
-            "risk": expit(line[0] + line[1] * scores.predictor[arm, run].to_numpy()),
-        }))  # fmt: skip
+        score, predictor = scores.values[arm, run].to_numpy(), scores.predictor[arm, run].to_numpy()
+        films = scores.facts[["patient", "cohort", "label"]].rename(columns={"patient": "patient_id"})
+        films = films.rename_axis("image_id").reset_index().astype({"label": int})
+        parts.append(films.assign(arm=arm, run=str(run), score=score, risk=expit(line[0] + line[1] * predictor)))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from osteotl.names import LONGEST
+from osteotl.strict_yaml import YamlError, load_yaml
+from osteotl.study_rules import MOST_FAULTS, between_sections, hidden_texts
+
+MOST_SEED = 2**31 - 1
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 NAME = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
 Name = Annotated[str, Field(pattern=NAME)]
@@ -31,11 +37,31 @@ class StudyError(ValueError):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bool_for_number(cls, content: Any) -> Any:
+        """YAML reads yes, no, on and off as truth values, which Python takes for 1 and 0: `epochs: yes` is a slip."""
+        wrong = [name for name, field in cls.model_fields.items() if isinstance(content, dict)
+                 and _holds_bool(content.get(name), field.annotation)]  # fmt: skip
+        if wrong:
+            rule = "must not be true, false, yes, no, on or off; put a word in quotes"
+            raise ValueError("; ".join(f"{name} {rule}" for name in wrong))
+        return content
+
+
+def _holds_bool(value: Any, wanted: Any) -> bool:
+    """Whether a truth value stands where something else is wanted, in a list or mapping too."""
+    if isinstance(value, dict) and get_origin(wanted) is dict:
+        return any(isinstance(one, bool) for one in value.values())
+    if isinstance(value, list):
+        return any(isinstance(one, bool) for one in value)
+    return isinstance(value, bool) and wanted is not bool
 
 
 def _unique(value: list[Any]) -> list[Any]:
-    if repeated := sorted({v for v in value if value.count(v) > 1}):
+    if repeated := sorted(one for one, count in Counter(value).items() if count > 1):
         raise ValueError(f"named twice: {repeated[0]}")
     return value
 
@@ -50,6 +76,10 @@ def _share_or_count(value: float) -> float:
     return value
 
 
+def _text(word: Any) -> Any:
+    return str(word) if isinstance(word, int | float) else word
+
+
 class PhantomCohort(_Strict):
     """Synthetic radiographs made from a seed alone; they validate the instrument, not the hypothesis."""
 
@@ -58,7 +88,7 @@ class PhantomCohort(_Strict):
     malignant: int | None = Field(None, ge=1, description="films with a lesion; default: 40 % of films")
     site: Literal["A", "B"] = Field("A", description="the two sites differ in exposure and noise")
     image_size: int = Field(160, ge=64, le=1024, description="longest side of a drawn film, in pixels")
-    seed: int = Field(0, ge=0, description="the films follow from it alone")
+    seed: Seed = Field(0, description="the films follow from it alone")
     marker: bool = Field(False, description="plant a marker in every malignant film: the audit must see it")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
@@ -84,12 +114,17 @@ class FileCohort(_Strict):
         description="the layout of the folder"
     )
     root: Path = Field(description="folder of the cohort; $NAME is taken from the environment")
-    where: str | None = Field(None, description="a pandas query over the reader's columns that keeps films")
+    where: str | None = Field(None, description="a condition on the reader's columns that keeps films")
     images: str | None = Field(None, description="folder of films below root, where the layout leaves it open")
-    annotations: str | None = Field(None, description="file or folder of annotations below root")
-    table: str | None = Field(None, description="table with one row per film below root (csv or xlsx)")
-    patients: str | None = Field(None, description="csv below root that maps image_id to patient_id")
-    classes: dict[str, str | None] = Field(default_factory=dict, description="source class: finding; null ignores it")
+    annotations: str | None = Field(None, description="file or folder of annotations, from root on")
+    table: str | None = Field(None, description="table with one row per film, from root on (csv or xlsx)")
+    patients: str | None = Field(None, description="table (csv or xlsx), from root on: image_id and patient_id")
+    split: Literal["shipped"] | None = Field(
+        None, description="shipped: partitions are the layout's own; default: drawn by patient"
+    )
+    classes: dict[str, str | None] = Field(
+        default_factory=dict, description="source class: finding, or label word: '1' or '0'; null ignores it"
+    )
     label: Literal[0, 1] | None = Field(None, description="label of every film, where the layout holds none")
     site: str | None = Field(None, description="site of every film, where the layout holds none")
     patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
@@ -102,10 +137,29 @@ class FileCohort(_Strict):
     @field_validator("root", mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:
+        if not isinstance(value, str | Path):
+            return value
         text = os.path.expanduser(os.path.expandvars(str(value)))
         if unset := re.findall(r"\$\{?(\w+)", text):
             raise ValueError(f"environment variable {unset[0]} is not set (export {unset[0]}=/folder/of/the/films)")
         return text
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """Numbers as the words that tables hold; YAML's own true and false (yes, no, on, off) need quotes."""
+        if not isinstance(value, dict):
+            return value
+        if any(isinstance(word, bool) for pair in value.items() for word in pair):
+            raise ValueError("yes, no, on, off, true and false are no texts in YAML; put the word in quotes")
+        return {_text(name): _text(word) for name, word in value.items()}
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every file and folder that the reader may open: `root`, and what is named outside of it."""
+        root = Path(os.path.abspath(self.root))
+        named = [Path(os.path.normpath(root / name)) for name in (self.table, self.annotations, self.patients) if name]
+        return [self.root, *dict.fromkeys(path for path in named if not path.is_relative_to(root))]
 
     @field_validator("patient_pattern")
     @classmethod
@@ -113,7 +167,7 @@ class FileCohort(_Strict):
         if value is not None:
             try:
                 groups = re.compile(value).groups
-            except re.error as error:
+            except (re.error, RecursionError, OverflowError) as error:
                 raise ValueError(f"not a regular expression: {error}") from error
             if groups < 1:
                 raise ValueError("needs one group (...) that captures the patient")
@@ -124,8 +178,8 @@ class ConcatCohort(_Strict):
     """Several cohorts read one after another as one."""
 
     reader: Literal["concat"] = Field(description="joins the cohorts that `parts` lists")
-    parts: list[Cohort] = Field(min_length=1, description="the cohorts to join, in order")
-    where: str | None = Field(None, description="a pandas query that keeps films of the joined cohort")
+    parts: list[Cohort] = Field(min_length=1, max_length=100, description="the cohorts to join, in order")
+    where: str | None = Field(None, description="a condition that keeps films of the joined cohort")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
 
     _share = field_validator("validation")(_share_or_count)
@@ -146,7 +200,7 @@ class Cohorts(_Strict):
     development: Cohort = Field(description="films to fine-tune on; its validation part sets thresholds")
     external: Cohort | None = Field(None, description="null: a test partition is held out of development by patient")
     test_share: Share = Field(0.3, description="share of development patients held for testing where external is null")
-    partition_seed: int = Field(0, ge=0, description="decides which patient is in which partition")
+    partition_seed: Seed = Field(0, description="decides which patient is in which partition")
 
 
 # --- arms and detector ------------------------------------------------------------------------------------------------
@@ -157,7 +211,7 @@ class Arm(_Strict):
 
     initialise: str = Field(description="random, pretrain, other_modality, or a path to .safetensors (or .pt)")
     label: str | None = Field(None, max_length=60, description="name shown in the report")
-    seed_offset: int = Field(0, ge=0, description="added to every seed: an A/A arm trains again with other seeds")
+    seed_offset: Seed = Field(0, description="added to every seed: an A/A arm trains again with other seeds")
     train_for: Literal["finetune", "pretrain_and_finetune"] = Field(
         "finetune", description="optimiser steps: fine-tuning's, or pretraining's and fine-tuning's together"
     )
@@ -206,8 +260,8 @@ class Detector(_Strict):
     fraction_training: Literal["equal_steps", "equal_epochs", "both"] = Field(
         "equal_steps", description="what label fractions have in common: optimiser steps, epochs, or one run of each"
     )
-    checkpoints: list[Annotated[int, Field(ge=1)]] = Field(
-        default_factory=list, description="optimiser steps at which films are also scored"
+    checkpoints: list[Annotated[int, Field(ge=1, le=10**9)]] = Field(
+        default_factory=list, max_length=100, description="optimiser steps at which films are also scored"
     )
     pretrained_weights: Path | None = Field(None, description="pretraining given as .safetensors; 01 copies it")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes a GPU where there is one")
@@ -235,10 +289,12 @@ class Privacy(_Strict):
 class Integrity(_Strict):
     """How faults in the cohorts are judged."""
 
-    severity: dict[str, Literal["error", "warning", "ignore"]] = Field(
+    severity: dict[str, Literal["error", "warning", "note", "ignore"]] = Field(
         default_factory=dict, description="fault code: severity; overrides the written table"
     )
-    exclude: list[str] = Field(default_factory=list, description="film file names to leave out, each counted")
+    exclude: list[str] = Field(
+        default_factory=list, description="films to leave out, each counted: FOLDER/path, or a file name"
+    )
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
@@ -267,7 +323,7 @@ class Statistics(_Strict):
 
     confidence: float = Field(0.95, ge=0.5, lt=1, description="level of every interval")
     bootstrap: int = Field(10_000, ge=100, le=1_000_000, description="number of bootstrap draws")
-    bootstrap_seed: int = Field(0, ge=0, description="the draws follow from it alone")
+    bootstrap_seed: Seed = Field(0, description="the draws follow from it alone")
     sampling: Literal["by_class", "consecutive"] = Field(
         "by_class", description="how the external films came together; the bootstrap draws in the same way"
     )
@@ -284,11 +340,15 @@ class Statistics(_Strict):
         ["validation", "external"], min_length=1, description="films on which thresholds are found; each is reported"
     )
     prevalences: list[Share] = Field(
-        [0.36, 0.10, 0.01, 0.001], min_length=1, description="shares of tumours at which predictive values are given"
+        [0.36, 0.10, 0.01, 0.001],
+        min_length=1,
+        max_length=20,
+        description="shares of tumours at which predictive values are given",
     )
     decision_range: tuple[Share, Share] = Field((0.01, 0.20), description="threshold probabilities of decision curves")
     family: list[str] = Field(
         default_factory=list,
+        max_length=100,
         description="secondary tests, as measure@point; default: sensitivity and specificity at the locked points",
     )
     hit_rule: Literal["iou50", "iou30", "iou10", "centre"] = Field(
@@ -332,7 +392,8 @@ class Report(_Strict):
     )
     author: dict[str, str] = Field(default_factory=dict, description="checklist item: the author's answer")
     gallery_films: int = Field(24, ge=4, le=48, description="films in the gallery")
-    gallery_seed: int = Field(0, ge=0, description="decides which films the gallery shows")
+    gallery_seed: Seed = Field(0, description="decides which films the gallery shows")
+    show_ids: bool = Field(False, description="own scores: film ids as they were given; else running numbers")
 
 
 #: Not in study.yaml: whoever copies that file for films of their own must not take this over.
@@ -348,13 +409,20 @@ class Study(_Strict):
     title: str = Field(min_length=1, max_length=200, description="heads the report")
     cohorts: Cohorts | None = Field(None, description="the films; needed unless `predictions` is given")
     predictions: Path | None = Field(None, description="scores made elsewhere: no films, no training")
-    arms: dict[Name, Arm] = Field(default_factory=dict, description="name of an arm: how it is initialised")
-    reference: Name | None = Field(None, description="the arm that the others are compared with")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        [0, 1, 2], min_length=1, description="each starts one training run of every arm"
+    arms: dict[Name, Arm] = Field(
+        default_factory=dict, max_length=50, description="name of an arm: how it is initialised"
+    )
+    reference: str | None = Field(
+        None, min_length=1, max_length=LONGEST, description="the arm that the others are compared with"
+    )
+    seeds: list[Seed] = Field(
+        [0, 1, 2], min_length=1, max_length=1_000, description="each starts one training run of every arm"
     )
     fractions: list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        [1.0], min_length=1, description="shares of the training labels to train on; 1.0 must be among them"
+        [1.0],
+        min_length=1,
+        max_length=100,
+        description="shares of the training labels to train on; 1.0 must be among them",
     )
     detector: Detector = Field(Detector(), description="architecture, training and scoring")
     privacy: Privacy = Field(Privacy(), description="how identifiers are hidden")
@@ -383,74 +451,7 @@ class Study(_Strict):
         return bool(self.detector.checkpoints) or both
 
 
-# --- rules between sections -------------------------------------------------------------------------------------------
-
-
-def _section(content: Any, *keys: str) -> Any:
-    """A part of the raw file, or None where it is missing or not a mapping."""
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content
-
-
-def _between_sections(content: dict[str, Any]) -> list[str]:
-    """Rules that join sections, on the raw file: they are reported beside the faults of single keys, not after them."""
-    faults = []
-    arms = _section(content, "arms") if isinstance(_section(content, "arms"), dict) else {}
-    reference, fractions = content.get("reference"), content.get("fractions", [1.0])
-    if content.get("predictions") is None:
-        if content.get("cohorts") is None:
-            faults.append("cohorts: missing (or name a predictions file)")
-        if len(arms) < 2:
-            faults.append(f"arms: name at least two arms to compare (got {len(arms)})")
-        if isinstance(fractions, list) and 1.0 not in fractions:
-            faults.append(
-                f"fractions: must hold 1.0: the headline compares arms trained on all labels (got {fractions})"
-            )
-        if reference is None:
-            faults.append("reference: missing; name the arm that the others are compared with")
-    if arms and reference is not None and reference not in arms:
-        faults.append(f"reference: {reference!r} is not an arm; the arms are {', '.join(map(str, arms))}")
-    labels = [label for arm in arms.values() if (label := _section(arm, "label")) is not None]
-    if repeated := next((label for label in labels if labels.count(label) > 1), None):
-        faults.append(f"arms: two arms have the label {repeated!r}; the report could not tell them apart")
-    for name, arm in arms.items():
-        faults += [f"arms.{name}.{fault}" for fault in _arm_needs(arm, content)]
-    return faults
-
-
-def _arm_needs(arm: Any, content: dict[str, Any]) -> list[str]:
-    """What an arm asks of the rest of the file."""
-    faults, initialise = [], str(_section(arm, "initialise"))
-    given = initialise == "pretrain" and _section(content, "detector", "pretrained_weights")
-    if initialise in ("pretrain", "other_modality") and not given and _section(content, "cohorts", initialise) is None:
-        faults.append(f"initialise: {initialise!r} needs cohorts.{initialise}, which is missing")
-    if initialise.endswith(".pt") and not _section(arm, "allow_pickle"):
-        faults.append("initialise: a .pt file can carry code; convert it to .safetensors, or set allow_pickle: true")
-    if _section(arm, "train_for") == "pretrain_and_finetune" and _section(content, "cohorts", "pretrain") is None:
-        faults.append("train_for: pretrain_and_finetune needs cohorts.pretrain, which is missing")
-    return faults
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a key stand twice and keeps the last; an arm named twice must not vanish in silence."""
-
-
-def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: dict[Any, int] = {}
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        line = key_node.start_mark.line + 1
-        if key in seen:
-            raise StudyError([f"line {line}: {key!r} is named twice (first on line {seen[key]}); each name once"])
-        seen[key] = line
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def _keys() -> list[str]:
@@ -458,14 +459,20 @@ def _keys() -> list[str]:
     return sorted({key for section in _Strict.__subclasses__() for key in section.model_fields})
 
 
+def _meant(place: str) -> str:
+    """The key that was probably meant: the nearest one, never the word that was written."""
+    key = place.rpartition(".")[2]
+    known = sorted(Study.model_fields) if key == place else _keys()
+    close = get_close_matches(key, [name for name in known if name != key], 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def _sentence(error: Any) -> str:
     place = ".".join(str(p) for p in error["loc"] if p not in FILE_READERS and not str(p).startswith("phantom-"))
-    place = place.replace(".concat", "") or "study"
+    place = place.replace(".concat", "")[:200] or "study"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        close = get_close_matches(place.rpartition(".")[2], _keys(), 1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        return f"{place}: unknown key{meant} (docs/study.md lists the keys that exist)"
+        return f"{place}: unknown key here{_meant(place)} (docs/study.md lists the keys that exist)"
     if error["type"] == "missing":
         return f"{place}: missing, and it has no default"
     if error["type"] == "union_tag_not_found":
@@ -498,11 +505,16 @@ def parse_study(content: Any, folder: Path | None = None) -> Study:
     if not isinstance(content, dict):
         what = "an empty file" if content is None else "a list" if isinstance(content, list) else "text"
         raise StudyError([f"study: must be a mapping of settings (key: value), got {what}"])
-    faults = _between_sections(content)
+    if hidden := hidden_texts(content):
+        raise StudyError(hidden)
+    faults = between_sections(content)
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        raise StudyError([_sentence(e) for e in error.errors()] + faults) from error
+        found = error.errors()
+        more = len(found) - MOST_FAULTS
+        said = [_sentence(e) for e in found[:MOST_FAULTS]] + ([f"... and {more:,} more faults"] if more > 0 else [])
+        raise StudyError(said + faults) from error
     if faults:
         raise StudyError(faults)
     return study if folder is None else _rooted(study, folder)
@@ -543,11 +555,14 @@ def files_missing(study: Study) -> list[str]:
         f"arms.{name}.initialise": arm.initialise for name, arm in study.arms.items() if arm.from_file
     }
     named |= {"detector.pretrained_weights": study.detector.pretrained_weights, "predictions": study.predictions}
-    return [
-        f"{key}: there is no file {path}; correct the path (a relative one starts at the study file's folder)"
-        for key, path in named.items()
-        if path is not None and not os.path.exists(path)
-    ]
+    rule = "correct the path (a relative one starts at the study file's folder)"
+    faults = []
+    for key, path in named.items():
+        if path is not None and not os.path.exists(path):
+            faults.append(f"{key}: there is no file {path}; {rule}")
+        elif path is not None and not os.path.isfile(path) and not (key == "predictions" and os.path.isdir(path)):
+            faults.append(f"{key}: {path} is no regular file but a folder, device or pipe; {rule}")
+    return faults
 
 
 def load_study(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
@@ -577,13 +592,9 @@ def load_study(path: str | Path, changes: Mapping[str, Any] | None = None) -> St
     """
     path = Path(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        content = load_yaml(path)
     except OSError as error:
         raise StudyError([f"{path}: cannot be read ({error.strerror}); name a study with --config FILE"]) from error
-    except UnicodeDecodeError as error:
-        raise StudyError([f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"]) from error
-    except yaml.YAMLError as error:
-        raise StudyError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from error
-    except StudyError as error:
-        raise StudyError([f"{path}: {fault}" for fault in error.faults]) from None
+    except YamlError as error:
+        raise StudyError([f"{path}: {error}"]) from error
     return parse_study({**content, **changes} if changes and isinstance(content, dict) else content, path.parent)

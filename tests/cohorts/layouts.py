@@ -11,6 +11,7 @@ import numpy as np
 import openpyxl
 from PIL import Image
 
+from osteotl.cohorts.faults import Fault
 from osteotl.cohorts.readers import RawCohort, read_cohort
 from osteotl.study import FileCohort
 
@@ -37,9 +38,19 @@ def read(reader: str, root: Path, **settings: Any) -> RawCohort:
     return read_cohort(FileCohort(reader=reader, root=root, **settings), root / "data")
 
 
+def wrong(cohort: RawCohort) -> list[Fault]:
+    """Errors and warnings, without notes of how something was read."""
+    return [fault for fault in cohort.faults if fault.severity != "note"]
+
+
 def codes(cohort: RawCohort) -> list[str]:
-    """Codes of the faults, sorted."""
-    return sorted(fault.code for fault in cohort.faults)
+    """Codes of the errors and warnings, sorted."""
+    return sorted(fault.code for fault in wrong(cohort))
+
+
+def notes(cohort: RawCohort) -> dict[str, str]:
+    """Notes by code."""
+    return {fault.code: fault.message for fault in cohort.faults if fault.severity == "note"}
 
 
 def corners(cohort: RawCohort, image_id: str) -> list[tuple[float, ...]]:

@@ -183,3 +183,21 @@ def test_a_changed_drawing_needs_another_version() -> None:
             digest.update(np.rint(phantoms.draw_film(task)[0] * 255).astype(np.uint8).tobytes())
         drawn[reader] = digest.hexdigest()[:16]
     assert drawn == known[phantoms.VERSION, lesions.CONTRAST]
+
+
+@pytest.mark.parametrize("change", ["row deleted", "box moved", "film repainted", "film added"])
+def test_a_cohort_altered_by_hand_is_drawn_anew(change: str, tmp_path: Path) -> None:
+    cohort = PhantomCohort(reader="phantom-texture", films=4, image_size=64)
+    folder = phantoms.generate(cohort, tmp_path)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    film = next(folder.glob("*.png"))
+    if change == "row deleted":
+        (folder / "films.csv").write_text("\n".join((folder / "films.csv").read_text().splitlines()[:-1]))
+    elif change == "box moved":
+        (folder / "boxes.csv").write_text((folder / "boxes.csv").read_text().replace("1", "2"))
+    elif change == "film repainted":
+        Image.new("L", (64, 64)).save(film)
+    else:
+        Image.new("L", (64, 64)).save(folder / "another.png")
+    assert phantoms.generate(cohort, tmp_path) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

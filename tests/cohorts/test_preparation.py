@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from osteotl.cohorts import parallel, preparation
 from osteotl.cohorts.film import FilmError
@@ -156,6 +157,26 @@ def test_a_damaged_prepared_film_is_made_anew(tmp_path: Path, damage: bytes) -> 
     place.write_bytes(damage)
     assert ready(prepare_films([path], cache, 640)[0]) == facts
     assert place.read_bytes() == whole
+
+
+@pytest.mark.parametrize("facts", ["none", "of the film", "of another film"])
+def test_a_prepared_film_replaced_by_another_picture_is_made_anew(facts: str, tmp_path: Path) -> None:
+    """Whether the other picture brings no facts, the film's own, or is another prepared film under its name."""
+    cache, films = tmp_path / "cache", [tmp_path / "a.png", tmp_path / "b.png"]
+    for seed, film in enumerate(films):
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 50), dtype=np.uint8)).save(film)
+        os.utime(film, (1, 1))
+    first, second = (prepared_path(cache, made.film) for made in prepare_films(films, cache, 640))
+    right = first.read_bytes()
+    if facts == "of another film":
+        first.write_bytes(second.read_bytes())
+    else:
+        text = PngInfo()
+        if facts == "of the film":
+            text.add_text("osteotl", Image.open(first).info["osteotl"])
+        Image.new("L", (50, 40), 128).save(first, pnginfo=text)
+    prepare_films(films, cache, 640)
+    assert first.read_bytes() == right
 
 
 def test_an_interruption_leaves_no_half_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

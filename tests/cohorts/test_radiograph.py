@@ -13,69 +13,18 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from PIL import Image, ImageFile
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
     JPEGBaseline8Bit,
     RLELossless,
 )
 
+from cohorts.make_films import CASES, FILM, RAMP, dicom, encoded, tiff
 from osteotl.cohorts.film import FilmError, Limits
 from osteotl.cohorts.radiograph import decode, read_radiograph
-
-RAMP = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)  # 0 .. 3071: 12 bits
-FILM = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)
-
-
-def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind, **options)
-    return file.getvalue()
-
-
-def dicom(
-    pixels: np.ndarray = RAMP, syntax: str = ExplicitVRLittleEndian, preamble: bool = True, **values: object
-) -> bytes:
-    """A small CR image; `values` override or add elements by keyword, None removes."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
-    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset = Dataset()
-    dataset.file_meta = meta
-    stored = 8 if pixels.dtype.itemsize == 1 else 12
-    elements = {
-        "SOPClassUID": ComputedRadiographyImageStorage,
-        "SOPInstanceUID": "1.2.3",
-        "Modality": "CR",
-        "Rows": pixels.shape[0],
-        "Columns": pixels.shape[1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 8 * pixels.dtype.itemsize,
-        "BitsStored": stored,
-        "HighBit": stored - 1,
-        "PixelRepresentation": int(pixels.dtype.kind == "i"),
-        "PixelData": pixels.tobytes(),
-        **values,
-    }
-    for keyword, value in elements.items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    if syntax == RLELossless:
-        dataset.compress(RLELossless)
-    file = io.BytesIO()
-    if preamble:
-        dataset.save_as(file, enforce_file_format=True)
-    else:
-        del dataset.file_meta
-        dataset.save_as(file, implicit_vr=True, little_endian=True)
-    return file.getvalue()
-
 
 # --- PNG, JPEG, TIFF --------------------------------------------------------------------------------------------------
 
@@ -109,7 +58,7 @@ def test_12_bits_in_16_keep_their_grey_levels(kind: str) -> None:
     # 3071 of 4095 is 191.2 of 255; by the high byte alone the film would have 12 levels
     assert film.pixels.max() == 191
     assert len(np.unique(film.pixels)) == 192
-    assert "12 bits in use" in film.notes
+    assert "scaled by the bits in use: 12" in film.notes
 
 
 def test_16_bit_colour_is_not_cut_to_its_high_byte() -> None:
@@ -128,20 +77,95 @@ def test_white_is_zero_in_a_16_bit_tiff() -> None:
 def test_exif_orientation(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    # Exif 2.32, table of orientations: where row 0 and column 0 of the stored image lie in the scene
-    turned = {
-        1: FILM,
-        2: FILM[:, ::-1],
-        3: FILM[::-1, ::-1],
-        4: FILM[::-1],
-        5: FILM.T,
-        6: np.rot90(FILM, -1),
-        7: np.rot90(FILM, 2).T,
-        8: np.rot90(FILM),
-    }[orientation]
+    turned = TURNS[orientation](FILM)
     np.testing.assert_array_equal(decode(encoded(FILM, exif=exif), "film").pixels, turned)
     deep = decode(encoded(FILM.astype(np.uint16) * 257, exif=exif), "film")
     np.testing.assert_array_equal(deep.pixels, turned)
+
+
+# Exif 2.32 and TIFF 6.0, table of orientations: where row 0 and column 0 of the stored image lie in the scene
+TURNS = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).T,
+    8: lambda a: np.rot90(a),
+}
+
+
+def tiffs(pixels: np.ndarray, orientation: int) -> list[bytes]:
+    """The same 8-bit film in every kind of TIFF that is read: bits, byte order, colour, compression, white at 0."""
+    deep, exif = pixels.astype(np.uint16) * 257, {274: orientation}
+    by_pillow = [
+        encoded(film, "TIFF", compression=compression, tiffinfo=exif)
+        for film in (pixels, deep, np.dstack([pixels] * 3))
+        for compression in (None, "tiff_lzw", "tiff_adobe_deflate")
+    ]
+    by_hand = [
+        content
+        for order in "<>"
+        for content in (
+            tiff(pixels, order, orientation=orientation),
+            tiff(255 - pixels, order, True, orientation),
+            tiff(deep, order, orientation=orientation),
+            tiff(65535 - deep, order, True, orientation),
+            tiff(np.dstack([deep] * 3), order, orientation=orientation),
+        )
+    ]
+    return by_pillow + by_hand
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_tiff_is_turned_once(orientation: int) -> None:
+    for content in tiffs(FILM, orientation):
+        film = decode(content, "film")
+        np.testing.assert_array_equal(film.pixels, TURNS[orientation](FILM))
+        said = f"turned by its EXIF orientation: {orientation}"
+        assert (said in film.notes) == (orientation > 1)
+
+
+def test_case_tiffs_are_turned_once() -> None:
+    shallow = read_radiograph(CASES / "04_tiff16_turned_twice/tiff8_o6_None.tif").pixels
+    assert shallow.shape == (72, 40)
+    for name in ("tiff16_o6_None", "tiff16_o6_tiff_lzw"):
+        deep = read_radiograph(CASES / f"04_tiff16_turned_twice/{name}.tif").pixels
+        assert np.abs(deep.astype(int) - shallow).max() <= 1  # the 8-bit twin was rounded by its own program
+    half = read_radiograph(CASES / "04_tiff16_turned_twice/tiff16_o3_None.tif").pixels
+    assert half.shape == (40, 72)
+    np.testing.assert_array_equal(np.rot90(half), deep)  # 180 degrees and a quarter make 270
+
+
+def test_white_is_zero_in_big_endian() -> None:
+    path = CASES / "19_miniswhite_be/miniswhite16_be.tif"
+    stored = np.frombuffer(path.read_bytes()[0x7A:], ">u2", 40 * 72).reshape(40, 72)
+    # TIFF 6.0, section 3: 0 is imaged as white, the highest number of 16 bits as black
+    np.testing.assert_array_equal(read_radiograph(path).pixels, np.rint((65535 - stored) / 257.0))
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_white_is_zero_is_inverted_within_the_bits_in_use(order: str) -> None:
+    film = decode(tiff((4095 - RAMP).astype(np.uint16), order, white_is_zero=True), "film")
+    # 12 bits are in use before the inversion; after it the film would seem to have fewer
+    np.testing.assert_array_equal(film.pixels, np.rint(RAMP / 4095 * 255))
+
+
+@pytest.mark.parametrize(
+    ("kind", "white_is_zero", "what"),
+    [
+        (np.uint32, False, "a TIFF of 1 x 32 bits, big-endian, which is not read"),
+        (np.uint32, True, "a TIFF of 1 x 32 bits, big-endian, which is not read"),
+        (np.float64, False, "a TIFF of 1 x 64 floating point bits, big-endian, which is not read"),
+        (np.float32, False, "pixels of the kind 'F'"),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_refused_in_words(kind: type, white_is_zero: bool, what: str) -> None:
+    with pytest.raises(FilmError) as caught:
+        decode(tiff(RAMP.astype(kind), ">", white_is_zero), "film")
+    assert caught.value.what == what
+    assert "8 or 16 bit" in caught.value.remedy
 
 
 def test_colour_is_taken_as_luminance_and_said() -> None:
@@ -160,6 +184,73 @@ def test_several_frames_are_refused() -> None:
         decode(dicom(np.vstack([RAMP, RAMP]), Rows=48, NumberOfFrames=2), "film.dcm")
 
 
+# --- JPEG films that were cut or overwritten --------------------------------------------------------------------------
+
+GRID = np.linspace(0, 9, 320)
+WAVES = 128 + 60 * np.sin(GRID)[:, None] * np.cos(2 * GRID)[None]
+SCENE = (WAVES + 20 * np.random.default_rng(1).random((320, 320))).astype(np.uint8)
+JPEGS: dict[str, dict[str, object]] = {
+    "plain": {"quality": 90},
+    "optimised": {"quality": 90, "optimize": True},
+    "progressive": {"quality": 90, "progressive": True},
+    "colour": {"quality": 90, "subsampling": 2},
+    "colour-444": {"quality": 90, "subsampling": 0},
+}
+
+
+def jpeg(kind: str, scene: np.ndarray = SCENE, **more: object) -> bytes:
+    return encoded(np.dstack([scene] * 3) if "colour" in kind else scene, "JPEG", **{**JPEGS[kind], **more})
+
+
+def damaged(content: bytes) -> bool:
+    return any(note.startswith("film damaged: ") for note in decode(content, "film").notes)
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_a_jpeg_that_was_cut_and_closed_again_is_noted(kind: str, share: float) -> None:
+    content = jpeg(kind)
+    start = content.index(b"\xff\xda")
+    cut = content[: start + int(share * (len(content) - start))]
+    assert not damaged(content)
+    if kind != "progressive" or share < 0.5:  # its last scans add detail that is little missed
+        assert damaged(cut + b"\xff\xd9")
+        assert damaged(cut + bytes(len(content) - len(cut) - 2) + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_cut_jpeg_that_was_saved_anew_is_noted(kind: str, turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as programs do that 'restore' films
+    content = jpeg("plain")
+    image = Image.open(io.BytesIO(content[: len(content) // 2]))
+    image.load()
+    options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    assert damaged(encoded(np.rot90(np.asarray(image), turn), kind, **options))
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+def test_flat_margins_are_no_damage(kind: str) -> None:
+    for level in (0, 30, 128, 255):
+        framed = np.pad(SCENE, 64, constant_values=level)
+        assert not damaged(jpeg(kind, framed))
+    for level in (0, 18, 47, 255):
+        assert not damaged(jpeg(kind, np.pad(SCENE, ((0, 200), (0, 0)), constant_values=level)))
+    assert not damaged(jpeg(kind) + bytes(4096))  # a file padded behind its end
+
+
+@pytest.mark.parametrize("name", ["jpeg_cut_eoi", "jpeg_tail_zeroed"])
+def test_case_jpegs_are_noted(name: str) -> None:
+    assert damaged((CASES / f"15_jpeg_repaired/{name}.jpg").read_bytes())
+
+
+def test_a_cut_jpeg_within_dicom_is_noted() -> None:
+    content = jpeg("plain")
+    for stream, cut in ((content, False), (content[: len(content) // 2] + b"\xff\xd9", True)):
+        film = dicom(SCENE, JPEGBaseline8Bit, PixelData=pydicom.encaps.encapsulate([stream]))
+        assert damaged(film) == cut
+
+
 # --- DICOM ------------------------------------------------------------------------------------------------------------
 
 
@@ -173,7 +264,7 @@ def test_first_of_several_windows_is_used_and_said() -> None:
     # PS3.3 C.11.2.1.2: (x - (c - .5)) / (w - 1) + .5, so 799.5 -> 0 and 1199.5 -> 1
     expected = np.clip((RAMP - 999.5) / 400 + 0.5, 0, 1) * 255
     np.testing.assert_allclose(film.pixels, expected, atol=0.51)
-    assert "first of 2 windows: centre 1000, width 401" in film.notes
+    assert "window applied: first of 2, centre 1000, width 401" in film.notes
 
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
@@ -197,13 +288,13 @@ def test_modality_and_voi_luts() -> None:
         lut["LUTDescriptor"].VR, lut["LUTData"].VR = "US", "OW"
     film = decode(dicom(ModalityLUTSequence=Sequence([modality]), VOILUTSequence=Sequence([voi])), "film")
     np.testing.assert_array_equal(film.pixels, np.clip(3071 - RAMP.astype(int), 0, 255))
-    assert {"modality LUT applied", "first of 1 VOI LUTs"} <= set(film.notes)
+    assert {"modality LUT applied", "VOI LUT applied: first of 1"} <= set(film.notes)
 
 
 def test_without_a_window_the_films_own_range_is_shown() -> None:
     film = decode(dicom(RAMP + 500), "film")
     assert (film.pixels.min(), film.pixels.max()) == (0, 255)
-    assert "no window: the film's own range" in film.notes
+    assert "shown by its own range: no window" in film.notes
 
 
 def test_signed_values_and_padding() -> None:

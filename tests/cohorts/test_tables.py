@@ -36,7 +36,7 @@ def phantoms(tmp_path_factory):
 def test_files_and_columns_of_the_contract(phantoms):
     folder, _, _ = phantoms
     assert {p.name for p in (folder / "out/cohorts").iterdir()} == {
-        "pretrain.csv", "development.csv", "external.csv", "boxes.csv", "integrity.json"}  # fmt: skip
+        "pretrain.csv", "development.csv", "external.csv", "boxes.csv", "film_notes.csv", "integrity.json"}  # fmt: skip
     header = "image_id,patient_id,site,partition,label,path,film,width,height,view,age,sex,subtype,spacing_mm"
     header += ",mean_grey,sd_grey"
     for name in ("pretrain", "development", "external"):
@@ -81,13 +81,6 @@ def test_integrity_json(phantoms):
     for cohort, rows in flow.groupby("cohort"):
         read = rows.loc[rows["step"] == "read", "films"].sum()
         assert read == rows.loc[rows["step"] != "read", "films"].sum(), cohort
-
-
-def test_characteristics(phantoms):
-    films = tables.read_films(phantoms[0] / "out/cohorts")
-    table = tables.characteristics(films).set_index(["cohort", "partition", "class"])
-    assert table["films"].sum() == len(films)
-    assert table.loc[("external", "test", "malignant"), "sites"] == "B 11"
 
 
 def test_no_external_cohort_holds_a_test_partition_out(tmp_path):
@@ -199,7 +192,19 @@ def test_check_main_says_0_or_2(tmp_path, capsys):
     assert "remedy:" in shown
     assert tables.check_main(["--config", str(tmp_path / "gone.yaml")]) == 2
     assert "gone.yaml" in capsys.readouterr().err
-    assert not (tmp_path / "data").exists()
+    assert list((tmp_path / "data/.prepared").rglob("*.png"))  # kept for the run that follows
+    assert not (tmp_path / "cohorts").exists()
+
+
+def test_a_check_writes_tables_where_it_is_asked_to_and_says_what_a_run_costs(tmp_path, capsys):
+    root = layouts.manifest(tmp_path / "films", 24, 24)
+    arguments = written(tmp_path, {"development": {"reader": "manifest", "root": str(root), "validation": 0.3}})
+    assert tables.check_main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert "optimiser steps" in capsys.readouterr().out
+    assert {"integrity.json", "development.csv", "boxes.csv"} <= {p.name for p in (tmp_path / "out/cohorts").iterdir()}
+    (root / "films/f001.png").unlink()
+    assert tables.check_main([*arguments, "--out", str(tmp_path / "other")]) == 2
+    assert [p.name for p in (tmp_path / "other/cohorts").iterdir()] == ["integrity.json"]
 
 
 def test_check_main_on_a_missing_root(tmp_path, capsys):
@@ -221,7 +226,7 @@ def test_the_btxrd_study_passes_on_fixtures_of_its_layout(tmp_path, monkeypatch,
     shown = capsys.readouterr().out
     assert "licence" in shown  # the conflict is told
     settings = load_study(repository / "studies/btxrd.yaml")
-    films = tables._assemble(settings, tmp_path / "data", write=False)[0].films
+    films = tables._assemble(settings, tmp_path / "data")[0].films
     assert set(films.loc[films["cohort"] == "development", "site"]) == {"centre 1"}
     assert set(films.loc[films["cohort"] == "external", "site"]) == {"centre 2", "centre 3"}
     assert (settings.detector.image_size, len(settings.seeds), settings.fractions) == (640, 5, [0.1, 0.25, 0.5, 1.0])

@@ -43,6 +43,46 @@ def test_truncated_weights_are_refused(good, tmp_path, keep):
         load_weights(path)
 
 
+def header_of(text):
+    """A file of weights with this header and no tensors."""
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+DEEP = "[" * 5_000 + "]" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (header_of('{"a": ' + DEEP + "}"), "not a whole safetensors file"),
+        (header_of('{"__metadata__": {"osteotl": "' + DEEP + '"}}'), "nested too deeply"),
+        (header_of('{"__metadata__": {"osteotl": "[1]"}}'), "no mapping of facts"),
+        (header_of('{"__metadata__": {"osteotl": "{"}}'), "not a whole safetensors file"),
+        (header_of("{}"), "holds no tensors"),
+        (
+            header_of('{"a": {"dtype": "F32", "shape": [99999999999, 9], "data_offsets": [0, 4]}}') + bytes(4),
+            "not a whole",
+        ),
+        (header_of('{"a": {"dtype": "Q7", "shape": [1], "data_offsets": [0, 4]}}') + bytes(4), "not a whole"),
+        ((2**60).to_bytes(8, "little") + b"{}", "not a whole safetensors file"),
+        ((2**64 - 1).to_bytes(8, "little"), "not a whole safetensors file"),
+    ],
+)
+def test_hostile_headers_are_refused_in_one_sentence(tmp_path, content, what):
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(path)
+    assert what in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_devices_are_no_weights():
+    with pytest.raises(WeightsError, match="no such file of weights"):
+        load_weights("/dev/zero")
+
+
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"none\.safetensors: no such file"):
         load_weights(tmp_path / "none.safetensors")
@@ -121,3 +161,14 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     (tmp_path / "damaged.pt").write_bytes(content)
     with pytest.raises(WeightsError, match=r"damaged\.pt: refused by safe loading"):
         load_checkpoint(tmp_path / "damaged.pt")
+
+
+def test_a_torch_that_does_not_refuse_code_is_noticed(tmp_path, monkeypatch):
+    """ultralytics then turns `safe_only` into a full load without a word."""
+    from ultralytics.nn import tasks
+
+    torch.save({"model": Payload(tmp_path / "ran")}, tmp_path / "a.pt")
+    monkeypatch.setattr(tasks._SafeLoad, "SUPPORTED", False)
+    with pytest.raises(WeightsError, match=r"does not refuse code in a \.pt file"):
+        load_checkpoint(tmp_path / "a.pt")
+    assert not (tmp_path / "ran").exists()

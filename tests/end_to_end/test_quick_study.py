@@ -27,6 +27,7 @@ TABLES = {
     "cohorts/development.csv": ["image_id", "patient_id", "partition", "label", "view", "age", "sex", "subtype"],
     "cohorts/external.csv": ["image_id", "patient_id", "partition", "label"],
     "cohorts/boxes.csv": ["image_id", "x_min", "y_min", "x_max", "y_max", "finding"],
+    "cohorts/film_notes.csv": ["image_id", "note"],
     "predictions.csv": ["image_id", "patient_id", "cohort", "label", "arm", "fraction", "seed", "score", "logit"],
     "detections.csv": ["image_id", "arm", "fraction", "seed", "x_min", "y_min", "x_max", "y_max", "score"],
     "audit.csv": ["image_id", "arm", "fraction", "seed", "audit", "score"],

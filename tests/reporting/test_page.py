@@ -134,6 +134,18 @@ def test_a_failing_browser_leaves_no_pdf_and_fails_nothing(page, tmp_path, monke
     assert not capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("user", "sandbox"), [(0, False), (1000, True)])
+def test_the_browser_keeps_its_sandbox_unless_it_runs_as_root(user, sandbox, tmp_path, monkeypatch):
+    browser = tmp_path / "chromium"
+    browser.write_text(f"#!/bin/sh\necho \"$@\" >'{tmp_path}/words'\n")
+    browser.chmod(0o755)
+    monkeypatch.setattr("osteotl.reporting.printing.find_browser", lambda: str(browser))
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    (tmp_path / "report.html").write_text("<html></html>")
+    write_pdf(tmp_path / "report.html")
+    assert ("--no-sandbox" not in (tmp_path / "words").read_text()) == sandbox
+
+
 def test_the_first_page_answers_what_a_radiologist_asks(page):
     text = " ".join(soup_of(page).select_one("#summary").get_text(" ").split())
     for said in (

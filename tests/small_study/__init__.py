@@ -50,7 +50,8 @@ class Project:
         shutil.copytree(
             HERE / "library", root / "lib/osteotl", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pyc*")
         )
-        own = [f"lib/osteotl/{name}.py" for name in ("__init__", "study", "files", "reporting/provenance")]
+        modules = ("__init__", "study", "study_rules", "strict_yaml", "names", "files", "reporting/provenance")
+        own = [f"lib/osteotl/{name}.py" for name in modules]
         for name in [*own, "run_all.sh", "Snakefile", "requirements.lock"]:
             shutil.copy2(REAL / name, root / name)
         (root / "notebooks").mkdir()

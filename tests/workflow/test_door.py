@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 from osteotl.study import parse_study
 from osteotl.workflow.engine import LOCAL
 from osteotl.workflow.steps import steps_of
+from small_study import Project
 
 
 def test_help_names_every_verb_and_code(undisturbed):
@@ -22,6 +24,55 @@ def test_help_names_every_verb_and_code(undisturbed):
     for word in ("-n", "check", "test", "bench", "lab", "plan", "clean", "--config", "--outputs", "--predictions",
                  "--reference", "--profile", "3 another run"):  # fmt: skip
         assert word in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--predictons", "x.csv"], "there is no option --predictons; did you mean --predictions?"),
+        (["chek"], "there is no verb chek; did you mean check? (the verbs are run, check, clean, test,"),
+        (["--profile", "profiles/slrm"], "there is no slrm in"),
+        (["--predictions", "nowhere.csv"], "there is no nowhere.csv in"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_word_is_named_with_the_nearest(undisturbed, words, told):
+    said = undisturbed.run(*words)
+    assert said.returncode == 2
+    assert told in said.stderr
+
+
+def test_help_and_version_need_no_set_up(tmp_path):
+    """From a clone without any environment, and nothing is set up for them."""
+    clone = Project(tmp_path / "clone")
+    shutil.rmtree(clone.root / ".venv")
+    for word, told in (("--help", "clean"), ("--version", "osteotl ")):
+        said = clone.run(word)
+        assert said.returncode == 0, said.stderr
+        assert told in said.stdout
+    assert not (clone.root / ".venv").exists()
+
+
+def test_without_slurm_a_profile_for_it_is_refused(project):
+    (project.root / "profiles/slurm").mkdir(parents=True)
+    (project.root / "profiles/slurm/config.v8+.yaml").write_text("executor: slurm\n")
+    (project.outputs / "statistics.json").unlink()
+    said = project.run("--profile", "profiles/slurm")
+    assert said.returncode == 2
+    assert "squeue was not found: is this a SLURM login node?" in said.stderr
+
+
+def test_outputs_of_another_study_are_not_overwritten(project):
+    """ours.csv beside studies/ours.yaml: both would go to outputs/ours."""
+    (project.root / "studies").mkdir()
+    shutil.copy(project.root / "study.yaml", project.root / "studies/scores.yaml")
+    shutil.copytree(project.outputs, project.root / "outputs/ours")
+    (project.root / "outputs/ours/.engine/owner.json").write_text('{"config": "studies/ours.yaml"}')
+    (project.root / "ours.csv").write_text("image_id,label,arm,score\n")
+    said = project.run("--predictions", "ours.csv")
+    assert said.returncode == 2
+    assert "outputs/ours holds the outputs of studies/ours.yaml" in said.stderr
+    assert "--outputs outputs/ours_2" in said.stderr
+    assert (project.root / "outputs/ours/report.html").read_bytes() == (project.outputs / "report.html").read_bytes()
 
 
 @pytest.mark.parametrize("words", [["--colour"], ["rum"], ["--config"], ["-n", "--config", "no such.yaml"]])
@@ -67,7 +118,7 @@ def test_scores_are_checked_without_a_run(tmp_path):
     for words in (["check"], ["-n"]):
         gone = said(*words, "--predictions", str(tmp_path / "gone.csv"))
         assert gone.returncode == 2
-        assert f"there is no file {tmp_path}/gone.csv" in gone.stderr
+        assert f"there is no gone.csv in {tmp_path}" in gone.stderr
     assert said("-n", "--predictions", str(good)).returncode == 0
     assert not outputs.exists()
 
@@ -251,6 +302,46 @@ def test_a_notebook_by_hand_never_touches_a_finished_study(project):
     )
     assert "outputs/scratch" in by_hand("config = 'more.yaml'; arm = 'transfer'; seed = 1").stdout
     assert (project.outputs / "scratch/finetune/transfer/1/1/weights.safetensors").exists()
+    assert project.plan() == {}
+
+
+OPEN = "import sys; from osteotl.workflow.step import open_step; print(open_step(*sys.argv[1:]))"
+
+
+def opened(project, *words):
+    """A step opened by hand, as the second cell of its notebook does."""
+    environment = project.environment(PYTHONPATH=str(project.root / "lib"))
+    command = [sys.executable, "-c", OPEN, *words]
+    return subprocess.run(command, env=environment, cwd=project.root, capture_output=True, text=True, check=False)
+
+
+def test_a_notebook_refuses_inputs_made_under_other_settings(project):
+    text = (project.root / "study.yaml").read_text()
+    (project.root / "flipped.yaml").write_text(text.replace("{epochs: 2,", "{test_time_flip: true, epochs: 2,"))
+    (project.root / "fewer.yaml").write_text(text.replace("seeds: [0, 1]", "seeds: [1]"))
+    said = opened(project, "04_statistics", "flipped.yaml", "outputs")
+    assert said.returncode == 1
+    assert "03_evaluate in outputs: detector.test_time_flip changed from false to true" in said.stderr
+    # fewer seeds select among what is there; statistics of all of them are another study's
+    assert opened(project, "04_statistics", "fewer.yaml", "outputs").returncode == 0
+    said = opened(project, "05_figures", "fewer.yaml", "outputs")
+    assert said.returncode == 1
+    assert "04_statistics in outputs: seeds changed from [0, 1] to [1]" in said.stderr
+
+
+def test_scratch_belongs_to_one_study(project):
+    text = (project.root / "study.yaml").read_text()
+    (project.root / "more.yaml").write_text(text.replace("bootstrap: 100", "bootstrap: 300"))
+    assert opened(project, "04_statistics", "more.yaml", "outputs").returncode == 0
+    for file in ("statistics.json", "tables/means.csv"):  # as the notebook would write them
+        (project.outputs / "scratch" / file).parent.mkdir(exist_ok=True)
+        (project.outputs / "scratch" / file).write_text("{}")
+    assert opened(project, "05_figures", "more.yaml", "outputs").returncode == 0
+    (project.root / "third.yaml").write_text(text.replace("bootstrap: 100", "bootstrap: 400"))
+    said = opened(project, "05_figures", "third.yaml", "outputs")
+    assert said.returncode == 1
+    assert "04_statistics in outputs/scratch: statistics.bootstrap changed from 300 to 400" in said.stderr
+    assert "./run_all.sh clean" in said.stderr
     assert project.plan() == {}
 
 

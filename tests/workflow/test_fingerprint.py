@@ -26,6 +26,9 @@ def lib(tmp_path):
         "osteotl/statistics/table.csv": "a\n",
         "osteotl/reporting/__init__.py": "from ..statistics import roc\n",
         "osteotl/detection/__init__.py": "",
+        "osteotl/cohorts/__init__.py": "from diagnostic_accuracy.expressions import evaluate\n",
+        "diagnostic_accuracy/__init__.py": "",
+        "diagnostic_accuracy/expressions.py": "def evaluate(): pass\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +59,13 @@ def test_what_code_does_counts(old, new, lib):
 def test_a_package_is_the_unit_and_is_reached_through_others(lib):
     reached = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
     assert list(reached) == ["osteotl.files", "osteotl.reporting", "osteotl.statistics"]
+
+
+def test_the_other_package_of_lib_counts_too(lib):
+    before = fingerprint.packages(["osteotl.cohorts"], lib, fingerprint.Memory())
+    assert list(before) == ["diagnostic_accuracy.expressions", "osteotl.cohorts"]
+    (lib / "diagnostic_accuracy/expressions.py").write_text("def evaluate(): return 1\n")
+    assert fingerprint.packages(["osteotl.cohorts"], lib, fingerprint.Memory()) != before
 
 
 @pytest.mark.parametrize("file", ["roc.py", "area.py", "table.csv"])

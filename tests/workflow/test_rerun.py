@@ -109,6 +109,10 @@ OUTPUTS = {
     "tables/means.csv": "04_statistics",
     "figures/means.svg": "05_figures",
     "report.html": "report",
+    "methods.md": "report",
+    "table_one.csv": "report",
+    "model_cards/transfer.md": "report",
+    "checklists/claim.csv": "report",
 }
 
 
@@ -131,6 +135,51 @@ def test_a_lost_prepared_film_is_prepared_again(project):
     plan = project.plan()
     assert certain(plan) == ["00_cohorts"]
     assert "(its prepared films) is missing" in plan["00_cohorts"][0]
+
+
+def test_a_prepared_film_replaced_by_another_picture_is_prepared_again(project):
+    film = next((project.root / "data/.prepared").rglob("*.png"))
+    film.write_text("another picture\n")
+    plan = project.plan()
+    assert certain(plan) == ["00_cohorts"]
+    assert "(its prepared films) is not what 00_cohorts wrote" in plan["00_cohorts"][0]
+
+
+@pytest.mark.slow
+def test_a_pdf_is_an_output_where_one_can_be_printed(project):
+    assert "report.pdf" not in json.dumps(project.plan())
+    (project.outputs / "report.pdf").write_text("somebody else's\n")  # none was printed here
+    assert certain(project.plan()) == ["report"]
+    assert project.run(SMALL_STUDY_PDF="1").returncode == 0
+    assert (project.outputs / "report.pdf").read_text() == "a PDF\n"
+    assert project.plan() == {}
+    (project.outputs / "report.pdf").unlink()
+    assert certain(project.plan()) == ["report"]
+
+
+@pytest.mark.slow
+def test_what_no_step_makes_any_more_goes_or_is_named(project):
+    text = (project.root / "study.yaml").read_text()
+    (project.root / "study.yaml").write_text(text.replace("  transfer: {", "  renamed: {"))
+    (project.outputs / "notes of mine.txt").write_text("mine\n")
+    said = project.run()
+    assert said.returncode == 0, said.stdout
+    assert sorted(path.stem for path in (project.outputs / "model_cards").iterdir()) == ["renamed", "scratch"]
+    assert "No step of this study makes finetune/transfer/1/0/model.json" in said.stdout
+    assert "clean" in said.stdout
+    assert project.run("clean").returncode == 0
+    assert not [path for path in (project.outputs / "finetune/transfer").rglob("*") if path.is_file()]
+    said = project.run()
+    assert "No step of this study makes notes of mine.txt in outputs" in said.stdout
+    assert project.plan() == {}
+
+
+def test_the_salt_stands_in_no_record(project):
+    project.edit("study.yaml", "statistics: {", "privacy: {salt: pepper-and-salt}\nstatistics: {")
+    project.run("-n")
+    assert project.run().returncode == 0
+    found = [path for path in (project.outputs / ".engine").rglob("*.json") if b"pepper-and-salt" in path.read_bytes()]
+    assert not found
 
 
 def test_touch_resave_and_prose_touch_nothing(project):

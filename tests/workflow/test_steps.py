@@ -72,3 +72,32 @@ def test_an_arm_that_trains_longer_makes_every_replicate_count_the_pretraining_f
     assert "cohorts/pretrain.csv" not in without["02_finetune_transfer_1_0"].reads
     assert "detector.pretrain_epochs" in steps["02_finetune_scratch_long_1_0"].settings
     assert "detector.pretrain_epochs" not in steps["02_finetune_scratch_1_0"].settings
+
+
+def test_phantoms_altered_by_hand_are_noticed(tmp_path, monkeypatch):
+    """A table of drawn films, or a film, that was changed: the step that drew them no longer holds."""
+    from osteotl.cohorts import phantoms
+    from osteotl.study import PhantomCohort
+    from osteotl.workflow import states
+
+    monkeypatch.setattr(states, "ROOT", tmp_path)
+    (tmp_path / "study.yaml").write_text(
+        "title: T\narms: {a: {initialise: random}, b: {initialise: random}}\nreference: a\ncohorts:\n"
+        "  development: {reader: phantom-texture, films: 6, image_size: 64, validation: 0.3}\n"
+    )
+    drawn = phantoms.generate(PhantomCohort(reader="phantom-texture", films=6, image_size=64), tmp_path / "data")
+    other = phantoms.generate(PhantomCohort(reader="phantom-texture", films=4, image_size=64), tmp_path / "data")
+
+    def now():
+        whole = states.Whole(tmp_path / "study.yaml", tmp_path / "outputs")
+        return dict(whole._files(["cohorts/development.csv?phantom", "cohorts/external.csv?phantom"]))
+
+    before = now()
+    assert list(before) == ["cohorts/development.csv (its phantoms)"]
+    (other / "films.csv").write_text("another study's\n")
+    assert now() == before
+    table = (drawn / "boxes.csv").read_text()
+    (drawn / "boxes.csv").write_text(table.replace("1", "2"))
+    assert now() != before
+    (drawn / "boxes.csv").write_text(table)
+    assert now() == before

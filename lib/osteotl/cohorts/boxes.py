@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from osteotl.cohorts.faults import Fault, fault, shown
+from osteotl.cohorts.faults import Fault, fault, plural, shown
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 ROUNDING = 2.0  # pixels a box may leave its film by: 1-based corners and rounded exports do; it is cut and listed
@@ -35,7 +35,10 @@ def native_boxes(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool = True) 
     faults = _size_mismatches(films)
     broken = np.zeros(len(table), dtype=bool)
     unusable = _unusable(table)
+    factor = _common_factor(table, unusable["outside"])
     for rule, (code, text, remedy) in RULES.items():
+        if rule == "outside" and factor:
+            remedy = f"drawn on films of another size? then divide all by that factor ({factor:.3g} or more)"
         faults += _listed(table, code, unusable[rule] & ~broken, text, remedy)
         broken |= unusable[rule]
     faults += _edges(table, ~broken) + _suspicions(table, ~broken) + contradictions(films, boxes, trains)
@@ -49,6 +52,7 @@ def native_boxes(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool = True) 
 
 def _with_sizes(films: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
     columns = ["image_id", "path", "root", "width", "height", "annotated_width", "annotated_height", "annotated_as"]
+    boxes = boxes.reindex(columns=[*boxes.columns, *(name for name in ("written", "written_as") if name not in boxes)])
     table = boxes.merge(films[columns], on="image_id", how="left", validate="many_to_one")
     for name in ("width", "height", "annotated_width", "annotated_height", *CORNERS):
         table[name] = table[name].astype(float)
@@ -64,7 +68,11 @@ def _with_sizes(films: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
 
 #: What makes a box unusable: code, what is wrong, what would mend it. A box is listed under the first that fits.
 RULES = {
-    "invalid": ("box_invalid", "has a coordinate that is not a finite number", "write four numbers, with a point"),
+    "invalid": (
+        "box_invalid",
+        "has a coordinate that is not a finite number",
+        "write four numbers, without separators of thousands",
+    ),
     "in shares": (
         "box_units",
         "lies within 0 and 1: shares of the film, read here as pixels",
@@ -85,7 +93,16 @@ RULES = {
         "makes sense only if its last two numbers are corners, read here as width and height",
         "convert corners to x, y, width, height",
     ),
-    "inverted": ("box_inverted", "has its maximum before its minimum", "order the corners"),
+    "corners as centre": (
+        "box_mixup",
+        "makes sense only if its four numbers are corners, read here as centre, width and height",
+        "convert corners to centre x, centre y, width, height",
+    ),
+    "inverted": (
+        "box_inverted",
+        "has its maximum before its minimum",
+        "draw it again: corners in order, or a positive width and height",
+    ),
     "empty": ("box_empty", "has no area", "draw it again or take it out"),
     "outside": ("box_outside", "leaves the film", "correct the box, or the film that it was drawn on"),
 }
@@ -104,16 +121,39 @@ def _unusable(table: pd.DataFrame) -> dict[str, np.ndarray]:
         # a minimum may lie below 0: reader voc takes 1 from it
         within_one = (width > 2) & (np.minimum(x0, y0) >= -1) & (np.maximum(x1, y1) <= 1) & (w > 0) & (h > 0)
         x, y = x1 / width, y1 / height  # as they were written, where shares are read
+        sizes, centre = ((table["written_as"] == kind).to_numpy() for kind in ("sizes", "centre"))
+        middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
         return {
             "invalid": ~np.isfinite(table[CORNERS].to_numpy()).all(axis=1),
             "in shares": ~shares & within_one,
             "in pixels": shares & outside & (np.maximum(x, y) > 2) & (x <= right) & (y <= bottom),
-            "sizes as corners": inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= right) & (y0 + y1 <= bottom),
-            "corners as sizes": outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height),
+            # what the reader reads decides what can be mixed up: corners are no widths that were read as corners
+            "sizes as corners": ~(sizes | centre)
+            & (inverted & (x1 > 0) & (y1 > 0) & (x0 + x1 <= right) & (y0 + y1 <= bottom)),
+            "corners as sizes": sizes
+            & (outside & (x0 >= 0) & (y0 >= 0) & (w > x0) & (h > y0) & (w <= width) & (h <= height)),
+            "corners as centre": centre
+            & (outside & (middle_x >= 0) & (middle_y >= 0) & (w > middle_x) & (h > middle_y))
+            & ((w <= width) & (h <= height)),
             "inverted": inverted,
             "empty": (w == 0) | (h == 0),
             "outside": outside,
         }
+
+
+def _common_factor(table: pd.DataFrame, outside: np.ndarray) -> float | None:
+    """How much too large the boxes are where most that can tell leave their film: they share the factor of a size.
+
+    Boxes of a film drawn at twice its size reach up to twice its width. The factor that brings every box inside is told
+    where at least two boxes, and a quarter of all, leave their film to the right or below, and none elsewhere.
+    """
+    right = (table["x_max"] / table["width"]).to_numpy(dtype=float)
+    bottom = (table["y_max"] / table["height"]).to_numpy(dtype=float)
+    beyond = np.fmax(right, bottom)
+    far = outside & (beyond > 1)
+    if far.sum() < 2 or far.sum() < 0.25 * len(table) or (table[["x_min", "y_min"]] < -ROUNDING).any(axis=None):
+        return None
+    return float(np.nanmax(beyond))
 
 
 def _listed(table: pd.DataFrame, code: str, mask: np.ndarray, text: str, remedy: str) -> list[Fault]:
@@ -125,7 +165,7 @@ def _listed(table: pd.DataFrame, code: str, mask: np.ndarray, text: str, remedy:
 
 
 def _text(row: dict) -> str:
-    corners = ", ".join(f"{row[name]:.6g}" for name in CORNERS)
+    corners = row["written"] if isinstance(row["written"], str) else ", ".join(f"{row[name]:.6g}" for name in CORNERS)
     size = f" of a film of {row['width']:g} x {row['height']:g}" if row["width"] == row["width"] else ""
     return f"({corners}){size}"
 
@@ -185,27 +225,48 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
             "normal_with_box",
             shown(row["path"], row["root"]),
             "is labelled 0 but has a lesion box",
-            "correct the label, or leave the box's class out with `classes: {name: null}`",
+            "correct the label, or take the box out, or leave its class out by `classes` (which names every class)",
         )
         for row in films[~malignant & boxed].to_dict("records")
     ]
+    no_boxes = films["no_boxes"] if "no_boxes" in films else pd.Series(None, index=films.index, dtype=object)
+    absent = _absent(films[malignant], boxed, no_boxes) if trains else []
+    told = {folder for folder, _ in absent}
     if malignant.any() and not (malignant & boxed).any() and not trains:
         root = films["root"].iloc[0]
+        missing = no_boxes.dropna().unique()
+        why = f" ({missing[0]} is not there)" if len(missing) else ""
         return [
             *found,
             fault(
                 "boxes_absent",
                 shown(root, root),
-                "no malignant film has a box: lesions cannot be located there",
-                "nothing, if only films are to be classified",
+                f"no malignant film has a box{why}: lesions cannot be located there",
+                "nothing, if only films are to be classified; else add the file of boxes",
             ),
         ]
-    return found + [
-        fault(
-            "malignant_without_box",
-            shown(row["path"], row["root"]),
-            "is malignant but has no lesion box",
-            "draw the box, or name the film under integrity.exclude",
-        )
-        for row in films[malignant & ~boxed].to_dict("records")
+    return [
+        *found,
+        *(listed for _, listed in absent),
+        *(
+            fault(
+                "malignant_without_box",
+                shown(row["path"], row["root"]),
+                "is malignant but has no lesion box",
+                f"draw the box, or exclude the film: integrity.exclude: [{shown(row['path'], row['root'])}]",
+            )
+            for row in films[malignant & ~boxed & ~films["root"].isin(told)].to_dict("records")
+        ),
     ]
+
+
+def _absent(malignant: pd.DataFrame, boxed: pd.Series, no_boxes: pd.Series) -> list[tuple[str, Fault]]:
+    """Folders that lack the file of boxes altogether: one fault names the file, not every film."""
+    found = []
+    for root, rows in malignant.groupby("root", sort=True):
+        missing = no_boxes[rows.index].dropna()
+        if len(missing) and not boxed[rows.index].any():
+            text = f"there is no such file: none of {plural(len(rows), 'malignant film')} has a lesion box"
+            remedy = "add it (path,x_min,y_min,x_max,y_max; csv or xlsx), or set `annotations` to the file of boxes"
+            found.append((str(root), fault("malignant_without_box", str(missing.iloc[0]), text, remedy)))
+    return found

@@ -1,4 +1,4 @@
-"""The DICOM half of `radiograph`: decoding, modality and VOI steps, and the few values that may leave a file."""
+"""The DICOM half of `radiograph`: decoding, and the few values that may leave a file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -21,13 +19,14 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from osteotl.cohorts.film import FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
+from osteotl.cohorts.dicom_grey import grey_levels, numbers
+from osteotl.cohorts.film import BadTable, FilmError, Limits, Radiograph, check_size, reason
+from osteotl.cohorts.jpeg_damage import jpeg_damage
 
 FRONTAL = frozenset({"AP", "PA", "FRONTAL"})
 LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLD", "RLD", "ML", "LM"})
 OBLIQUE = frozenset({"RLO", "LLO", "OBL", "OBLIQUE"})
 _BARE = (b"\x02\x00", b"\x08\x00")  # groups that a file without a preamble starts with
-_WIDEST_TABLE = 1 << 17
 
 
 def is_bare_dicom(content: bytes) -> bool:
@@ -52,12 +51,19 @@ def decode_dicom(content: bytes, name: str, limits: Limits) -> Radiograph:
         _check_deflated(content, name, limits)
         dataset = pydicom.dcmread(io.BytesIO(content), force=True)
         _name_transfer_syntax(dataset, notes)
-        _check_image(dataset, name, limits)
-        stored = dataset.pixel_array
-        grey = _grey(dataset, stored, notes)
+        stream = _check_image(dataset, name, limits)
+        # unused bits are looked at, not shifted away: stored bits or overlays may lie there
+        dataset.pixel_array_options(correct_unused_bits=False)
+        cells = dataset.pixel_array
+        notes += [] if stream is None else jpeg_damage(stream)
+        grey = np.ascontiguousarray(grey_levels(dataset, cells, _precision(stream), notes))
         spacing, attributes = _spacing(dataset, notes), _attributes(dataset)
+        _warn(dataset, notes)
     except (FilmError, KeyboardInterrupt, SystemExit):
         raise
+    except BadTable as error:
+        remedy = "export it with the grey levels that the screen shows, as DICOM without that table or as PNG"
+        raise FilmError(name, str(error), remedy) from error
     except BaseException as error:  # damaged bytes make decoders raise anything: the one in Rust, no Exception at all
         remedy = "export it again, uncompressed or as lossless JPEG, or exclude it by name"
         raise FilmError(name, f"the DICOM image cannot be decoded ({reason(error)})", remedy) from error
@@ -96,7 +102,8 @@ def _name_transfer_syntax(dataset: Dataset, notes: list[str]) -> None:
     notes.append("no file meta information: uncompressed pixels supposed")
 
 
-def _check_image(dataset: Dataset, name: str, limits: Limits) -> None:
+def _check_image(dataset: Dataset, name: str, limits: Limits) -> bytes | None:
+    """Refuse what is no single whole image; the compressed stream, or None where pixels are not compressed."""
     if "PixelData" not in dataset or "Rows" not in dataset or "Columns" not in dataset:
         raise FilmError(name, "a DICOM data set without an image (or cut before it)", "export the radiograph itself")
     if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
@@ -104,21 +111,27 @@ def _check_image(dataset: Dataset, name: str, limits: Limits) -> None:
     columns, rows = int(dataset.Columns), int(dataset.Rows)
     check_size(columns, rows, name, limits)
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return
+        return None
     stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    inside = _stream_size(stream)
-    if inside is not None and inside != (columns, rows):
+    inside = _stream_header(stream)
+    if inside is not None and inside[:2] != (columns, rows):
         what = f"the header says {columns} x {rows} pixels, the compressed image {inside[0]} x {inside[1]}"
         raise FilmError(name, what, "export it again")
     if stream[:2] == b"\xff\xd8" and b"\xff\xd9" not in stream[-16:]:
         raise FilmError(name, "truncated: the end of the compressed image is missing", "copy it again from its source")
+    return stream
 
 
-def _stream_size(stream: bytes) -> tuple[int, int] | None:
-    """(columns, rows) in the header of a JPEG, JPEG-LS or JPEG 2000 stream; None where there is none."""
+def _precision(stream: bytes | None) -> int | None:
+    header = _stream_header(stream) if stream else None
+    return header[2] if header else None
+
+
+def _stream_header(stream: bytes) -> tuple[int, int, int] | None:
+    """Columns, rows and bits a sample in the header of a JPEG, JPEG-LS or JPEG 2000 stream; None without one."""
     if (size := stream.find(b"\xff\x4f\xff\x51")) >= 0 and size < 256:
         right, low, left, high = struct.unpack(">4I", stream[size + 8 : size + 24])
-        return right - left, low - high
+        return right - left, low - high, (stream[size + 42] & 0x7F) + 1
     if stream[:2] != b"\xff\xd8":
         return None
     place = 2
@@ -127,105 +140,38 @@ def _stream_size(stream: bytes) -> tuple[int, int] | None:
         if stream[place] != 0xFF:
             break
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = struct.unpack(">2H", stream[place + 5 : place + 9])
-            return columns, rows
+            bits, rows, columns = struct.unpack(">B2H", stream[place + 4 : place + 9])
+            return columns, rows, bits
         place += 2 + length
     return None
-
-
-# --- stored values to grey --------------------------------------------------------------------------------------------
-
-
-def _grey(dataset: Dataset, stored: NDArray[Any], notes: list[str]) -> Grey:
-    """Stored values to 8-bit grey, dense parts bright."""
-    photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
-    if photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
-    if stored.ndim == 3 and stored.shape[2] >= 3:
-        one = one_channel(stored, notes)
-        return np.asarray(one if one.dtype == np.uint8 else one >> (8 * one.dtype.itemsize - 8), dtype=np.uint8)
-    if stored.ndim != 2:
-        raise ValueError(f"an image of shape {stored.shape}")
-    low, high = int(stored.min()), int(stored.max())
-    if high - low > _WIDEST_TABLE:
-        grey = _display(dataset, stored, stored, notes)
-    else:
-        # every step works value by value: done once per value that occurs, not once per pixel
-        table = _display(dataset, np.arange(low, high + 1).astype(stored.dtype), stored, notes)
-        grey = table[stored - low if low else stored]
-    if photometric == "MONOCHROME1":
-        notes.append("MONOCHROME1: inverted")
-        grey = 255 - grey
-    padding = dataset.get("PixelPaddingValue")
-    if isinstance(padding, int) and low <= padding <= high:
-        notes.append("padding shown black")
-        grey = np.where(stored == padding, np.uint8(0), grey)
-    return np.ascontiguousarray(grey, dtype=np.uint8)
-
-
-def _display(dataset: Dataset, values: NDArray[Any], stored: NDArray[Any], notes: list[str]) -> Grey:
-    """Modality transformation, then the first VOI LUT or window, else the full range, of stored values."""
-    modality = apply_modality_lut(values, dataset)
-    if "ModalityLUTSequence" in dataset:
-        notes.append("modality LUT applied")
-    if dataset.get("VOILUTSequence"):
-        notes.append(f"first of {len(dataset.VOILUTSequence)} VOI LUTs")
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return _to_8_bits(apply_voi(modality.astype(np.int64), dataset, index=0) / (2.0**bits - 1))
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
-    if centre is not None and width is not None and width >= 1:
-        notes.append(f"first of {_count(dataset.get('WindowCenter'))} windows: centre {centre:g}, width {width:g}")
-        function = str(dataset.get("VOILUTFunction", "LINEAR"))
-        return _to_8_bits(_windowed(modality.astype(np.float64), centre, width, function))
-    plain = not {"ModalityLUTSequence", "RescaleSlope"} & set(dataset.dir())
-    if plain and int(dataset.get("BitsStored", 16)) == 8 and values.dtype == np.uint8:
-        notes.append("no window: 8 bits as stored")
-        return values
-    notes.append("no window: the film's own range")
-    floats = modality.astype(np.float64)
-    span = float(floats.max() - floats.min())
-    return _to_8_bits((floats - floats.min()) / (span or 1.0))
-
-
-def _to_8_bits(share: NDArray[Any]) -> Grey:
-    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
-
-
-def _windowed(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:
-    """Windowed values in [0, 1]: the three functions of DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
-    if function == "SIGMOID":
-        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
-    if function == "LINEAR_EXACT":
-        return (values - centre) / width + 0.5
-    return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
-
-
-def _first(value: Any) -> float | None:
-    """The first of one or several numbers."""
-    if value is None or value == "":
-        return None
-    number = float(value[0] if isinstance(value, list | tuple | pydicom.multival.MultiValue) else value)
-    return number if np.isfinite(number) else None
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, pydicom.multival.MultiValue) else 1
 
 
 # --- what may leave the file ------------------------------------------------------------------------------------------
 
 
 def _spacing(dataset: Dataset, notes: list[str]) -> float | None:
-    """Distance of rows in mm: calibrated where the file says so, else at the detector."""
+    """Distance of rows in mm: calibrated where the file says so, else at the detector; None where it is unreadable."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = dataset.get(keyword)
-        if value and len(value) == 2 and float(value[0]) > 0:
-            if abs(float(value[0]) / max(float(value[1]), 1e-9) - 1) > 0.01:
-                notes.append("rows and columns are spaced differently")
-            if keyword == "ImagerPixelSpacing":
-                notes.append("spacing at the detector, not at the bone")
-            return float(value[0])
+        value = numbers(dataset, keyword)
+        if not any(value):
+            continue  # 0 stands for unknown
+        if len(value) != 2 or not all(0 < distance < np.inf for distance in value):
+            notes.append(f"spacing cannot be read: {keyword} does not hold two distances")
+            continue
+        if abs(value[0] / value[1] - 1) > 0.01:
+            notes.append("rows and columns are spaced differently")
+        if keyword == "ImagerPixelSpacing":
+            notes.append("spacing at the detector, not at the bone")
+        return value[0]
     return None
+
+
+def _warn(dataset: Dataset, notes: list[str]) -> None:
+    """What the file says of itself that makes it unfit to share or to score."""
+    if str(dataset.get("BurnedInAnnotation", "")).strip().upper() == "YES":
+        notes.append("text burned in: BurnedInAnnotation is YES")
+    if " ".join(str(dataset.get("PresentationIntentType", "")).upper().split()) == "FOR PROCESSING":
+        notes.append("detector values: PresentationIntentType is FOR PROCESSING")
 
 
 def _attributes(dataset: Dataset) -> dict[str, Any]:

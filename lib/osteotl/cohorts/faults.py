@@ -17,20 +17,26 @@ CODES: dict[str, tuple[str, str]] = {
     "root_missing": ("error", "the folder of a cohort does not exist or cannot be opened"),
     "file_missing": ("error", "a table or annotation file that the layout needs is not there"),
     "file_unreadable": ("error", "a table or annotation file cannot be read as what it should be"),
+    "table_read_as": ("warning", "a table was read in a way to be looked at: its encoding, its sheet, its dates"),
+    "numbers_read_as": ("note", "numbers of a table have a decimal comma, or commas between thousands"),
+    "column_unused": ("note", "columns of a table that nothing reads"),
     "column_missing": ("error", "a table lacks a column that the layout needs"),
     "row_invalid": ("error", "a row or entry cannot be read: a number that is none, an empty identifier"),
     "where_invalid": ("error", "the query in `where` cannot be answered"),
     "label_unknown": ("error", "a label that is neither 0 nor 1, nor mapped"),
+    "label_zero": ("note", "words or classes that count as not malignant (label 0), such as benign"),
     "class_unmapped": ("warning", "boxes of a class that `classes` does not name were left out"),
     "class_absent": ("warning", "`classes` names a class that no annotation uses"),
+    "classes_joined": ("note", "boxes are of several classes, all of which count as lesions"),
     "cohort_empty": ("error", "no film is left in a cohort"),
     "licence_conflict": ("warning", "the licence of a public cohort is stated differently in two places"),
     "patient_unknown": ("warning", "no patient identifier: every film counts as a patient of its own"),
     "patient_derived": ("warning", "patients were derived from other columns: the layout names none"),
     "patient_unmatched": ("error", "`patient_pattern` does not match a film's name"),
     "patient_unmapped": ("warning", "the patient map does not name a film; it counts as a patient of its own"),
+    "patient_spelling": ("warning", "one patient may be spelt in two ways (0012 and 12, P01 and p01)"),
     "patient_in_two_parts": ("warning", "two parts of a concatenated cohort use the same patient identifier"),
-    "value_implausible": ("warning", "an age or other value that cannot be true was taken as missing"),
+    "value_implausible": ("warning", "an age or other value that cannot be true or read was taken as missing"),
     # films and identifiers
     "film_missing": ("error", "an annotation names a film that is not there"),
     "film_unreadable": ("error", "a film cannot be decoded whole"),
@@ -53,6 +59,7 @@ CODES: dict[str, tuple[str, str]] = {
     "box_whole_film": ("warning", "a box that covers nearly the whole film"),
     "box_minority": ("warning", "lesions drawn by fewer readers than `agreement` asks for do not count"),
     "box_duplicate": ("warning", "the same box stands twice"),
+    "box_turned": ("warning", "a film was turned when it was read; its boxes were not"),
     "size_mismatch": ("error", "the annotation states another size than the film has"),
     "malignant_without_box": ("error", "a malignant film without a lesion box in a cohort that trains"),
     "boxes_absent": ("warning", "no malignant film of a cohort has a box: localisation cannot be measured there"),
@@ -61,6 +68,8 @@ CODES: dict[str, tuple[str, str]] = {
     "one_class": ("error", "a cohort or partition holds films of one class only"),
     "few_malignant": ("warning", "fewer than 29 malignant validation patients: a target of 0.90 cannot be assured"),
     "no_validation": ("warning", "no film is held for thresholds: the page lacks all that needs a locked one"),
+    "split_unused": ("warning", "the layout ships a split into training and test films that is not used"),
+    "split_absent": ("error", "`split: shipped`, but the layout ships none, or some films stand in no part of it"),
     "too_few_patients": ("error", "too few patients to make the partitions"),
     "patient_in_two_cohorts": ("error", "a patient stands in two cohorts"),
     "patient_in_two_partitions": ("error", "a patient stands in two partitions"),
@@ -72,6 +81,10 @@ CODES: dict[str, tuple[str, str]] = {
     "near_duplicate_across": ("warning", "two films of different patients in two cohorts or partitions look the same"),
     "film_constant": ("error", "a film with hardly any grey levels"),
     "film_saturated": ("warning", "a film that is mostly pure black or pure white"),
+    "film_damaged": ("warning", "a film that decodes, but shows that a part of it was lost and filled in"),
+    "grey_doubtful": ("warning", "grey levels that may not be what the file meant: a window or values left out"),
+    "for_processing": ("warning", "a DICOM film of detector values (FOR PROCESSING), not as readers see it"),
+    "burned_in_annotation": ("warning", "a DICOM film that says text is burned into its pixels: a name, perhaps"),
     "class_source_confounded": ("warning", "class and source go together: scores may measure the source"),
     "name_in_filename": ("warning", "a file name looks as if it holds a person's name"),
     "date_in_filename": ("warning", "a file name looks as if it holds a date"),
@@ -87,7 +100,8 @@ class Fault:
 
     Attributes
     ----------
-    severity : {'error', 'warning'}
+    severity : {'error', 'warning', 'note'}
+        A note states a decision of the reading that a person should know; nothing is wrong.
     code : str
         A key of `CODES`.
     file : str
@@ -163,7 +177,8 @@ def judge(faults: Iterable[Fault], severity: Mapping[str, str]) -> list[Fault]:
     ]
     kept = [f for f in judged if f.severity != "ignore"]
     order = {code: place for place, code in enumerate(CODES)}
-    return sorted(kept, key=lambda f: (f.severity != "error", order[f.code], _natural(f.file), _natural(f.message)))
+    rank = {"error": 0, "warning": 1, "note": 2}
+    return sorted(kept, key=lambda f: (rank[f.severity], order[f.code], _natural(f.file), _natural(f.message)))
 
 
 def _natural(text: str) -> str:
@@ -188,6 +203,7 @@ def counts(faults: Iterable[Fault]) -> dict[str, Any]:
     return {
         "errors": sum(f.severity == "error" for f in faults),
         "warnings": sum(f.severity == "warning" for f in faults),
+        "notes": sum(f.severity == "note" for f in faults),
         "by_code": dict(sorted(by_code.items())),
     }
 
@@ -210,7 +226,8 @@ def listing(faults: Iterable[Fault], limit: int | None = None) -> str:
     if not faults:
         return "No fault found."
     total = counts(faults)
-    lines = [f"{plural(total['errors'], 'error')}, {plural(total['warnings'], 'warning')}"]
+    notes = f", {plural(total['notes'], 'note')}" if total["notes"] else ""
+    lines = [f"{plural(total['errors'], 'error')}, {plural(total['warnings'], 'warning')}{notes}"]
     for severity, code in dict.fromkeys((f.severity, f.code) for f in faults):
         group = [f for f in faults if (f.severity, f.code) == (severity, code)]
         lines += ["", f"{severity.upper()}  {code} ({len(group):,}): {CODES[code][1]}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,31 @@ class FilmError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.file}: {self.what}; {self.remedy}"
+
+
+class BadTable(ValueError):
+    """A lookup table that cannot be read; the text says why."""
+
+
+#: Notes on reading that a person should hear of, by kind: code of the fault, what would mend it.
+WARNED: dict[str, tuple[str, str]] = {
+    "film damaged": ("film_damaged", "copy it again from its source, or name it under integrity.exclude"),
+    "text burned in": (
+        "burned_in_annotation",
+        "look at it; where the text names a person, cover it or leave the film out",
+    ),
+    "detector values": ("for_processing", "export the film FOR PRESENTATION, as readers see it"),
+    "values above the stored bits left out": ("grey_doubtful", "look at it; where it looks wrong, export it again"),
+    "window left out": ("grey_doubtful", "look at it; where it looks wrong, export it with a window"),
+    "unknown window function": ("grey_doubtful", "look at it; where it looks wrong, export it with a window"),
+    "rescale left out": ("grey_doubtful", "look at it; where it looks wrong, export it again"),
+    "spacing cannot be read": ("value_implausible", "nothing, unless lengths in mm are needed: then export it again"),
+}
+
+
+def kind_of(note: str) -> str:
+    """The kind of a note, without the details behind its colon."""
+    return note.partition(":")[0]
 
 
 @dataclass(frozen=True)
@@ -60,7 +86,7 @@ class Radiograph:
     attributes : mapping
         age (years), sex, view, body_part, manufacturer, as far as the file states them. Nothing else is kept.
     notes : tuple of str
-        Every choice that was made in reading.
+        Every choice that was made in reading, as `kind` or `kind: details`; never text from the file.
     """
 
     pixels: Grey
@@ -95,5 +121,6 @@ def one_channel(array: NDArray[Any], notes: list[str]) -> NDArray[Any]:
 
 
 def reason(error: BaseException) -> str:
-    """A decoder's message on one line, or its type where it says nothing."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
+    """A decoder's message on one line, without addresses in memory, or its type where it says nothing."""
+    text = re.sub(r"<[^<>]*\bat 0x[0-9a-fA-F]+>", "the data", str(error))
+    return " ".join(text.split())[:160] or type(error).__name__

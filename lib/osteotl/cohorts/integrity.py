@@ -7,21 +7,27 @@ cohorts together, with a column `cohort`, and `partition` where it is decided) a
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, shown
 from osteotl.cohorts.pixels import thumbnails
 from osteotl.cohorts.privacy import telling_tokens
-from osteotl.cohorts.readers.draft import FILM_SUFFIXES
+from osteotl.cohorts.readers.draft import FILM_SUFFIXES, folded
+from osteotl.cohorts.readers.patients import UNKNOWN
 
 __all__ = ["CODES", "CohortError", "Fault", "confounding", "file_names", "identities", "one_class"]
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
 SAME_LOOK = 0.99  # correlation of two thumbnails; see near_duplicates
+MOST_NAMED = 5  # films that one remedy names
+MEMBERS = 32  # members of a group of look-alikes with which further films are compared
 FEWEST_MALIGNANT = 29  # with fewer patients even a sensitivity of 29/29 has a lower 95 % limit under 0.90
 
 
@@ -73,6 +79,28 @@ def identities(films: pd.DataFrame) -> list[Fault]:
             split = group[group["patient_id"].isin(places.index[places > 1])]
             found += _patients(split, split, "patient_in_two_partitions", f"stands in two partitions of {cohort}")
     return found
+
+
+def spellings(films: pd.DataFrame) -> list[Fault]:
+    """Patients whose identifiers differ in case, leading zeros or a '.0' only: 0012, 12 and 12.0; P01 and p01."""
+    known = films[~films["patient_id"].str.startswith(UNKNOWN)]
+    first = known.drop_duplicates("patient_id").assign(key=lambda rows: rows["patient_id"].map(_patient_key))
+    found = []
+    for _, rows in first[first["key"].duplicated(keep=False)].groupby("key", sort=True):
+        spelt = " and ".join(map(repr, rows["patient_id"].head(4)))
+        names = films_named(rows)
+        text = f"patients spelt {spelt} are taken for {len(rows)} people ({names[0]}, {names[1]})"
+        remedy = (
+            "if they are one, spell them alike in the table; if not, nothing (`patient_prefix` keeps sources apart)"
+        )
+        found.append(fault("patient_spelling", names[1], text, remedy))
+    return found
+
+
+def _patient_key(patient: str) -> str:
+    """What spellings of one patient have in common."""
+    plain = re.sub(r"(?<=\d)\.0+$", "", folded(patient))
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain)
 
 
 def _patients(others: pd.DataFrame, films: pd.DataFrame, code: str, where: str) -> list[Fault]:
@@ -210,46 +238,67 @@ def exposure(films: pd.DataFrame) -> list[Fault]:
     return found
 
 
-def _pairs(groups: list[list[int]]) -> list[tuple[int, int]]:
-    """Each later film with the first of its group."""
-    return [(group[0], later) for group in groups for later in group[1:]]
+def _called(films: pd.DataFrame) -> list[str]:
+    """Each film by the shortest path, led by its cohort's folder, that `integrity.exclude` reads as this film alone."""
+    names, paths = films_named(films), films["path"].astype(str).tolist()
+    again = {name for name, count in Counter(names).items() if count > 1}
+    return [_alone(path, name, paths) if name in again else name for name, path in zip(names, paths, strict=True)]
 
 
-def exact_duplicates(films: pd.DataFrame) -> tuple[list[Fault], list[tuple[int, int]]]:
-    """Films with the same bytes or the same pixels, and their positions in pairs."""
-    names = films_named(films)
+def _alone(path: str, name: str, paths: list[str]) -> str:
+    """The end of a path, led by as many folders as no other film has."""
+    folders = path.removesuffix(name).strip("/").split("/")
+    while folders and sum(other.endswith(f"/{name}") for other in set(paths)) > 1:
+        name = f"{folders.pop()}/{name}"
+    return name
+
+
+def exact_duplicates(films: pd.DataFrame) -> list[Fault]:
+    """Films with the same bytes or the same pixels, one fault a group."""
+    names, called = films_named(films), _called(films)
     hashes = films["file_hash"].to_numpy()
-    groups = [
-        list(rows) for rows in films.reset_index(drop=True).groupby("pixel_hash").indices.values() if len(rows) > 1
-    ]
-    found, pairs = [], _pairs(groups)
-    for first, second in pairs:
-        what = "bytes" if hashes[first] == hashes[second] else "pixels"
-        found += _duplicate(films, names, first, second, "duplicate_exact", f"holds the same {what} as {names[first]}")
-    return found, pairs
-
-
-def _duplicate(films: pd.DataFrame, names: list[str], first: int, second: int, code: str, text: str) -> list[Fault]:
-    one, two = films.iloc[first], films.iloc[second]
-    apart = one["cohort"] != two["cohort"] or ("partition" in films and one["partition"] != two["partition"])
-    remedy = f"name one of them under integrity.exclude: {PurePosixPath(names[second]).name}"
-    places = f" ({one['cohort']} and {two['cohort']})" if one["cohort"] != two["cohort"] else ""
-    found = [fault(f"{code}_across" if apart else code, names[second], text + places, remedy)]
-    evaluated = {"development", "external"}
-    if code == "duplicate_exact" and {one["cohort"], two["cohort"]} <= evaluated and one["label"] != two["label"]:
-        found.append(
-            fault(
-                "duplicate_label_conflict",
-                names[second],
-                f"is labelled {two['label']}, the same film {names[first]} is labelled {one['label']}",
-                "find out which label is right",
-            )
-        )
+    found = []
+    for rows in films.reset_index(drop=True).groupby("pixel_hash").indices.values():
+        if len(rows) > 1:
+            group = [int(row) for row in rows]
+            what = "bytes" if len({hashes[row] for row in group}) == 1 else "pixels"
+            text = f"holds the same {what} as {names[group[0]]}"
+            found += _alike(films, names, called, group, "duplicate_exact", text, "hold the same pixels")
     return found
 
 
-def near_duplicates(films: pd.DataFrame, exact: list[tuple[int, int]], cache: Path) -> list[Fault]:
-    """Films of different patients that look the same.
+def _alike(
+    films: pd.DataFrame, names: list[str], called: list[str], group: list[int], code: str, pair: str, many: str
+) -> list[Fault]:
+    """One fault for a group of films that are alike, and one where evaluated films of it differ in their label."""
+    rows = films.iloc[group]
+    places = (rows["cohort"] + " " + rows["partition"]) if "partition" in rows else rows["cohort"]
+    counted = ", ".join(f"{place} {number:,}" for place, number in places.value_counts(sort=False).items())
+    apart = len(set(places)) > 1
+    second = names[group[1]]
+    if len(group) == 2:
+        text = pair + (f" ({' and '.join(rows['cohort'])})" if len(set(rows["cohort"])) > 1 else "")
+        remedy = f"exclude one of them: integrity.exclude: [{called[group[1]]}]"
+    else:
+        listed = ", ".join(names[row] for row in group[:4]) + (", ..." if len(group) > 4 else "")
+        text = f"{len(group):,} films of {rows['patient_id'].nunique():,} patients {many} ({counted}): {listed}"
+        others = [called[row] for row in group[1:]]
+        remedy = f"exclude all but one of them: integrity.exclude: [{', '.join(others)}]"
+        if len(others) > MOST_NAMED:
+            remedy = f"if they show one patient, give them one patient_id; if one film, keep {called[group[0]]} alone"
+    found = [fault(f"{code}_across" if apart else code, second, text, remedy)]
+    judged = rows[rows["cohort"].isin(["development", "external"])]
+    if code == "duplicate_exact" and len(set(judged["label"])) > 1:
+        first = judged.iloc[0]
+        other = int(np.flatnonzero((judged["label"] != first["label"]).to_numpy())[0])
+        name, one = films_named(judged.iloc[[other]])[0], films_named(judged.iloc[[0]])[0]
+        text = f"is labelled {judged.iloc[other]['label']}, the same film {one} is labelled {first['label']}"
+        found.append(fault("duplicate_label_conflict", name, text, "find out which label is right; correct the other"))
+    return found
+
+
+def near_duplicates(films: pd.DataFrame, cache: Path) -> list[Fault]:
+    """Films of different patients that look the same, one fault a group.
 
     Notes
     -----
@@ -258,43 +307,139 @@ def near_duplicates(films: pd.DataFrame, exact: list[tuple[int, int]], cache: Pa
     than 10 differing bits, and the closest pair correlated at .982; copies as JPEG of quality 40 or at half size differ
     in at most 2 bits and correlate at .997 or more. Cropped copies are not found.
     """
-    names = films_named(films)
-    patients, keys = films["patient_id"].to_numpy(), films["film"].to_numpy()
-    hashes = np.array([int(text, 16) for text in films["perceptual_hash"]], dtype=np.uint64)
-    known = set(exact)
-    pairs = [pair for pair in close_pairs(hashes) if pair not in known and patients[pair[0]] != patients[pair[1]]]
-    small = thumbnails({str(keys[place]) for pair in pairs for place in pair}, cache)
+    names, called = films_named(films), _called(films)
+    patients = films["patient_id"].to_numpy()
+    single = np.flatnonzero(
+        ~films["pixel_hash"].duplicated().to_numpy()
+    )  # the same pixels are told by exact_duplicates
+    keys = films["film"].astype(str).to_numpy()[single]
+    hashes = np.array([int(films["perceptual_hash"].iloc[row], 16) for row in single], dtype=np.uint64)
+    small: dict[str, np.ndarray] = {}
+
+    def same(one: int, two: int) -> bool:
+        for place in (one, two):
+            if keys[place] not in small:
+                small.update(thumbnails([keys[place]], cache))
+        return bool(small[keys[one]] @ small[keys[two]] >= SAME_LOOK)
+
     found = []
-    for first, second in pairs:
-        if small[keys[first]] @ small[keys[second]] >= SAME_LOOK:
-            found += _duplicate(
-                films,
-                names,
-                first,
-                second,
-                "near_duplicate",
-                f"looks the same as {names[first]}, a film of another patient",
-            )
+    for members in alike_groups(hashes, same):
+        group = [int(single[place]) for place in members]
+        if len({patients[row] for row in group}) > 1:
+            group = _others_first(group, patients)
+            text = f"looks the same as {names[group[0]]}, a film of another patient"
+            found += _alike(films, names, called, group, "near_duplicate", text, "look the same")
     return found
 
 
-def close_pairs(hashes: np.ndarray, distance: int = 7) -> list[tuple[int, int]]:
-    """Positions of 64-bit hashes that differ in at most `distance` (< 8) bits.
+def _others_first(group: list[int], patients: np.ndarray) -> list[int]:
+    """A group with a film of another patient in second place."""
+    second = next(row for row in group if patients[row] != patients[group[0]])
+    return [group[0], second, *(row for row in group[1:] if row != second)]
+
+
+def alike_groups(
+    hashes: np.ndarray, same: Callable[[int, int], bool] = lambda one, two: True, distance: int = 7
+) -> list[list[int]]:
+    """Groups of positions that are joined by 64-bit hashes which differ in at most `distance` (< 8) bits.
+
+    Parameters
+    ----------
+    hashes : array of uint64
+    same : callable
+        Asked whether two near positions are alike indeed; asked at most `MEMBERS` times for a position and group.
+    distance : int
+        0 to 7 bits.
+
+    Returns
+    -------
+    list of list of int
+        Groups of two or more, each in order, by first member.
 
     Notes
     -----
-    Two hashes that differ in fewer than eight bits agree in at least one of eight bands of 8 bits (pigeonhole), so only
-    films that share a band are compared and no pair is missed.
+    Two hashes that differ in fewer than eight bits differ in at most one bit of at least one of four bands of 16 bits
+    (pigeonhole), so only films that nearly share a band are compared. A group is met through its first `MEMBERS`
+    members alone: up to that size no pair is missed, and a thousand films that are all alike cost a thousand
+    comparisons, not half a million.
     """
     if not 0 <= distance < 8:
-        raise ValueError(f"distance must be 0 to 7 bits, got {distance}: eight bands find no more")
-    found: set[tuple[int, int]] = set()
-    for band in range(8):
-        keys = (hashes >> np.uint64(8 * band)) & np.uint64(0xFF)
-        order = np.argsort(keys, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-            values = hashes[group]
-            for place in range(len(group) - 1):
-                near = np.flatnonzero(np.bitwise_count(values[place + 1 :] ^ values[place]) <= distance)
-                found |= {tuple(sorted((int(group[place]), int(group[place + 1 + other])))) for other in near}  # type: ignore[misc]
-    return sorted(found)
+        raise ValueError(f"distance must be 0 to 7 bits, got {distance}: four bands find no more")
+    groups: list[list[int]] = []
+    group_of: list[int] = []
+    bands: list[dict[int, list[int]]] = [{} for _ in range(4)]
+    flips = [0, *(1 << bit for bit in range(16))]
+    for place in range(len(hashes)):
+        value = int(hashes[place])
+        keys = [(value >> (16 * band)) & 0xFFFF for band in range(4)]
+        probes = ((band, key ^ flip) for band, key in zip(bands, keys, strict=True) for flip in flips)
+        near = np.array(sorted({other for band, key in probes if key in band for other in band[key]}), dtype=int)
+        near = near[np.bitwise_count(hashes[near] ^ hashes[place]) <= distance] if len(near) else near
+        joined: list[int] = []
+        for other in near.tolist():
+            if group_of[other] not in joined and same(other, place):
+                joined.append(group_of[other])
+        own = _join(groups, group_of, joined, place)
+        if len(groups[own]) <= MEMBERS:
+            for band, key in zip(bands, keys, strict=True):
+                band.setdefault(key, []).append(place)
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+def _join(groups: list[list[int]], group_of: list[int], joined: list[int], place: int) -> int:
+    """Put a position into the groups that it joins, or into one of its own; the group's number."""
+    if not joined:
+        groups.append([])
+    own = max(joined, key=lambda number: len(groups[number])) if joined else len(groups) - 1
+    for number in joined:
+        if number != own:
+            for member in groups[number]:
+                group_of[member] = own
+            groups[own] += groups[number]
+            groups[number] = []
+    groups[own].append(place)
+    group_of.append(own)
+    return own
+
+
+# --- films that were turned -------------------------------------------------------------------------------------------
+
+
+def turned(films: pd.DataFrame, boxes: pd.DataFrame) -> list[Fault]:
+    """Films with boxes that were turned by their EXIF orientation when read, unless their annotation states that size.
+
+    Notes
+    -----
+    Programs differ in whether they draw on the film as stored or as turned. A stated size that fits the turned film
+    alone (width and height exchanged) says that it was drawn as turned; no other statement tells.
+    """
+    boxed = pd.MultiIndex.from_frame(films[["cohort", "image_id"]]).isin(
+        pd.MultiIndex.from_frame(boxes[["cohort", "image_id"]])
+    )
+    found = []
+    for row in films[boxed].to_dict("records"):
+        if not str(row["path"]).lower().endswith((".jpg", ".jpeg", ".png", ".tif", ".tiff")):
+            continue
+        orientation = _orientation(row["path"])
+        exchanged = orientation >= 5 and row["annotated_as"] == "native" and row["annotated_width"] == row["width"]
+        if orientation < 2 or (exchanged and row["width"] != row["height"]):
+            continue
+        found.append(
+            fault(
+                "box_turned",
+                shown(row["path"], row["root"]),
+                f"was turned by its EXIF orientation {orientation}; its boxes are read as drawn on the turned film",
+                "if they were drawn on the film as stored, save it without the EXIF tag (pixels as they are)",
+            )
+        )
+    return found
+
+
+def _orientation(path: str) -> int:
+    """The EXIF orientation of a picture: 1 to 8; 1 where there is none."""
+    try:
+        with Image.open(path) as image:
+            value = image.getexif().get(0x0112, 1)
+    except (OSError, ValueError, SyntaxError):  # listed by the decoder
+        return 1
+    return value if isinstance(value, int) and 2 <= value <= 8 else 1

@@ -266,24 +266,44 @@ def generate(cohort: PhantomCohort, data_root: str | Path) -> Path:
     -------
     Path
         The folder, complete: films as 8-bit PNG, films.csv, boxes.csv, settings.json. It is written aside and renamed,
-        so that neither an interruption nor a second process at work on the same cohort leaves half of one.
+        so that neither an interruption nor a second process at work on the same cohort leaves half of one; a cohort
+        that was altered since is drawn anew.
     """
     folder = Path(data_root) / "phantoms" / _key(cohort)
-    if folder.is_dir():
+    if _whole(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         _write_cohort(cohort, aside)
         aside.chmod(0o755)
+        if folder.is_dir() and not _whole(folder):  # altered by hand: the drawn one takes its place
+            shutil.rmtree(folder)
         aside.rename(folder)
     except OSError:
         # another process finished the same cohort first; anything else is a fault
-        if not folder.is_dir():
+        if not _whole(folder):
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def _content(folder: Path) -> str:
+    """Hash of all films and tables of a drawn cohort, their names included."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name != "settings.json":
+            total.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a cohort was drawn there and nothing in it was altered since."""
+    try:
+        return json.loads((folder / "settings.json").read_text(encoding="utf-8"))["content"] == _content(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _write_cohort(cohort: PhantomCohort, folder: Path) -> None:
@@ -297,7 +317,8 @@ def _write_cohort(cohort: PhantomCohort, folder: Path) -> None:
     table.to_csv(folder / "films.csv", index=False)
     columns = ["image_id", "x_min", "y_min", "x_max", "y_max", "finding"]
     pd.DataFrame(boxes, columns=columns).sort_values(columns).to_csv(folder / "boxes.csv", index=False)
-    (folder / "settings.json").write_text(json.dumps(cohort.model_dump() | {"version": VERSION}, indent=1) + os.linesep)
+    settings = cohort.model_dump() | {"version": VERSION, "content": _content(folder)}
+    (folder / "settings.json").write_text(json.dumps(settings, indent=1) + os.linesep)
 
 
 def _row(task: Task) -> dict[str, object]:

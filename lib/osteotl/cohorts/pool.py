@@ -15,6 +15,7 @@ from osteotl.cohorts.faults import Fault, fault, plural, shown
 from osteotl.cohorts.partition import assign_partitions
 from osteotl.cohorts.privacy import hash_all
 from osteotl.cohorts.readers import Step, read_cohort
+from osteotl.cohorts.readers.splits import PARTITIONS
 from osteotl.study import Cohorts
 
 COHORTS = ("pretrain", "other_modality", "development", "external")
@@ -22,10 +23,6 @@ FILM_COLUMNS = (
     "image_id", "patient_id", "site", "partition", "label", "path", "film", "width", "height", "view", "age", "sex",
     "subtype", "spacing_mm", "mean_grey", "sd_grey",
 )  # fmt: skip
-PARTITIONS = {
-    "training": "training", "train": "training", "validation": "validation", "val": "validation",
-    "valid": "validation", "test": "test",
-}  # fmt: skip
 
 
 @dataclass
@@ -73,23 +70,38 @@ def read_pool(cohorts: Cohorts, data_root: Path) -> Pool:
 def exclude(pool: Pool, names: Sequence[str]) -> None:
     """Leave out the films that the study names, by file name or by path below the cohort's folder."""
     files = pool.films["path"].astype(str)
-    for name in names:
-        if not (files.str.endswith(f"/{name}")).any() and not any(name in f.file for f in pool.faults):
-            pool.faults.append(
-                fault(
-                    "exclude_unknown",
-                    name,
-                    "is named under integrity.exclude, but no cohort holds it",
-                    "correct the name, or take it out of the list",
-                )
-            )
+    unknown = [
+        fault(
+            "exclude_unknown",
+            name,
+            "is named under integrity.exclude, but no cohort holds it",
+            "correct the name, or take it out of the list",
+        )
+        for name in names
+        if not files.str.endswith(f"/{name}").any() and not any(_concerns(f, name) for f in pool.faults)
+    ]
     gone = files.map(lambda path: any(path.endswith(f"/{name}") for name in names)).astype(bool)
     pool.leave_out(gone, "excluded by name (integrity.exclude)")
-    pool.faults = [f for f in pool.faults if not any(f.file.endswith(f"/{name}") for name in names)]
+    pool.faults = [f for f in pool.faults if not any(_concerns(f, name) for name in names)] + unknown
+
+
+def _concerns(found: Fault, name: str) -> bool:
+    """Whether a fault is of the film of this name, or of this path led by its cohort's folder."""
+    return f"/{found.file}".endswith(f"/{name}")
 
 
 def decode(pool: Pool, cache: Path, longest: int) -> None:
-    """Add what the pixels tell; films that cannot be decoded are faults and left out."""
+    """Add what the pixels tell; films that cannot be decoded are faults and left out.
+
+    Parameters
+    ----------
+    pool : Pool
+        Changed in place.
+    cache : path
+        Where prepared films lie.
+    longest : int
+        Longest side of prepared films in pixels.
+    """
     facts = pixels.facts(pool.films["path"].tolist(), cache, longest)
     for column in facts.columns:
         if column in ("view", "age", "sex"):
@@ -101,6 +113,7 @@ def decode(pool: Pool, cache: Path, longest: int) -> None:
         fault("film_unreadable", shown(row["path"], row["root"]), row["error"], row["remedy"])
         for row in pool.films[broken].to_dict("records")
     ]
+    pool.faults += pixels.note_faults(pool.films)
     pool.leave_out(broken, "cannot be decoded")
 
 
@@ -126,12 +139,10 @@ def make_partitions(pool: Pool, cohorts: Cohorts) -> None:
     pool.films["partition"] = pool.films.get("partition", "training")
     for name in COHORTS:
         rows = pool.films[pool.films["cohort"] == name]
+        rows = _shipped(pool, rows, name, cohorts)
         if rows.empty:
             continue
-        if name == "external":
-            part: pd.Series | str = "test"
-        else:
-            part = _parts(pool, rows, name, cohorts)
+        part: pd.Series | str = "test" if name == "external" else _parts(pool, rows, name, cohorts)
         pool.films.loc[rows.index, "partition"] = part
     if cohorts.external is None:
         held = (pool.films["cohort"] == "development") & (pool.films["partition"] == "test")
@@ -141,6 +152,28 @@ def make_partitions(pool: Pool, cohorts: Cohorts) -> None:
         pool.boxes.loc[moved, "cohort"] = "external"
 
 
+def _shipped(pool: Pool, rows: pd.DataFrame, name: str, cohorts: Cohorts) -> pd.DataFrame:
+    """Films of a cohort that its shipped split allows: test films for external testing, the others to train."""
+    if "shipped" not in rows or not (shipped := rows["shipped"].eq(True)).any():
+        return rows
+    test = rows["partition"] == "test"
+    if name == "external":
+        if not (test & shipped).any():
+            folder = Path(rows["root"].iloc[0]).name
+            text = "external: the shipped split has no test part"
+            pool.faults.append(fault("split_absent", folder, text, "take `split` out of cohorts.external"))
+            return rows
+        gone, reason = shipped & ~test, "not in the test part of the shipped split"
+    elif name == "development" and cohorts.external is None:
+        return rows
+    else:
+        gone, reason = shipped & test, "test part of the shipped split"
+    keys = rows.index[gone]
+    mask = pd.Series(pool.films.index.isin(keys), index=pool.films.index)
+    pool.leave_out(mask, reason)
+    return pool.films[pool.films["cohort"] == name]
+
+
 def _parts(pool: Pool, rows: pd.DataFrame, name: str, cohorts: Cohorts) -> pd.Series:
     """Partition of one cohort: the table's own column `partition` where it has one, else by patient."""
     stated = rows["partition"].astype(object).where(rows["partition"].notna(), "").astype(str).str.strip().str.lower()
@@ -148,7 +181,18 @@ def _parts(pool: Pool, rows: pd.DataFrame, name: str, cohorts: Cohorts) -> pd.Se
     test = cohorts.test_share if name == "development" and cohorts.external is None else None
     problem = ""
     if name == "development" and not set(stated) <= {"training", ""}:
-        part = _stated(pool, rows, stated, cohorts)
+        drawn = (stated == "") & ("shipped" in rows)  # parts of a concatenation that ship no split
+        part = _stated(pool, rows[~drawn], stated[~drawn], cohorts).reindex(rows.index)
+        if drawn.any():
+            part[drawn] = assign_partitions(rows[drawn], cohorts.partition_seed, validation, test)
+        if validation and "shipped" in rows and not (part == "validation").any():  # train and test lists only
+            rest = rows[part == "training"]
+            try:
+                part.loc[rest.index] = assign_partitions(rest, cohorts.partition_seed, validation)
+            except ValueError as error:
+                problem = str(error)
+    elif name != "development" and "shipped" in rows and set(stated) > {"training"}:
+        part = stated
     else:
         try:
             part = assign_partitions(rows, cohorts.partition_seed, validation, test)
@@ -199,9 +243,10 @@ def hashed_tables(films: pd.DataFrame, boxes: pd.DataFrame, salt: str) -> tuple[
         patient_id=hash_all(films["patient_id"], salt),
         path=_relative(films),
         film=films.get("film"),
+        notes=films.get("notes"),
     )
     boxes = boxes.assign(image_id=hash_all(boxes["cohort"] + "/" + boxes["image_id"], salt))
-    films = films[["cohort", *FILM_COLUMNS]].sort_values(["cohort", "image_id"], kind="stable")
+    films = films[["cohort", *FILM_COLUMNS, "notes"]].sort_values(["cohort", "image_id"], kind="stable")
     for column in ("width", "height"):
         films[column] = films[column].astype("Int64")
     return films.reset_index(drop=True), boxes.sort_values(["cohort", "image_id", *CORNERS]).reset_index(drop=True)
@@ -239,16 +284,22 @@ def flow_of(pool: Pool) -> list[dict[str, Any]]:
     return sorted([*pool.flow, *kept], key=lambda step: order[step["cohort"]])
 
 
-def pool_faults(films: pd.DataFrame, cache: Path | None) -> list[Fault]:
+def pool_faults(films: pd.DataFrame, boxes: pd.DataFrame, cache: Path | None) -> list[Fault]:
     """Faults of the cohorts as a whole; those of pixels where films were prepared in `cache`."""
     faults = [
         *integrity.file_names(films),
         *integrity.identities(films),
+        *integrity.spellings(films),
         *integrity.one_class(films),
         *integrity.few_malignant(films),
         *integrity.confounding(films),
     ]
     if cache is None or films.empty:
         return faults
-    repeated, pairs = integrity.exact_duplicates(films)
-    return [*faults, *integrity.exposure(films), *repeated, *integrity.near_duplicates(films, pairs, cache)]
+    return [
+        *faults,
+        *integrity.exposure(films),
+        *integrity.exact_duplicates(films),
+        *integrity.near_duplicates(films, cache),
+        *integrity.turned(films, boxes),
+    ]

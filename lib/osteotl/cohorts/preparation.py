@@ -20,7 +20,7 @@ from osteotl.cohorts.film import LIMITS, FilmError, Limits, Radiograph
 from osteotl.cohorts.parallel import mapped
 from osteotl.cohorts.radiograph import decode, load_bytes
 
-VERSION = 1  # of reading and scaling: raise it whenever the same file would give other pixels
+VERSION = 2  # of reading and scaling: raise it whenever the same file would give other pixels
 SMALLEST_SIDE = 640
 _FACTS = "osteotl"  # keyword of the text in the prepared PNG
 _SETTLED_NS = 2_000_000_000  # a file touched later than this before it was looked at may change again unseen
@@ -105,20 +105,30 @@ def prepare_film(
         file_hash = digest.hexdigest()
         digest.update(json.dumps({"longest_side": longest_side, "version": VERSION}).encode())
         key = digest.hexdigest()[:32]
-        found = _facts(prepared_path(cache, key))
+        found = _facts(prepared_path(cache, key), looked_through=False)
         return found or _make(decode(content, Path(path).name, limits), key, file_hash, Path(cache), longest_side)
     except FilmError as fault:
         return fault
 
 
-def _facts(path: Path) -> Prepared | None:
-    """What was learnt when a film was prepared, kept inside its PNG; None where it is not there or not whole."""
+def _facts(path: Path, looked_through: bool) -> Prepared | None:
+    """What was learnt when a film was prepared, kept inside its PNG; None where it is not there, not whole or not it.
+
+    Pixels are compared with their hash unless the file was looked through before and has not been touched since.
+    """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             content = json.loads(image.info[_FACTS])
+            if content["film"] != path.stem or not (looked_through or content["content"] == _content(image)):
+                return None
         return Prepared(**{name: content[name] for name in _NAMES})
     except (OSError, ValueError, KeyError, TypeError, SyntaxError):
         return None  # made anew
+
+
+def _content(image: Image.Image) -> str:
+    """Hash of size and pixels of a prepared film."""
+    return hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
 
 
 _NAMES = [f.name for f in fields(Prepared)]
@@ -144,7 +154,7 @@ def _make(film: Radiograph, key: str, file_hash: str, cache: Path, longest_side:
         notes=list(film.notes),
     )
     text = PngInfo()
-    text.add_text(_FACTS, json.dumps(asdict(facts)))
+    text.add_text(_FACTS, json.dumps({**asdict(facts), "content": _content(scaled)}))
     path = prepared_path(cache, key)
     files.write_bytes(path, lambda file: scaled.save(file, "PNG", pnginfo=text, compress_level=1))
     return facts
@@ -197,7 +207,8 @@ def prepare_films(
 
     Notes
     -----
-    A film whose size, times and inode are those of an earlier call is not read again. Times can lie only for a file
+    A film whose size, times and inode are those of an earlier call is not read again, if the prepared film has not been
+    touched since. Times can lie only for a file
     changed within the clock's tick in which it was looked at, so files touched less than two seconds before are
     always read.
     """
@@ -214,7 +225,7 @@ def prepare_films(
         results[k] = result
         stamp = stamps[k]
         if isinstance(result, Prepared) and stamp and stamp == _stamp(Path(paths[k])) and _settled(stamp, now):
-            index[str(paths[k])] = [*stamp, result.film]
+            index[str(paths[k])] = [*stamp, result.film, _stamp(prepared_path(cache, result.film))]
     if missing:
         files.write_json(cache / _INDEX, {"longest_side": longest_side, "version": VERSION, "films": index})
     return [result for result in results if result is not None]
@@ -251,4 +262,5 @@ def _indexed(index: Mapping[str, list[Any]], path: str, stamp: list[int] | None,
     entry = index.get(path)
     if not entry or stamp is None or entry[:4] != stamp:
         return None
-    return _facts(prepared_path(cache, str(entry[4])))
+    film = prepared_path(cache, str(entry[4]))
+    return _facts(film, looked_through=True) if entry[5:] == [_stamp(film)] else None

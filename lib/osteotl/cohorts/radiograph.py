@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from osteotl.cohorts.dicom_film import decode_dicom, is_bare_dicom
 from osteotl.cohorts.film import LIMITS, FilmError, Grey, Limits, Radiograph, check_size, one_channel, reason
+from osteotl.cohorts.jpeg_damage import filled, jpeg_damage
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\x00", b"MM\x00*")
@@ -43,7 +44,8 @@ def read_radiograph(path: str | Path, limits: Limits = LIMITS) -> Radiograph:
     Notes
     -----
     16 bit: the grey scale runs to the highest value that the bits in use can hold (a film of 12 bits stored in 16 is
-    divided by 4095). DICOM: modality LUT or rescale, then the first VOI LUT or window, else the film's own range.
+    divided by 4095). DICOM: modality LUT or rescale, then the first VOI LUT or window that can be used, else 8 bits as
+    stored or the film's own range; padding is black and no part of that range (`dicom_grey`). Every choice is a note.
     """
     path = Path(path)
     return decode(load_bytes(path, limits), path.name, limits)
@@ -83,21 +85,24 @@ def decode(content: bytes, name: str, limits: Limits = LIMITS) -> Radiograph:
 
 def _decode_picture(content: bytes, name: str, limits: Limits) -> Radiograph:
     try:
+        content, white_is_zero = _black_is_zero(content)
         with Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "TIFF"]) as image:
             check_size(*image.size, name, limits)
             if (frames := getattr(image, "n_frames", 1)) > 1:
                 raise FilmError(name, f"holds {frames} frames", "export one film per file")
             _check_whole(content, image.format, name)
             notes: list[str] = []
-            grey = _to_grey(image, content, name, notes)
+            grey = np.ascontiguousarray(_to_grey(image, content, white_is_zero, name, notes))
+            notes += jpeg_damage(content, grey) if image.format in ("JPEG", "MPO") else filled(grey)
     except FilmError:
         raise
+    except UnidentifiedImageError as error:
+        raise FilmError(name, _unread(content), "copy it again, or save it as PNG of 8 or 16 bit") from error
     except Image.DecompressionBombError as error:
         what = f"more pixels than Pillow opens, over the limit of {limits.pixels:,} pixels"
         raise FilmError(name, what, "export the film at its own size") from error
     except Exception as error:  # decoders raise whatever their parts raise on damaged bytes
         raise FilmError(name, f"cannot be decoded ({reason(error)})", "copy or export it again") from error
-    grey = np.ascontiguousarray(grey)
     return Radiograph(grey, grey.shape[1], grey.shape[0], None, {}, tuple(notes))
 
 
@@ -126,7 +131,7 @@ def _png_fault(content: bytes) -> str | None:
     return "truncated: the end of the image is missing"
 
 
-def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) -> Grey:
+def _to_grey(image: Image.Image, content: bytes, white_is_zero: bool, name: str, notes: list[str]) -> Grey:
     orientation = image.getexif().get(0x0112, 1)
     truncated, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
@@ -134,17 +139,15 @@ def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) ->
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = truncated
     if orientation in range(2, 9):
-        notes.append(f"turned by its EXIF orientation {orientation}")
+        notes.append(f"turned by its EXIF orientation: {orientation}")
+    left = image.getexif().get(0x0112, 1)  # Pillow turns TIFF while loading and takes the orientation out
     deep = _deep_colour(image, content)
     if deep is not None:
         grey = _turned(one_channel(deep, notes), orientation)
     elif image.mode in ("1", "L"):
         return np.asarray(ImageOps.exif_transpose(image).convert("L"))
     elif image.mode.startswith("I"):
-        grey = _turned(np.asarray(image), orientation)
-        if image.format == "TIFF" and image.tag_v2.get(262) == 0:  # type: ignore[attr-defined]
-            notes.append("white is zero: inverted")
-            grey = (1 << _bits(grey, notes)) - 1 - grey.astype(np.int64)
+        grey = _turned(np.asarray(image), left)
     elif image.mode in ("P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
         colour = ImageOps.exif_transpose(image)
         if "transparency" in colour.info or colour.mode in ("RGBA", "LA", "PA"):
@@ -152,7 +155,7 @@ def _to_grey(image: Image.Image, content: bytes, name: str, notes: list[str]) ->
         return one_channel(np.asarray(colour.convert("RGB")), notes).astype(np.uint8)
     else:
         raise FilmError(name, f"pixels of the kind {image.mode!r}", "export it at 8 or 16 bit")
-    return _scaled(grey, notes)
+    return _scaled(grey, white_is_zero, notes)
 
 
 def _deep_colour(image: Image.Image, content: bytes) -> NDArray[Any] | None:
@@ -165,6 +168,8 @@ def _deep_colour(image: Image.Image, content: bytes) -> NDArray[Any] | None:
         return None
     import cv2
 
+    if image.format == "TIFF":  # OpenCV turns TIFF even where it is asked not to
+        content = _with_tag(content, ORIENTATION, 1)
     array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if array is None:
         raise ValueError("16-bit colour that cannot be decoded")
@@ -185,23 +190,80 @@ def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return turns[orientation](array) if orientation in turns else array
 
 
-def _bits(array: NDArray[Any], notes: list[str]) -> int:
-    """Bits in use: the fewest of 8, 10, 12, 14 and 16 that hold the highest value."""
-    highest = int(array.max())
-    bits = next((b for b in (8, 10, 12, 14, 16) if highest < 1 << b), 32)
-    notes.append(f"{bits} bits in use")
-    return bits
-
-
-def _scaled(array: NDArray[Any], notes: list[str]) -> Grey:
-    """More than 8 bits to 8, by the bits in use."""
-    lowest = int(array.min())
+def _scaled(array: NDArray[Any], white_is_zero: bool, notes: list[str]) -> Grey:
+    """More than 8 bits to 8, by the bits in use: the fewest of 8, 10, 12, 14 and 16 that hold the highest value."""
+    lowest, highest = int(array.min()), int(array.max())
     if lowest < 0:
-        notes.append(f"values from {lowest}: moved to start at 0")
-        array = array.astype(np.int64) - lowest
-    top = (1 << _bits(array, notes)) - 1
-    if top >= 1 << 16:
-        top = max(int(array.max()), 1)
-        notes.append("more than 16 bits: divided by the highest value")
+        notes.append(f"values below 0 moved to start at 0: from {lowest}")
+        array, highest = array.astype(np.int64) - lowest, highest - lowest
+    bits = next((b for b in (8, 10, 12, 14, 16) if highest < 1 << b), None)
+    top = (1 << bits) - 1 if bits else highest
+    notes.append(f"scaled by the bits in use: {bits}" if bits else "scaled by the highest value: more than 16 bits")
+    if white_is_zero:
+        notes.append("white is zero: inverted")
+        array = top - array.astype(np.int64)
+    if bits is None:
         return np.rint(array * (255 / top)).astype(np.uint8)
     return np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)[array]
+
+
+# --- TIFF (TIFF 6.0, section 2) ---------------------------------------------------------------------------------------
+
+BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES, SAMPLE_FORMAT = 258, 262, 274, 277, 339
+
+
+def _tiff_tags(content: bytes) -> dict[int, tuple[int, int, str]]:
+    """First directory of a TIFF: each tag's first number, the place where it stands, and how it is packed."""
+    order = "<" if content[:2] == b"II" else ">"
+    found = {}
+    (start,) = struct.unpack(order + "I", content[4:8])
+    (count,) = struct.unpack(order + "H", content[start : start + 2])
+    for place in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, numbers = struct.unpack(order + "HHI", content[place : place + 8])
+        at = place + 8
+        if kind == 3 and numbers > 2:  # several samples' numbers stand elsewhere
+            (at,) = struct.unpack(order + "I", content[at : at + 4])
+        packing = order + ("H" if kind == 3 else "I")
+        (value,) = struct.unpack(packing, content[at : at + struct.calcsize(packing)])
+        found[tag] = (value, at, packing)
+    return found
+
+
+def _number(tags: dict[int, tuple[int, int, str]], tag: int) -> int:
+    return tags[tag][0] if tag in tags else 1  # the default of every tag that is asked for here
+
+
+def _black_is_zero(content: bytes) -> tuple[bytes, bool]:
+    """A deep TIFF in which white is zero, declared the other way round: Pillow opens few of them, and inverts none."""
+    if not content.startswith(TIFF):
+        return content, False
+    try:
+        tags = _tiff_tags(content)
+    except struct.error:
+        return content, False  # Pillow says what is wrong with it
+    if _number(tags, PHOTOMETRIC) != 0 or _number(tags, BITS_PER_SAMPLE) <= 8:
+        return content, False
+    return _with_tag(content, PHOTOMETRIC, 1), True
+
+
+def _with_tag(content: bytes, tag: int, value: int) -> bytes:
+    """The same TIFF with another number for a tag that it has."""
+    tags = _tiff_tags(content)
+    if tag not in tags:
+        return content
+    _, at, packing = tags[tag]
+    return content[:at] + struct.pack(packing, value) + content[at + struct.calcsize(packing) :]
+
+
+def _unread(content: bytes) -> str:
+    """Why Pillow opens none of it, as far as the file says."""
+    if not content.startswith(TIFF):
+        return "damaged: its header cannot be read"
+    try:
+        tags = _tiff_tags(content)
+    except struct.error:
+        return "damaged: its TIFF directory cannot be read"
+    form = {2: " signed", 3: " floating point"}.get(_number(tags, SAMPLE_FORMAT), "")
+    end = "little" if content[:2] == b"II" else "big"
+    bits = f"{_number(tags, SAMPLES)} x {_number(tags, BITS_PER_SAMPLE)}{form} bits"
+    return f"a TIFF of {bits}, {end}-endian, which is not read"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from osteotl.cohorts.faults import CohortError, Fault, counts, errors, fault, judge, listing, plural
+from osteotl.cohorts.faults import CODES, CohortError, Fault, counts, errors, fault, judge, listing, plural
+from osteotl.cohorts.pixels import note_summary, note_table
 from osteotl.cohorts.pool import (
     COHORTS,
     FILM_COLUMNS,
@@ -29,7 +32,7 @@ from osteotl.cohorts.pool import (
     sizes_of,
 )
 from osteotl.cohorts.preparation import prepared_side
-from osteotl.files import write_csv, write_json
+from osteotl.files import visible, write_csv, write_json
 from osteotl.study import Study, StudyError, load_study
 
 __all__ = [
@@ -38,14 +41,18 @@ __all__ = [
     "CohortError",
     "CohortSummary",
     "build_cohorts",
-    "characteristics",
     "check",
     "check_main",
+    "fault_table",
     "flow_table",
     "read_films",
     "read_integrity",
     "report",
 ]
+
+
+#: of one core for one film and optimiser step of yolov5n at 160 pixels, forward and back (benchmarks, 2026)
+SECONDS_A_FILM = 0.024
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ class CohortSummary:
     Attributes
     ----------
     films : DataFrame
-        The rows of every cohort table, with a column `cohort`; ids hashed.
+        The rows of every cohort table, with a column `cohort`; ids hashed. Beside them `notes`: lists of what was
+        decided in reading a film.
     faults : list of Fault
         Judged by the study's severities, errors first.
     flow : list of dict
@@ -85,7 +93,7 @@ def build_cohorts(study: Study, out: str | Path, data_dir: str | Path, check_onl
     data_dir : path
         The data folder: phantoms and prepared films.
     check_only : bool
-        Decode and check everything, write nothing.
+        Decode and check everything; films stay prepared, no table is written.
 
     Returns
     -------
@@ -96,61 +104,67 @@ def build_cohorts(study: Study, out: str | Path, data_dir: str | Path, check_onl
     CohortError
         An error remains among the faults; integrity.json then holds the list and no table is written.
     """
-    summary, boxes = _assemble(study, Path(data_dir), write=not check_only)
-    folder = Path(out) / "cohorts"
+    summary, boxes = _assemble(study, Path(data_dir))
     if not check_only:
-        write_json(
-            folder / "integrity.json",
-            {
-                "not_for_sharing": True,
-                "faults": [f.as_dict() for f in summary.faults],
-                "counts": summary.counts,
-                "flow": summary.flow,
-            },
-        )
+        _write(summary, boxes, Path(out) / "cohorts")
     if errors(summary.faults):
         raise CohortError(summary.faults)
-    if not check_only:
-        for cohort in (name for name in COHORTS if (summary.films["cohort"] == name).any()):
-            rows = summary.films[summary.films["cohort"] == cohort]
-            write_csv(folder / f"{cohort}.csv", rows[list(FILM_COLUMNS)])
-        write_csv(folder / "boxes.csv", boxes)
     return summary
 
 
+def _write(summary: CohortSummary, boxes: pd.DataFrame, folder: Path) -> None:
+    """The list of faults and, where none of them is an error, the tables."""
+    found = {
+        "not_for_sharing": True,
+        "faults": [f.as_dict() for f in summary.faults],
+        "counts": summary.counts,
+        "flow": summary.flow,
+    }
+    write_json(folder / "integrity.json", found)
+    if errors(summary.faults):
+        return
+    for cohort in (name for name in COHORTS if (summary.films["cohort"] == name).any()):
+        rows = summary.films[summary.films["cohort"] == cohort]
+        write_csv(folder / f"{cohort}.csv", rows[list(FILM_COLUMNS)])
+    write_csv(folder / "boxes.csv", boxes)
+    write_csv(folder / "film_notes.csv", note_table(summary.films))
+
+
 def check(study: Study, data_dir: str | Path, with_pixels: bool = True) -> list[Fault]:
-    """Every fault of a study's cohorts; nothing is written.
+    """Every fault of a study's cohorts; no table is written.
 
     Parameters
     ----------
     study : Study
     data_dir : path
-        Where phantoms and prepared films may already lie.
+        Where phantoms and prepared films lie; what is not there yet stays there for the next check or run.
     with_pixels : bool
         Decode every film; False checks tables, names and identities only (100,000 films in seconds).
     """
-    return _assemble(study, Path(data_dir), write=False, with_pixels=with_pixels)[0].faults
+    return _assemble(study, Path(data_dir), with_pixels)[0].faults
 
 
-def _assemble(
-    study: Study, data_dir: Path, write: bool, with_pixels: bool = True
-) -> tuple[CohortSummary, pd.DataFrame]:
+def _assemble(study: Study, data_dir: Path, with_pixels: bool = True) -> tuple[CohortSummary, pd.DataFrame]:
     if study.cohorts is None:
         raise CohortError([fault("cohort_empty", "", "the study names no cohorts", "add `cohorts`")])
     with tempfile.TemporaryDirectory() as aside:
-        # a check leaves no new folder: what an earlier run has not made yet is made aside and forgotten
-        pool = read_pool(study.cohorts, data_dir if write or (data_dir / "phantoms").is_dir() else Path(aside))
+        place = data_dir if _writable(data_dir) else Path(aside)  # a check of films on a medium that cannot be written
+        pool = read_pool(study.cohorts, place)
         exclude(pool, study.integrity.exclude)
-        cache = data_dir / ".prepared" if write or (data_dir / ".prepared").is_dir() else Path(aside)
+        cache = place / ".prepared"
         if with_pixels:
             decode(pool, cache, prepared_side(study.detector.image_size))
             join_patients_of_duplicates(pool)
         make_partitions(pool, study.cohorts)
         boxes = boxes_of(pool)
-        pool.faults += pool_faults(pool.films, cache if with_pixels else None)
+        pool.faults += pool_faults(pool.films, boxes, cache if with_pixels else None)
     faults = judge(pool.faults, study.integrity.severity)
     films, boxes = hashed_tables(pool.films, boxes, study.privacy.salt)
     return CohortSummary(films, faults, flow_of(pool), {**counts(faults), "cohorts": sizes_of(films)}), boxes
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(next(place for place in (folder, *folder.absolute().parents) if place.exists()), os.W_OK)
 
 
 # --- what notebooks show ----------------------------------------------------------------------------------------------
@@ -179,40 +193,17 @@ def flow_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(content["flow"], columns=["cohort", "step", "films", "patients", "reason"])
 
 
-def characteristics(films: pd.DataFrame) -> pd.DataFrame:
-    """Age, sex, view and site by cohort, partition and class.
+def fault_table(integrity: Mapping[str, Any]) -> pd.DataFrame:
+    """Faults by kind, never by file: executed notebooks are shared, and file names can hold names of patients.
 
     Returns
     -------
     DataFrame
-        One row per cohort, partition and class: films, patients, age (median and quartiles, films without one), female
-        (of films with a known sex), views and sites with their films.
+        severity, code, faults (how many), meaning; errors first.
     """
-    rows = []
-    for (cohort, partition, label), group in films.groupby(["cohort", "partition", "label"], sort=False):
-        ages, sexes = group["age"].dropna(), group["sex"].dropna()
-        quartiles = ages.quantile([0.25, 0.5, 0.75]).tolist() if len(ages) else []
-        rows.append(
-            {
-                "cohort": cohort,
-                "partition": partition,
-                "class": "malignant" if label == 1 else "not malignant",
-                "films": len(group),
-                "patients": group["patient_id"].nunique(),
-                "age": f"{quartiles[1]:.0f} ({quartiles[0]:.0f}-{quartiles[2]:.0f})" if quartiles else "",
-                "age unknown": int(group["age"].isna().sum()),
-                "female": f"{(sexes == 'F').sum()} of {len(sexes)}" if len(sexes) else "",
-                "sex unknown": int(group["sex"].isna().sum()),
-                "views": _tally(group["view"]),
-                "sites": _tally(group["site"]),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _tally(values: pd.Series) -> str:
-    tally = values.fillna("unknown").value_counts().sort_index()
-    return ", ".join(f"{name} {count}" for name, count in tally.items())
+    found = pd.DataFrame(integrity["faults"], columns=["severity", "code"])
+    table = found.value_counts(["severity", "code"]).rename("faults").reset_index().sort_values(["severity", "code"])
+    return table.assign(meaning=[CODES[code][1] for code in table["code"]]).reset_index(drop=True)
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------
@@ -229,6 +220,7 @@ def check_main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="osteotl check", description="List every fault of a study's cohorts.")
     parser.add_argument("--config", type=Path, default=Path("study.yaml"), help="study file (default: study.yaml)")
     parser.add_argument("--data", type=Path, default=Path("data"), help="data folder (default: data)")
+    parser.add_argument("--out", type=Path, help="outputs folder for integrity.json and tables (default: none written)")
     parser.add_argument("--no-pixels", action="store_true", help="check tables and names only, decode no film")
     parser.add_argument("--limit", type=int, default=25, help="lines shown per kind of fault (default: 25; 0 = all)")
     options = parser.parse_args(argv)
@@ -240,9 +232,40 @@ def check_main(argv: Sequence[str] | None = None) -> int:
     if study.cohorts is None:
         print("The study starts from a predictions file; it has no cohorts to check.")
         return 0
-    summary, _ = _assemble(study, options.data, write=False, with_pixels=not options.no_pixels)
-    print(report(summary, options.limit or None))
+    summary, boxes = _assemble(study, options.data, with_pixels=not options.no_pixels)
+    if options.out:
+        _write(summary, boxes, options.out / "cohorts")
+    print(visible(report(summary, options.limit or None)))
+    if not errors(summary.faults):
+        print(work(study, summary.counts["cohorts"]))
     return 2 if errors(summary.faults) else 0
+
+
+def work(study: Study, sizes: Mapping[str, Any]) -> str:
+    """What a run of the study comes to: trainings, optimiser steps, and a first guess of its time on processors.
+
+    Parameters
+    ----------
+    study : Study
+    sizes : mapping
+        Films by cohort and partition, as in `CohortSummary.counts`.
+    """
+    detector = study.detector
+
+    def films(cohort: str) -> int:
+        return int(sizes.get(cohort, {}).get("training", {}).get("films", 0))
+
+    before = [c for c in ("pretrain", "other_modality") if any(arm.initialise == c for arm in study.arms.values())]
+    if study.detector.pretrained_weights:
+        before = [cohort for cohort in before if cohort != "pretrain"]
+    seen = [films(cohort) * detector.pretrain_epochs for cohort in before]
+    seen += [films("development") * detector.epochs for _ in study.replicates()]
+    steps = sum(math.ceil(number / detector.batch) for number in seen)
+    minutes = sum(seen) * SECONDS_A_FILM * (detector.image_size / 160) ** 2 / 60
+    return (
+        f"A run trains {plural(len(seen), 'time')}, about {steps:,} optimiser steps in all: roughly "
+        f"{minutes:,.0f} minutes of one processor core, divided by the cores in use; a GPU needs far less."
+    )
 
 
 def report(summary: CohortSummary, limit: int | None = 25) -> str:
@@ -259,4 +282,7 @@ def report(summary: CohortSummary, limit: int | None = 25) -> str:
         for s in summary.flow
         if s["step"] == "left out"
     ]
+    if decided := note_summary(summary.films):
+        left += ["", "decided in reading films (a run lists it film by film in cohorts/film_notes.csv)"]
+        left += [f"  {line}" for line in decided]
     return "\n".join([*lines, *left, "", listing(summary.faults, limit)])

@@ -159,6 +159,7 @@ def _transfer(detector: DetectionModel, state: Mapping[str, torch.Tensor], path:
     if (
         FIRST not in fits
         and first is not None
+        and first.dim() == own[FIRST].dim()
         and first.shape[0] == own[FIRST].shape[0]
         and first.shape[2:] == own[FIRST].shape[2:]
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,13 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         with safe_open(str(path), framework="pt") as file:
             state = {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
             facts = json.loads((file.metadata() or {}).get(_KEY, "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error}); make or copy it again") from error
+    except RecursionError:
+        raise WeightsError(f"{path}: facts nested too deeply; these are no weights of this project") from None
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{path}: not a whole safetensors file ({said}); make or copy it again") from error
+    if not isinstance(facts, dict):
+        raise WeightsError(f"{path}: the metadata entry {_KEY!r} is no mapping of facts")
     if not state:
         raise WeightsError(f"{path}: holds no tensors")
     _finite(state, str(path))
@@ -94,6 +100,7 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str
         raise WeightsError(f"{path}: no such file of weights")
     from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 
+    _refuses_code()
     try:
         content, _ = torch_safe_load(str(path.resolve()), safe_only=True)
     except Exception as error:  # whatever a hostile file raises, it is refused
@@ -105,6 +112,46 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str
     _finite(state, str(path))
     head: Any = model.model[-1]  # type: ignore[index]
     return state, {"classes": int(head.nc), "names": [str(name) for name in model.names.values()]}
+
+
+class _Code:
+    """An object whose pickle calls a function of ours when it is read without protection."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ran, ()
+
+
+_probes: list[str] = []
+
+
+def _ran() -> None:
+    _probes.append("a probe's code ran")
+
+
+def _refuses_code() -> None:
+    """Assert, on a harmless probe, that the libraries at hand run nothing from a pickle.
+
+    Raises
+    ------
+    WeightsError
+        They do: ultralytics' `safe_only` silently becomes a full load where torch lacks a restricted one.
+    """
+    from ultralytics.nn.tasks import torch_safe_load
+
+    _probes.clear()
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder) / "probe.pt"
+        torch.save({"model": _Code()}, probe)
+        try:
+            torch_safe_load(str(probe), safe_only=True)
+            refused = False
+        except Exception:  # refused, with whatever kind of error; that nothing ran is asked below
+            refused = True
+    if _probes or not refused:
+        raise WeightsError(
+            f"torch {torch.__version__} with this ultralytics does not refuse code in a .pt file, so none is read; "
+            "install the versions of requirements.lock, or convert the file to .safetensors"
+        )
 
 
 def digest(state: Mapping[str, torch.Tensor]) -> str:

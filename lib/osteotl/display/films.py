@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -79,12 +80,31 @@ def characteristics(films: pd.DataFrame, unit: str = "film") -> Table:
     if unit == "patient":
         malignant = films.sort_values("label", ascending=False, kind="stable")
         films = malignant.drop_duplicates(["cohort", "partition", "patient_id"]).sort_index()
-    groups = list(films.groupby(["cohort", "partition", "label"], sort=False))
+    groups = sorted(films.groupby(["cohort", "partition", "label"], sort=False), key=lambda entry: _order(*entry[0]))
     heads = ["Characteristic", *(f"#{_group_name(*key)}" for key, _ in groups)]
     facts = [_facts(part, unit) for _, part in groups]
-    names = list(dict.fromkeys(name for entry in facts for name in entry))
+    names = sorted(dict.fromkeys(name for entry in facts for name in entry), key=lambda name: _KINDS.index(_kind(name)))
     rows = [[name, *(entry.get(name, "") for entry in facts)] for name in names]
     return Table(f"Table 1. Characteristics by {unit}", heads, rows, class_="wide")
+
+
+_KINDS = ("Films", "Patients", "Age", "Sex", "View", "Site", "Subtype")
+_PARTITIONS = ("training", "validation", "test")
+
+
+def _kind(name: str) -> str:
+    """`Site: A` is a row on sites."""
+    return re.split(r"[:, ]", name)[0]
+
+
+def _order(cohort: str, partition: str, label: int) -> tuple[int, int, int]:
+    """Cohorts and partitions in the order of their use, malignant films first."""
+    cohorts = ("pretrain", "other_modality", "development", "external")
+    return (
+        cohorts.index(cohort) if cohort in cohorts else len(cohorts),
+        _PARTITIONS.index(partition) if partition in _PARTITIONS else len(_PARTITIONS),
+        -int(label),
+    )
 
 
 def _group_name(cohort: str, partition: str, label: int) -> str:

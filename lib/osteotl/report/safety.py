@@ -167,6 +167,11 @@ def without_paths(text: str) -> str:
     return _PATH.sub(lambda match: "…/" + re.split(r"[\\/]", match[0])[-1], text)
 
 
+def sentence(text: Any) -> str:
+    """Free text as one sentence without paths of the machine."""
+    return without_paths(" ".join(str(text).split())).rstrip(".") + "."
+
+
 def film_names(tables: Iterable[pd.DataFrame]) -> FilmNames:
     """Every path, file name and stem of the cohort tables, with the hash that stands for it."""
     known: dict[str, str] = {}

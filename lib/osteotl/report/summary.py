@@ -16,8 +16,8 @@ from osteotl.display import Table, fixed, known, mark, number, p_phrase, percent
 from osteotl.files import sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
-from osteotl.report.documents import sentence
 from osteotl.report.outputs import Outputs
+from osteotl.report.safety import sentence
 from osteotl.report.section import Section
 
 Row = Mapping[str, Any]

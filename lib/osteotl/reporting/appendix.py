@@ -102,7 +102,8 @@ def joined_notebook(folder: Path, known: dict[str, str], shown: set[str]) -> Not
 def _listed(folder: Path) -> list[tuple[Path, str]]:
     """Notebooks in the order of the study; of 02 one training run of each arm, on all labels where there is one."""
     chosen: dict[str, tuple[tuple[float, int], Path, str]] = {}
-    for path in sorted(folder.glob("*.ipynb")):
+    finished = [path for path in sorted(folder.glob("*.ipynb")) if not path.stem.endswith((".failed", ".running"))]
+    for path in finished:
         run = re.fullmatch(r"02_finetune_(\w+)_([\d.]+)_(\d+)", path.stem)
         key, title = (
             (f"02_finetune_{run[1]}", f"02_finetune, {run[1]}, seed {run[3]}") if run else (path.stem, path.stem)

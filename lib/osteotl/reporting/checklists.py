@@ -180,8 +180,3 @@ def summary(rows: list[Row]) -> dict[str, dict[str, int]]:
     for row in rows:
         counted[row.guideline][row.status] += 1
     return counted
-
-
-def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text that a spreadsheet would run as a formula, led by an apostrophe so that it stays text."""
-    return frame.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell)

@@ -41,7 +41,12 @@ def errors(results: Results) -> Markup | None:
         where = "The other seeds are folded below. " if others else ""
         parts += [
             tag("h3", title),
-            paragraph(lead, f" {where}All seeds: ", tag("code", f"tables/{name}.csv"), " in the study's outputs."),
+            paragraph(
+                lead,
+                f" {where}All seeds: ",
+                tag("code", f"tables/{name}.csv"),
+                f" in the study's outputs. {results.look_up}",
+            ),
             _by_kind(results, shown, name),
             *(_of_arm(results, shown, arm, name, title) for arm in results.arms),
             *others,

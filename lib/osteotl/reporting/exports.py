@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import write_csv, write_text
+from osteotl.files import file_name, spreadsheet_safe, write_csv, write_text
 from osteotl.reporting import checklists, methods, model_card
 from osteotl.reporting.account import Run
 from osteotl.study import Study
@@ -39,7 +39,7 @@ def read_training(statistics: dict[str, Any], out: Path) -> dict[str, dict[str, 
     share, seed = settings.get("headline_fraction", 1.0), settings.get("first_seed", 0)
     found = {}
     for arm in statistics.get("arms", {}):
-        folder = Path(out) / "finetune" / arm / f"{share:g}" / str(seed)
+        folder = Path(out) / "finetune" / file_name(arm) / f"{share:g}" / str(seed)
         found[arm] = {name: _json(folder / f"{name}.json") for name in ("model", "pairing")}
     return {arm: records for arm, records in found.items() if any(records.values())}
 
@@ -72,10 +72,10 @@ def write_exports(study: Study, out: Path) -> list[Path]:
     out, run = Path(out), read_run(study, out)
     paths = []
     for name, table in checklists.tables(checklists.filled(run)).items():
-        paths.append(write_csv(out / "checklists" / f"{name}.csv", checklists.spreadsheet_safe(table)))
+        paths.append(write_csv(out / "checklists" / f"{name}.csv", spreadsheet_safe(table)))
     paths.append(write_text(out / "methods.md", methods.written(run)))
-    paths += [write_text(out / "model_cards" / f"{arm}.md", model_card.card(run, arm)) for arm in run.arms]
+    paths += [write_text(out / "model_cards" / f"{file_name(arm)}.md", model_card.card(run, arm)) for arm in run.arms]
     table = methods.table_one(out)
     if not table.empty:
-        paths.append(write_csv(out / "table_one.csv", checklists.spreadsheet_safe(table)))
+        paths.append(write_csv(out / "table_one.csv", spreadsheet_safe(table)))
     return paths

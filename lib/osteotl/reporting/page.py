@@ -7,17 +7,18 @@ import hashlib
 import re
 from pathlib import Path
 
+import pandas as pd
 from bs4 import BeautifulSoup
 from markupsafe import Markup
 
-from osteotl.files import write_text
+from osteotl.files import spreadsheet_safe, visible, write_csv, write_text
 from osteotl.reporting.appendix import PageExporter, joined_notebook
 from osteotl.reporting.closing import further, limitations
 from osteotl.reporting.explorer import template_text
 from osteotl.reporting.exports import write_exports
 from osteotl.reporting.html import tag
-from osteotl.reporting.results import Results, load_results
-from osteotl.reporting.safety import film_names
+from osteotl.reporting.results import KEY, Results, load_results
+from osteotl.reporting.safety import film_names, named_in
 from osteotl.reporting.sections import BODY, flags
 from osteotl.reporting.summary import summary
 from osteotl.reporting.wording import counted
@@ -50,6 +51,9 @@ def build_report(study: Study, out: Path, data_dir: Path) -> Path:
     """
     results = load_results(study, Path(out), Path(data_dir))
     write_exports(study, results.out)  # checklists, Methods and Table 1, which the page shows too
+    if results.numbers:
+        key = pd.DataFrame({"number": results.numbers.values(), "image_id": results.numbers.keys()})
+        write_csv(results.out / KEY, spreadsheet_safe(key))
     page = compose(results)
     size = len(page.encode("utf-8"))
     if size > LARGEST:
@@ -83,7 +87,7 @@ def compose(results: Results) -> str:
         "meta": _meta(results),
     }
     page, _ = PageExporter().from_notebook_node(notebook, resources={"page": parts})
-    return re.sub(r"[ \t]+\n", "\n", page)
+    return visible(re.sub(r"[ \t]+\n", "\n", page))
 
 
 def compact(style: str) -> str:
@@ -136,7 +140,8 @@ def _meta(results: Results) -> Markup:
 def _names(results: Results) -> dict[str, str]:
     folder = results.out / "cohorts"
     names = sorted(path.name for path in folder.glob("*.csv")) if folder.is_dir() else []
-    return film_names(results.csv(f"cohorts/{name}") for name in names)
+    left_out = named_in(results.integrity, results.study.integrity.exclude)
+    return film_names((results.csv(f"cohorts/{name}") for name in names), left_out)
 
 
 def _figure_hashes(results: Results) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def _print(browser: str, report: Path, pdf: Path) -> str:
     """Run Chromium; returns what it had to say. The PDF appears whole or not at all."""
     with tempfile.TemporaryDirectory() as folder:
         printed = Path(folder) / pdf.name
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
+        apart = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox does not work for root
+        options = ["--headless", *apart, "--disable-gpu", "--disable-background-networking", "--disable-sync",
                    "--no-first-run", "--export-tagged-pdf", "--generate-pdf-document-outline",
                    "--no-pdf-header-footer", f"--user-data-dir={folder}/profile"]  # fmt: skip
         command = [browser, *options, f"--print-to-pdf={printed}", report.resolve().as_uri()]

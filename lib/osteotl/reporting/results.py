@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from markupsafe import Markup
 
 from osteotl.reporting.facts import Facts
 from osteotl.reporting.html import tag
+from osteotl.reporting.safety import film_numbers
 from osteotl.reporting.wording import POINTS
 from osteotl.study import Study
 
+KEY = "film_numbers.csv"  # which film has which number; for the team
 MARKS = "●■▲◆▼✚"
 """One sign per arm, in the order of the figures' markers: colour is never the only difference."""
 
@@ -58,8 +61,26 @@ class Results:
             file = self.out / path
             kinds = {"seed": str, "image_id": str, "patient_id": str, "film": str}
             self._read[path] = pd.read_csv(file, dtype=kinds) if file.is_file() and file.stat().st_size > 1 else None
+            if self.numbers and "image_id" in self.csv(path):
+                frame = self.csv(path)
+                self._read[path] = frame.assign(image_id=frame["image_id"].map(self.numbers).fillna("a film"))
         frame = self._read[path]
         return pd.DataFrame() if frame is None else frame
+
+    @cached_property
+    def numbers(self) -> dict[str, str]:
+        """Running numbers in place of the film ids that came with own scores; empty where ids may be shown."""
+        scores = self.out / "tables" / "scores.csv"
+        if not self.study.predictions or self.study.report.show_ids or not scores.is_file():
+            return {}
+        return film_numbers(pd.read_csv(scores, usecols=["image_id"], dtype=str)["image_id"].dropna())
+
+    @property
+    def look_up(self) -> str:
+        """Where the films are listed that the page calls by a number or a hash."""
+        if self.study.predictions:
+            return f"{KEY} says which film has which number." if self.numbers else ""
+        return "The tables in cohorts/ say which file each identifier stands for."
 
     @property
     def reference(self) -> str:
@@ -87,7 +108,7 @@ class Results:
         """The arm's sign and name, in its colour."""
         i = self.arms.index(arm) % len(MARKS)
         sign = tag("span", MARKS[i], class_="sign", aria_hidden="true")
-        return tag("span", sign, "\N{NO-BREAK SPACE}", self.label(arm), class_=f"arm arm-{i}")
+        return tag("span", sign, "\N{NO-BREAK SPACE}", tag("bdi", self.label(arm)), class_=f"arm arm-{i}")
 
     def sign(self, arm: str) -> Markup:
         """The arm's sign alone in its colour; its name is there for a screen reader."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from osteotl.scores_files.reading import ScoresError, read_scores
 from osteotl.statistics._pilot import Pilot, pilot_from_predictions, pilot_from_published
 from osteotl.statistics._plan_files import write_plan_files
 from osteotl.statistics._simulate import (
@@ -32,7 +33,6 @@ from osteotl.statistics._simulate import (
 )
 from osteotl.statistics.checks import check_one_of, check_share
 from osteotl.statistics.published import PublishedError, load_published
-from osteotl.statistics.scores import ScoresError, read_scores
 
 Target = Literal["auc_margin", "auc_difference", "sensitivity", "mcnemar"]
 TARGETS: dict[str, str] = {

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from osteotl.strict_yaml import YamlError, load_yaml
 
 FOLDER = Path(__file__).parent / "published_figures"
 CLASS_OF = {"sensitivity": "malignant", "specificity": "normal"}
@@ -146,12 +147,12 @@ def load_published(name: str | Path) -> Published:
     """
     path = FOLDER / f"{name}.yaml" if isinstance(name, str) and name in published_names() else Path(name)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path)
     except OSError as error:
         known = ", ".join(published_names())
         raise PublishedError([f"{name}: neither a file nor one of the shipped comparisons ({known})"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PublishedError([f"{path.name}: not YAML: {' '.join(str(error).split())}"]) from error
+    except YamlError as error:
+        raise PublishedError([f"{path.name}: {error}"]) from error
     if not isinstance(content, dict):
         raise PublishedError([f"{path.name}: must be a mapping (title, source, films, arms ...)"])
     try:

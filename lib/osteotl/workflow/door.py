@@ -9,9 +9,14 @@ import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import osteotl
+from osteotl.files import visible
+from osteotl.workflow.fingerprint import digest
 from osteotl.workflow.folder import Refused, check_folder, clean, held
 from osteotl.workflow.states import Whole, unchanged
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
@@ -19,8 +24,9 @@ from osteotl.workflow.steps import ENGINE, ROOT, to_root
 if TYPE_CHECKING:
     from osteotl.study import Study
 
+VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan")  # run_all.sh itself sees to the last four
 HELP = """verbs:
-  (none)               run the study; only what a change touches is run again
+  (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
@@ -33,23 +39,56 @@ CODES = "exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 an
 def _here(word: str) -> Path:
     """A path as typed: relative to where the person stands, or else to the project."""
     path = Path(os.path.abspath(Path(word).expanduser()))
-    return path if path.exists() or not (ROOT / word).exists() else ROOT / word
+    if path.exists() or not (ROOT / word).exists():
+        return path
+    return ROOT / word
+
+
+def _there(word: str) -> Path:
+    """A file or folder that must exist; where it was looked for is told."""
+    if not (path := _here(word)).exists():
+        places = " and ".join(dict.fromkeys(map(str, (path.parent, (ROOT / word).parent))))
+        raise argparse.ArgumentTypeError(f"there is no {path.name} in {places}")
+    return path
+
+
+class _Words(argparse.ArgumentParser):
+    """Says which word is not known, and the nearest one that is."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Unknown options first: else the word behind one would be taken for a verb."""
+        for word in args or ():
+            if word.startswith("-") and (name := word.partition("=")[0]) not in self._option_string_actions:
+                self.error(f"there is no option {name}{_meant(name, self._option_string_actions)}")
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        if strange := re.match("argument verb: invalid choice: '([^']*)'", message):
+            verbs = f"the verbs are {', '.join(VERBS)}"
+            message = f"there is no verb {strange[1]}{_meant(strange[1], VERBS)} ({verbs})"
+        self.exit(2, f"run_all.sh: {visible(message)}\nAll words: ./run_all.sh --help\n")
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 OPTIONS: dict[str, tuple[str, Any, str]] = {
     "config": ("FILE", _here, "another study (default: study.yaml); its outputs go to outputs/NAME"),
     "outputs": ("DIR", os.path.abspath, "another outputs folder"),
-    "predictions": ("FILE", _here, "scores made elsewhere: no films, no training"),
+    "predictions": ("FILE", _there, "scores made elsewhere: no films, no training"),
     "reference": ("ARM", str, "compare with this arm"),
-    "profile": ("DIR", _here, "run on a cluster (profiles/slurm)"),
+    "profile": ("DIR", _there, "run on a cluster (profiles/slurm)"),
 }
 
 
 def options(words: list[str]) -> argparse.Namespace:
     """The words of the command line, with every path absolute."""
-    parser = argparse.ArgumentParser("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("verb", nargs="?", default="run", choices=["run", "check", "clean"], help=argparse.SUPPRESS)
+    parser = _Words("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("verb", nargs="?", default="run", choices=VERBS[:3], help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"osteotl {osteotl.__version__}")
     parser.add_argument("-n", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
     for name, (metavar, kind, text) in OPTIONS.items():
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
@@ -57,6 +96,7 @@ def options(words: list[str]) -> argparse.Namespace:
     own = ROOT / "study.yaml"
     chosen.config = chosen.config or (ROOT / "studies" / "scores.yaml" if chosen.predictions else own)
     named = (chosen.predictions or chosen.config).stem if chosen.predictions or chosen.config != own else ""
+    chosen.named = bool(chosen.outputs)
     chosen.outputs = Path(chosen.outputs or ROOT / "outputs" / named)
     return chosen
 
@@ -96,7 +136,7 @@ def dry_run(chosen: argparse.Namespace) -> int:
     if not plan:
         print(f"Nothing to do: {to_root(whole.outputs)}/report.html is up to date.")
         return 0
-    print(f"{len(plan)} of {len(whole.steps)} steps would run:")
+    print(f"{len(plan)} of {len(whole.steps)} step{'s' * (len(whole.steps) != 1)} would run:")
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, reasons in plan.items():
         groups.setdefault((whole.steps[name].notebook, *reasons), []).append(name)
@@ -107,19 +147,31 @@ def dry_run(chosen: argparse.Namespace) -> int:
 
 
 def check(chosen: argparse.Namespace) -> int:
-    """Configuration and cohorts, or scores made elsewhere: every fault, and nothing written."""
+    """Configuration and cohorts, or scores made elsewhere: every fault.
+
+    Films stay prepared for the run that follows; the list of faults and the tables are written to --outputs only.
+    """
     study, module = study_of(chosen), importlib.import_module  # by name: the workflow imports no science
     if study.predictions:
-        return int(module("osteotl.statistics.scores").check_scores(study.predictions, study.reference))
+        return int(module("osteotl.scores_files.reading").check_scores(study.predictions, study.reference))
     words = ["--config", str(chosen.config), "--data", str(ROOT / "data")]
+    if chosen.named:
+        check_folder(chosen.outputs, owner(chosen))
+        words += ["--out", str(chosen.outputs)]
     return int(module("osteotl.cohorts.tables").check_main(words))
+
+
+def owner(chosen: argparse.Namespace) -> dict[str, str]:
+    """Whose outputs a request makes."""
+    scores = {"predictions": to_root(chosen.predictions)} if chosen.predictions else {}
+    return {"config": to_root(chosen.config), **scores}
 
 
 def request(chosen: argparse.Namespace) -> dict[str, Any]:
     """All that distinguishes one request to run from another, the variables that the study file names too."""
     text = chosen.config.read_text(encoding="utf-8", errors="replace") if chosen.config.is_file() else ""
     environment = {name: os.environ.get(name) for name in re.findall(r"\$\{?(\w+)", text)}
-    return {"config": str(chosen.config), "text": text, "environment": environment,
+    return {"config": str(chosen.config), "text": digest(text), "environment": environment,
             "predictions": chosen.predictions and str(chosen.predictions), "reference": chosen.reference}  # fmt: skip
 
 
@@ -137,10 +189,11 @@ def main(words: list[str]) -> int:
     try:
         return _do(chosen, asked)
     except Refused as refusal:
-        print(f"run_all.sh: {refusal}", file=sys.stderr)
+        print(f"run_all.sh: {visible(str(refusal))}", file=sys.stderr)
         return refusal.code
     except StudyError as error:
-        print(f"{to_root(chosen.config)} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
+        faults = map(visible, error.faults)
+        print(f"{to_root(chosen.config)} cannot be used:", *faults, sep="\n  ", file=sys.stderr)
         return 2
 
 
@@ -152,7 +205,7 @@ def _do(chosen: argparse.Namespace, asked: dict[str, Any]) -> int:
     if chosen.verb == "clean" and not (chosen.outputs / ENGINE).is_dir():
         print(f"{chosen.outputs} holds no study: nothing to clean there.")
         return 0
-    check_folder(chosen.outputs)
+    check_folder(chosen.outputs, owner(chosen), chosen.named)
     with held(chosen.outputs):
         whole = Whole(study_file(chosen, chosen.outputs), chosen.outputs)
         if chosen.verb == "clean":

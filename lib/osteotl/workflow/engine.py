@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import remove, write_json
+from osteotl.files import remove, visible, write_json
 from osteotl.workflow import fingerprint
 from osteotl.workflow.folder import Refused
 from osteotl.workflow.run_notebook import die_with, hermetic
@@ -47,9 +47,18 @@ def run(whole: Whole, profile: Path | None, asked: dict[str, Any]) -> int:
         if left := whole.plan():
             say(f"Settings, code or films changed while the study ran ({', '.join(left)}): run ./run_all.sh again.")
             return 1
+    _name_strays(whole)
     whole.remember(asked)
     say(f"Done: {report}" if plan else f"Nothing has changed: {report} is up to date.")
     return 0
+
+
+def _name_strays(whole: Whole) -> None:
+    """What lies among the outputs and belongs to no step is the person's, or is left over: it must not mislead."""
+    if strays := whole.strays():
+        shown = ", ".join(strays[:3]) + (f" and {len(strays) - 3} more" if len(strays) > 3 else "")
+        say(f"No step of this study makes {shown} in {to_root(whole.outputs)}: left over from other settings, or "
+            "yours. ./run_all.sh clean removes what is left over.")  # fmt: skip
 
 
 # --- the engine -------------------------------------------------------------------------------------------------------
@@ -93,6 +102,8 @@ def _cluster(profile: Path, outputs: Path) -> list[str]:
     if "slurm" not in "".join(file.read_text(encoding="utf-8") for file in profile.glob("*.yaml")):
         return []
     prefix = f"osteotl-{fingerprint.digest(str(outputs))[:8]}"
+    if not shutil.which("squeue"):
+        raise Refused("squeue was not found: is this a SLURM login node? Without SLURM leave --profile out")
     shown = subprocess.run(["squeue", "--noheader", "--format=%A %j"], capture_output=True, text=True, check=False)
     if left := [line.split()[0] for line in shown.stdout.splitlines() if prefix in line]:
         raise Refused(f"jobs of an earlier run are still queued: wait for them, or: scancel {' '.join(left)}", 3)
@@ -113,10 +124,14 @@ def _end(engine: subprocess.Popen[bytes]) -> None:
 # --- what a person sees -----------------------------------------------------------------------------------------------
 
 
+def _steps(number: int) -> str:
+    return f"{number} step{'s' * (number != 1)}"
+
+
 def say(*lines: str) -> None:
     """To the terminal, as long as there is one."""
     try:
-        print(*lines, sep="\n", flush=True)
+        print(*map(visible, lines), sep="\n", flush=True)
     except OSError:  # the terminal is gone (a closed laptop); the study goes on
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
@@ -138,7 +153,7 @@ def follow(engine: subprocess.Popen[bytes], watch: Watch) -> int:
         raise
     watch.look()
     if failed := [code for code in watch.codes if code]:
-        say(f"{len(failed)} of {len(watch.plan)} steps failed; what did not depend on them is done and kept.")
+        say(f"{len(failed)} of {_steps(len(watch.plan))} failed; what did not depend on them is done and kept.")
         return 2 if set(failed) == {2} else 1
     if engine.returncode:
         log, free = watch.logs / "engine.log", shutil.disk_usage(watch.logs).free / 1e6
@@ -156,7 +171,7 @@ class Watch:
         self.logs, self.ahead = whole.outputs / "logs", list(plan)
         self.records = {name: whole.record(step) for name, step in whole.steps.items()}
         self.began = self.shown = time.monotonic()
-        say(f"{len(plan)} of {len(whole.steps)} steps to run; progress here, details in {to_root(self.logs)}")
+        say(f"{len(plan)} of {_steps(len(whole.steps))} to run; progress here, details in {to_root(self.logs)}")
 
     def look(self) -> None:
         """Tell what has ended since the last look; twice a minute also where the others are."""

@@ -20,6 +20,7 @@ from typing import Any
 
 MISSING, EMPTY = "missing", hashlib.sha256().hexdigest()[:32]  # in place of a hash; of a file without a byte
 _DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_OURS = ("osteotl.", "diagnostic_accuracy.")
 _UNCOUNTED = "osteotl.workflow"  # when a step runs, never what it computes
 
 
@@ -88,7 +89,7 @@ def code(source: str, package: str, lib: Path) -> list[Any]:
             imported |= {module} | {f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
-    units = {".".join(name.split(".")[:2]) for name in imported if name.startswith("osteotl.")} - {_UNCOUNTED}
+    units = {".".join(name.split(".")[:2]) for name in imported if name.startswith(_OURS)} - {_UNCOUNTED}
     found = [unit for unit in units if _place(unit, lib).exists()]
     return [digest(ast.dump(tree)), sorted(found)]
 

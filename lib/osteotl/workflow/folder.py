@@ -10,13 +10,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from osteotl.files import remove
+from osteotl.files import remove, write_json
 from osteotl.workflow import fingerprint
-from osteotl.workflow.states import Whole
-from osteotl.workflow.steps import ENGINE, ROOT
+from osteotl.workflow.states import Whole, read_json
+from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 # where steps leave what a study may later no longer name
-MADE = ("finetune/**/*", "pretrain/**/*", "other_modality/**/*", "notebooks/0*.ipynb", f"{ENGINE}/steps/*")
+MADE = (
+    "cohorts/*", "finetune/**/*", "pretrain/**/*", "other_modality/**/*", "tables/*", "figures/*", "occlusion/*",
+    "model_cards/*", "checklists/*", "predictions_extra.csv", "table_one.csv", "notebooks/0*.ipynb",
+    f"{ENGINE}/steps/*",
+)  # fmt: skip
+OWNER = f"{ENGINE}/owner.json"  # whose folder it is: the study file, and the scores given on the command line
 PATIENCE = 3.0  # seconds that the steps of a run just killed may take to end
 
 
@@ -28,8 +33,23 @@ class Refused(Exception):
         self.code = code
 
 
-def check_folder(outputs: Path) -> None:
-    """Refuse to work in a folder that holds something of the user's: it is ours, or new, or has only ours in it."""
+def check_folder(outputs: Path, owner: dict[str, str], named: bool = True) -> None:
+    """Refuse to work in a folder that holds something of the user's, or another study: it is ours, or new.
+
+    Parameters
+    ----------
+    outputs : Path
+        The folder; it is made where it is not there.
+    owner : dict
+        What the outputs will be of: `config` and, where scores were given, `predictions`.
+    named : bool
+        Whether the person named the folder; only a folder that follows from a file's name can be met by chance.
+    """
+    before = read_json(outputs / OWNER)
+    if before and before != owner and not named:
+        whose = before.get("predictions") or before["config"]
+        raise Refused(f"{to_root(outputs)} holds the outputs of {whose}, which would be overwritten; name another "
+                      f"folder: --outputs {to_root(outputs)}_2 (or this one, if it is meant)")  # fmt: skip
     if outputs.is_dir() and not (outputs / ENGINE).is_dir():
         others = sorted(entry.name for entry in outputs.iterdir() if not (entry / ENGINE).is_dir())
         if others:
@@ -37,6 +57,8 @@ def check_folder(outputs: Path) -> None:
     try:
         (outputs / ENGINE).mkdir(parents=True, exist_ok=True)
         (outputs / ENGINE / "lock").open("a").close()
+        if before != owner:
+            write_json(outputs / OWNER, owner)
     except OSError as error:
         raise Refused(f"{outputs} cannot be written ({error.strerror}); name another folder: --outputs DIR") from error
 
@@ -90,7 +112,7 @@ def clean(whole: Whole) -> int:
 
 def _leftovers(whole: Whole) -> dict[str, list[Path]]:
     outputs, steps = whole.outputs, whole.steps.values()
-    named = {outputs / str(file) for step in steps for file in (*step.writes, step.executed)}
+    named = {outputs / str(file).partition("?")[0] for s in steps for file in (*s.writes, *s.may_write, s.executed)}
     named |= {whole.record_path(step) for step in steps}
     found = [path for pattern in MADE for path in sorted(outputs.glob(pattern)) if not path.is_dir()]
     # a failed notebook waits for a success; a cache may serve other studies, whose outputs lie in the project's folder
@@ -103,7 +125,7 @@ def _leftovers(whole: Whole) -> dict[str, list[Path]]:
         "logs": [outputs / "logs"],
         "caches of the engine": [outputs / ENGINE / name for name in (".snakemake", "cache", "done", "ended")],
         "half-written files": [path for path in outputs.rglob(".*.part") if path.is_file()],
-        "replicates that the study no longer names": orphans,
+        "results that no step of the study makes": orphans,
         "prepared films that no study here uses": [film for film in films if film.stem not in used],
     }
 

@@ -15,13 +15,14 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import remove, write_json, write_text
+from osteotl.files import remove, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
 from osteotl.workflow.step import RUNNING
@@ -76,7 +77,15 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     from jupyter_client.manager import AsyncKernelManager
 
     class Manager(AsyncKernelManager):
-        """Its kernels die with us, and hold the folder's lock as long as they live."""
+        """Its kernels die with us, and hold the folder's lock as long as they live.
+
+        They are reached over sockets in a folder of this user alone: no port that others on a shared machine see or
+        that two kernels could take at once, and no need of any network, not even a loopback.
+        """
+
+        def __init__(self, **given: Any):
+            super().__init__(**given)
+            self.transport, self.ip = "ipc", f"{sockets}/kernel"
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
             kw |= {"preexec_fn": lambda: die_with(here), "pass_fds": (descriptor,)}
@@ -89,6 +98,7 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     parameters = {"config": to_root(whole.config), "outputs": to_root(whole.outputs), **step.parameters}
     _check_parameters(source, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
+    sockets = _sockets()
     try:
         notebook = papermill.execute_notebook(
             _plain(source), _plain(aside), parameters=parameters, progress_bar=False, cwd=str(ROOT),
@@ -100,11 +110,45 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
         raise
     finally:
         aside.unlink(missing_ok=True)
+        remove(Path(sockets))
     for part in (notebook, *notebook.cells):  # times and paths, which differ at every run and on every machine
         part.metadata.pop("papermill", None)
         part.metadata.pop("execution", None)
+    _without_places(notebook, [whole.config.parent, whole.outputs, *step.data])
     write_text(target, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
+
+
+def _sockets() -> str:
+    """A folder with a short name, as the path of a socket may have about 100 characters only."""
+    return tempfile.mkdtemp(prefix="osteotl-", dir="/tmp" if os.access("/tmp", os.W_OK) else None)
+
+
+def _without_places(notebook: Any, others: list[Path]) -> None:
+    """An executed notebook is shared with a team and joins the page: it names folders of the project, and no machine's.
+
+    Paths inside the project become relative to it, other folders that the step knows `…`. Controls and marks of
+    direction, which labels can bring, are taken out of what it displays.
+    """
+    outside = [path for path in [*others, Path.home()] if path != Path("/") and not path.is_relative_to(ROOT)]
+    known = {**{str(path): "…/" for path in outside}, str(ROOT): ""}
+    places = {real: shown for place, shown in known.items() for real in (os.path.realpath(place), place)}
+    listed = "|".join(map(re.escape, sorted(places, key=len, reverse=True)))
+
+    def told(text: Any) -> Any:
+        if isinstance(text, str):
+            return re.sub(rf"({listed})(/|(?![\w.-]))", lambda m: places[m[1]] or ("" if m[2] else "."), text)
+        return [told(line) for line in text] if isinstance(text, list) else text
+
+    for cell in notebook.cells:
+        cell.source = told(cell.source)
+        for output in cell.get("outputs", []):
+            for key in ("text", "traceback", "evalue"):
+                if key in output:
+                    output[key] = told(output[key])
+            for kind in output.get("data", {}):
+                if kind.startswith("text/"):
+                    output.data[kind] = visible(told("".join(output.data[kind])))
 
 
 def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
@@ -135,7 +179,7 @@ def run_step(name: str, whole: Whole, descriptor: int) -> str:
     earlier = whole.record(step) or {}
     if anew := whole.reasons(step, SHOWN):
         whole.record_path(step).unlink(missing_ok=True)
-        for file in step.writes:  # so that what is there in the end is new
+        for file in (*step.writes, *step.may_write):  # so that what is there in the end is new
             remove(whole.outputs / file.partition("?")[0])
     before = whole.now(step)
     if step.executed:

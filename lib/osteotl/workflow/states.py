@@ -14,10 +14,11 @@ from typing import Any
 from osteotl.files import write_json
 from osteotl.workflow import fingerprint
 from osteotl.workflow.fingerprint import MISSING
-from osteotl.workflow.steps import ENGINE, ROOT, Step, steps_of, to_root
+from osteotl.workflow.steps import ENGINE, ROOT, Step, phantoms, steps_of, to_root
 
 LIB = ROOT / "lib"
 MEMORY = f"{ENGINE}/memory.json"
+KEPT = (ENGINE, "logs", "scratch", "study.yaml", "published", "planning")  # in the outputs folder, of no step
 
 # What a record holds, by kind, in the order in which a person would look for a cause; and how a difference is told.
 DEPENDS, SHOWN = ("settings", "data", "code", "reads"), "shown"
@@ -54,6 +55,8 @@ class Whole:
         here = json.dumps(f"{ROOT}/")[1:-1]  # a project that is moved as a whole stays what it is
         settings = json.loads(json.dumps(self.study.model_dump(mode="json")).replace(here, ""))
         self.settings = dict(_leaves(settings))
+        # whoever knows the salt can match identifiers, so no record holds it
+        self.settings["privacy.salt"] = fingerprint.digest("salt", self.study.privacy.salt)
         self.memory = fingerprint.Memory((read_json(outputs / MEMORY) or {}).get("files"))
         self._code: dict[str, dict[str, str]] = {}
 
@@ -68,7 +71,7 @@ class Whole:
             "data": {to_root(path): fingerprint.tree(path, self.memory) for path in step.data},
             "code": self._code_of(step.notebook),
             "reads": dict(self._files(step.reads)),
-            "writes": dict(self._files(step.writes)),
+            "writes": dict(self._files(step.writes)) | dict(self._files(step.may_write, where_there=True)),
             SHOWN: {file: self.memory.of(self.outputs / file, shown) for file in executed},
         }
 
@@ -81,22 +84,50 @@ class Whole:
             self._code[notebook] = fingerprint.packages(units, LIB, self.memory) | own
         return self._code[notebook]
 
-    def _files(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    def _files(self, names: Iterable[str], where_there: bool = False) -> Iterator[tuple[str, str]]:
         """Files below the outputs folder with their hashes, of names as a step gives them."""
         for name in names:
             file, _, part = name.partition("?")
             path = self.outputs / file
             if part == "film":
                 keys = self.memory.of(path, fingerprint.values, part) if path.exists() else []
-                folders = [ROOT / "data" / ".prepared" / start for start in sorted({key[:2] for key in keys})]
-                there = {name for folder in folders for name in self.memory.of(folder, fingerprint.names)}
-                lost = {f"{key}.png" for key in keys} - there
-                yield f"{file} (its prepared films)", MISSING if lost else fingerprint.digest(*keys)
+                films = {key: self.memory.of(ROOT / "data" / ".prepared" / key[:2] / f"{key}.png") for key in keys}
+                whole = fingerprint.digest(*(word for film in films.items() for word in film))
+                yield f"{file} (its prepared films)", MISSING if MISSING in films.values() else whole
+            elif part == "phantom":
+                if drawn := [fingerprint.tree(folder, self.memory) for folder in self._phantoms(path.stem)]:
+                    yield f"{file} (its phantoms)", fingerprint.digest(*drawn)
             elif part:
                 yield name, self.memory.of(path, fingerprint.rows, *part.split("="))
-            elif path.is_dir() or not name.endswith("/"):
+            elif path.is_dir() or (not name.endswith("/") and (path.exists() or not where_there)):
                 for found in fingerprint.files(path, self.memory):
                     yield found.relative_to(self.outputs).as_posix(), self.memory.of(found)
+
+    def _phantoms(self, cohort: str) -> list[Path]:
+        """Folders of phantoms that were drawn for a cohort, by the settings that lie beside them."""
+        wanted = [
+            phantom.model_dump(exclude={"validation"}) for phantom in phantoms(getattr(self.study.cohorts, cohort))
+        ]
+        there = sorted((ROOT / "data" / "phantoms").glob("*/settings.json")) if wanted else []
+        found = {file.parent: self.memory.of(file, read_json) or {} for file in there}
+        return [folder for folder, own in found.items() if any(own | settings == own for settings in wanted)]
+
+    def strays(self) -> list[str]:
+        """Files below the outputs folder that no step of the study makes, and that are not the engine's own."""
+        made = {
+            file.partition("?")[0] for s in self.steps.values() for file in (*s.writes, *s.may_write, s.executed or "")
+        }
+        folders, others = tuple(file for file in made if file.endswith("/")), []
+        todo = [self.outputs / name for name in self.memory.of(self.outputs, fingerprint.names) if name not in KEPT]
+        while todo:
+            path = todo.pop()
+            name = path.relative_to(self.outputs).as_posix()
+            if path.is_dir() and not path.is_symlink():
+                if f"{name}/" not in folders and not (path / ENGINE).is_dir():  # that is the folder of another study
+                    todo += [path / entry for entry in self.memory.of(path, fingerprint.names)]
+            elif name not in made and not name.startswith(folders) and not name.endswith((".failed.ipynb", ".part")):
+                others.append(name)
+        return sorted(others)
 
     # --- whether it holds ---------------------------------------------------------------------------------------------
 
@@ -114,7 +145,7 @@ class Whole:
         if record is None:
             return ["not done yet"]
         now, kinds = self.now(step), [kind for kind in WORDS if kind not in without]
-        return [why for kind in kinds for why in _differences(kind, record.get(kind, {}), now[kind], step.name)]
+        return [why for kind in kinds for why in differences(kind, record.get(kind, {}), now[kind], step.name)]
 
     def unmet(self, step: Step) -> list[str]:
         """Why what a step reads is not to be used: the steps that write it do not hold."""
@@ -170,7 +201,8 @@ def _leaves(settings: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, settings
 
 
-def _differences(kind: str, before: dict[str, Any], now: dict[str, Any], step: str) -> list[str]:
+def differences(kind: str, before: dict[str, Any], now: dict[str, Any], step: str) -> list[str]:
+    """What differs between a record and now, in plain words; `kind` is one of WORDS, `step` wrote what is compared."""
     words = []
     for name in dict.fromkeys([*before, *now]):
         if kind == "writes" and now.get(name, MISSING) == MISSING:

@@ -26,10 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osteotl.files import write_json
 from osteotl.study import Study
-from osteotl.workflow.states import SHOWN, Whole
+from osteotl.workflow.states import SHOWN, Whole, differences, read_json
 from osteotl.workflow.steps import ROOT, Step, from_root, to_root
 
+MADE = ".made"  # below scratch: the settings under which a notebook was run by hand
 RUNNING = "OSTEOTL_STEP"  # set by run_notebook: the step that the engine runs
 
 
@@ -129,7 +131,7 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     StudyError
         The configuration cannot be used.
     ValueError
-        The study has no such step.
+        The study has no such step, or what it reads was made under other settings: the message names both.
     """
     whole = Whole(from_root(config), from_root(outputs))
     step = next((s for s in whole.steps.values() if s.notebook == notebook and s.parameters == parameters), None)
@@ -139,6 +141,8 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     reasons, by_hand = whole.reasons(step, SHOWN), os.environ.get(RUNNING) != step.name
     if by_hand and (reasons := reasons + whole.unmet(step)):
         _link_inputs(whole, step)
+        own = whole.outputs / "scratch" / MADE / f"{step.name}.json"
+        write_json(own, {"settings": whole.now(step)["settings"], "config": to_root(whole.config)})
     return OpenStep(
         name=step.name,
         study=whole.study,
@@ -156,11 +160,28 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
 def _link_inputs(whole: Whole, step: Step) -> None:
     """Let scratch show the study's files that a step reads, so that a notebook finds all in one folder.
 
-    Writing replaces a link, never what it points to.
+    Writing replaces a link, never what it points to. Scratch belongs to one study: what was made under other settings
+    than these, by hand or by a run, is refused.
     """
+    if wrong := [fault for name in step.needs for fault in _other_settings(whole, whole.steps[name])]:
+        raise ValueError("\n".join([*wrong, f"{step.name} would mix them with {to_root(whole.config)}: run the "
+                                    "notebooks named above first, or ./run_all.sh clean to begin anew"]))  # fmt: skip
     for file in whole.now(step)["reads"]:
         source, link = whole.outputs / file, whole.outputs / "scratch" / file
         if source.is_file() and not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(source)
+
+
+def _other_settings(whole: Whole, need: Step) -> list[str]:
+    """What a step made, in scratch or in a run, under settings that are not those of the study file."""
+    scratch, now = whole.outputs / "scratch", whole.now(need)
+    own = [file for file in now["writes"] if (scratch / file).is_file() and not (scratch / file).is_symlink()]
+    made = (read_json(scratch / MADE / f"{need.name}.json") or {}) if own else (whole.record(need) or {})
+    place = "outputs/scratch" if own else to_root(whole.outputs)
+    if own and not made:
+        return [f"{own[0]} in {place} was made by nobody knows which study"]
+    if not made:
+        return []
+    return [f"{need.name} in {place}: {why}" for why in differences("settings", made["settings"], now["settings"], "")]

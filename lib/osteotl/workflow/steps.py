@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,9 @@ class Step:
         Steps that write what it reads.
     reads, writes : tuple of str
         Files below the outputs folder; `FOLDER/` means all below it, `TABLE?column=value` only those rows, and
-        `TABLE?film` the prepared films that a cohort table names.
+        `TABLE?film` the prepared films that a cohort table names, `TABLE?phantom` the phantoms drawn for it.
+    may_write : tuple of str
+        Files that it writes on some machines only.
     settings : tuple of str
         Places in study.yaml.
     data : tuple of Path
@@ -71,6 +73,7 @@ class Step:
     settings: tuple[str, ...]
     data: tuple[Path, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
+    may_write: tuple[str, ...] = ()
 
     @property
     def executed(self) -> str | None:
@@ -89,7 +92,11 @@ def steps_of(study: Study) -> dict[str, Step]:
          data=[study.predictions])  # fmt: skip
     _add(steps, "05_figures", _made(steps), ["figures/"])
     _add(steps, "06_report", _made(steps), [])
-    _add(steps, "report", _made(steps), ["report.html", "provenance.json"])
+    beside = ["provenance.json", "methods.md", "checklists/", "model_cards/"]
+    tables = [] if study.predictions else ["table_one.csv"]
+    _add(steps, "report", _made(steps), ["report.html", *beside, *tables])
+    may = ("report.pdf", *(["film_numbers.csv"] if study.predictions else []))  # a PDF where there is a Chromium
+    steps["report"] = replace(steps["report"], may_write=may)
     return steps
 
 
@@ -112,16 +119,25 @@ def _add(steps: dict[str, Step], notebook: str, reads: Iterable[str], writes: It
 def _add_cohorts(steps: dict[str, Step], study: Study) -> None:
     cohorts = [name for name in ("pretrain", "other_modality", "development", "external")
                if getattr(study.cohorts, name)]  # fmt: skip
-    tables = [f"cohorts/{name}.csv" for name in cohorts]
-    films = [f"{table}?film" for table in tables]
+    # without an external cohort, its table holds the films that are held out of development
+    tables = [f"cohorts/{name}.csv" for name in dict.fromkeys([*cohorts, "external"])]
+    films = [f"{table}?{what}" for table in tables for what in ("film", "phantom")]
     roots = [root for name in cohorts for root in _roots(getattr(study.cohorts, name))]
-    _add(steps, "00_cohorts", [], [*tables, *films, "cohorts/boxes.csv", "cohorts/integrity.json"], data=roots)
+    lists = ["cohorts/boxes.csv", "cohorts/film_notes.csv", "cohorts/integrity.json"]
+    _add(steps, "00_cohorts", [], [*tables, *films, *lists], data=roots)
 
 
 def _roots(cohort: Any) -> list[Path]:
     if parts := getattr(cohort, "parts", None):
         return [root for part in parts for root in _roots(part)]
-    return [cohort.root] if hasattr(cohort, "root") else []
+    return cohort.inputs if hasattr(cohort, "root") else []
+
+
+def phantoms(cohort: Any) -> list[Any]:
+    """The phantom cohorts among the parts of a cohort, which may be one itself, or None."""
+    if parts := getattr(cohort, "parts", None):
+        return [phantom for part in parts for phantom in phantoms(part)]
+    return [cohort] if str(getattr(cohort, "reader", "")).startswith("phantom-") else []
 
 
 def _add_training(steps: dict[str, Step], study: Study) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from osteotl.files import write_csv, write_json
+from osteotl.scores_files.reading import ScoresError
 from osteotl.statistics.analysis import analyse_study
 from osteotl.statistics.plan import make_plan
 from osteotl.study import parse_study
@@ -106,3 +107,11 @@ def test_arms_are_the_file_s(tmp_path, predictions_of):
         -difference[1]["reader A"]["auc_difference"]["estimate"]
     )
     json.dumps(named, allow_nan=False)
+
+
+def test_unequal_runs_are_refused_here_and_not_by_the_reader(study_folder):
+    """The reader takes arms with other seeds; the analysis of variance of this version does not, and says so."""
+    table = pd.read_csv(study_folder / "predictions.csv")
+    write_csv(study_folder / "fewer.csv", table[(table["arm"] == "scratch") | (table["seed"] == 0)])
+    with pytest.raises(ScoresError, match=r"arms have different runs .*'scratch' 2, 'transfer' 1"):
+        analyse_study(study_of(predictions=str(study_folder / "fewer.csv")), lambda name: study_folder / name)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.readers.columns import plain_name
+from osteotl.cohorts.readers.columns import column_missing, plain_name
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import read_json, read_table
+from osteotl.cohorts.readers.files import read_json, read_table, table_file
 from osteotl.cohorts.readers.labelme import add_lesions, annotation_paths, lesions_of, stated_size
 
 MALIGNANT = ("osteosarcoma", "other_mt")
@@ -38,22 +38,16 @@ AGE_AND_SEX = re.compile(r"(?:\d{0,3}\s*[mfMF]|[mfMF]\s*\d{0,3}|\d{0,3})[\s_-]*"
 
 def read(draft: Draft) -> None:
     """Read the table and the annotations into the draft."""
-    names = [draft.spec.table] if draft.spec.table else ["dataset.xlsx", "dataset.csv"]
-    path = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
+    path = table_file(draft, draft.spec.table, "dataset.xlsx")
     table = read_table(draft, path)
     if table is None:
         return
     table = table.rename(columns=_name)
     if missing := [name for name in NEEDED if name not in table]:
-        draft.fault(
-            "column_missing",
-            path,
-            f"has no column {', '.join(missing)}",
-            "use dataset.xlsx or dataset.csv as distributed",
-        )
+        column_missing(draft, path, table, missing)
         return
     _licence(draft)
-    annotations = {file.stem: file for file in annotation_paths(draft)}
+    annotations = {file.stem: file for file in annotation_paths(draft)[1]}
     patients = pseudo_patients(table)
     for row, patient in zip(table.to_dict("records"), patients, strict=True):
         _film(draft, path, row, patient, annotations.pop(Path(row["image_id"]).stem, None))
@@ -103,6 +97,8 @@ def _film(draft: Draft, path: Path, row: dict[str, str], patient: str, annotatio
             f"{name}: tumor {tumour}, benign {benign}, malignant {malignant} contradict each other",
             "correct the row",
         )
+    if benign and not malignant:
+        draft.label_words["benign"] = draft.label_words.get("benign", 0) + 1
     subtype = next((column for column in (*MALIGNANT, *BENIGN) if row.get(column) in ("1", "1.0")), None)
     view = next((column for column in ("frontal", "lateral", "oblique") if row.get(column) in ("1", "1.0")), None)
     film = draft.find_film(name, path)
@@ -133,7 +129,8 @@ def _boxes(draft: Draft, name: str, path: Path, tumour: int) -> dict[str, object
             "file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "use it as distributed"
         )
         return {}
-    lesions = lesions_of(draft, path, content) or []
+    kept = None if draft.spec.classes else MALIGNANT
+    lesions = lesions_of(draft, path, content, kept) or []
     if lesions and not tumour:
         draft.fault(
             "normal_with_box", path, f"draws a lesion on {name}, which the table calls normal", "correct one of them"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import as_list, number, read_json
+from osteotl.cohorts.readers.files import as_list, files_below, files_in, number, read_json
+from osteotl.cohorts.readers.splits import part_of_file
 
 
 def read(draft: Draft) -> None:
@@ -28,9 +29,10 @@ def annotation_files(draft: Draft, suffix: str) -> list[Path]:
     """The annotation files that the study names, or those at or directly below the root."""
     if draft.spec.annotations:
         named = draft.root / draft.spec.annotations
-        files = sorted(named.rglob(f"*{suffix}")) if named.is_dir() else [named]
+        files = files_below(named, suffix) if named.is_dir() else [named]
     else:
-        files = sorted(draft.root.glob(f"*{suffix}")) or sorted(draft.root.glob(f"*/*{suffix}"))
+        folders = [path for path in files_in(draft.root, "") if path.is_dir()]
+        files = files_in(draft.root, suffix) or [path for folder in folders for path in files_in(folder, suffix)]
     if not files:
         draft.fault("file_missing", draft.root, f"there is no {suffix} file of annotations", "set `annotations`")
     return files
@@ -55,6 +57,7 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
         _annotation(draft, path, f"annotation {place}", entry, names, categories, kept, broken)
     for entry, name in names.values():
         film = draft.find_film(name, path)
+        part = part_of_file(path)
         label = int(bool(kept.get(name))) if kept.get(name) or name not in broken else None
         draft.add_film(
             name,
@@ -63,6 +66,7 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
             annotated_width=number(entry.get("width")),
             annotated_height=number(entry.get("height")),
             annotated_as=annotated_as,
+            split=part,
         )
 
 
@@ -118,7 +122,7 @@ def _annotation(
         )
         broken.add(name)
         return
-    draft.add_box(name, corners, finding)
+    draft.add_box(name, corners, finding, written_as="sizes")
     kept[name] = kept.get(name, 0) + 1
 
 

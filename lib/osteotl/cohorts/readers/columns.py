@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.faults import plural
+from osteotl.cohorts.readers.draft import Draft, folded, visible
 
 #: canonical column: the names it goes by in the layouts seen, best first (compared without case, spaces and hyphens)
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -26,7 +30,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "y_min": ("y_min", "ymin", "y1"),
     "x_max": ("x_max", "xmax", "x2"),
     "y_max": ("y_max", "ymax", "y2"),
+    "split": ("split", "subset", "dataset_split"),
 }
+#: names of the column that says what a box shows, best first
+BOX_CLASS = (
+    "finding", "class_name", "category_name", "category", "class", "label", "lesion_type", "lesion", "tumour_type",
+    "tumor_type", "type", "subtype", "diagnosis", "histology", "entity", "name", "class_id", "category_id",
+)  # fmt: skip
 LABEL_WORDS = {
     "1": 1,
     "1.0": 1,
@@ -43,7 +53,7 @@ LABEL_WORDS = {
     "benign": 0,
     "not malignant": 0,
 }
-MISSING = {"", "na", "n/a", "nan", "none", "null", "unknown", "?", "<na>"}
+MISSING = {"", "na", "n/a", "#n/a", "nan", "none", "null", "unknown", "?", "<na>"}
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 
 
@@ -52,17 +62,40 @@ def plain_name(name: str) -> str:
     return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
 
+def columns_of(table: pd.DataFrame, wanted: tuple[str, ...]) -> dict[str, str]:
+    """Canonical column: the table's own name for it, of those that it has."""
+    plain = {plain_name(str(name)): str(name) for name in reversed(table.columns)}
+    found = {c: c if c in table else next((plain[a] for a in ALIASES[c] if a in plain), None) for c in wanted}
+    return {column: name for column, name in found.items() if name is not None}
+
+
 def canonical(table: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:
     """Add the wanted canonical columns under whichever name the table has them; the table's own columns stay."""
-    plain = {plain_name(str(name)): name for name in table.columns}
-    found: dict[str, pd.Series] = {}
-    for column in wanted:
-        if column in table:
-            continue
-        alias = next((plain[a] for a in ALIASES[column] if a in plain), None)
-        if alias is not None:
-            found[column] = table[alias]
-    return table.assign(**found)
+    return table.assign(**{column: table[name] for column, name in columns_of(table, wanted).items()})
+
+
+def column_missing(draft: Draft, path: Path, table: pd.DataFrame, missing: list[str]) -> None:
+    """List columns that a table lacks, with the ones that it has and the one that may be meant."""
+    hints = [f"rename {own!r} to {name} ({why})" for name in missing for own, why in _meant(draft, table, name)]
+    own = ", ".join(map(str, table.columns))
+    text = f"has no column {' and no '.join(missing)} (it has {own})"
+    remedy = "; ".join(hints) if hints else f"name them {','.join(missing)}: docs/study.md lists other names"
+    draft.fault("column_missing", path, text, remedy)
+
+
+def _meant(draft: Draft, table: pd.DataFrame, column: str) -> list[tuple[str, str]]:
+    """The column that may be meant by a missing one: by its name, else by what its cells hold."""
+    names = {plain_name(str(name)): str(name) for name in table.columns}
+    for alias in ALIASES.get(column, (column,)):
+        if close := get_close_matches(alias, names, 1, 0.75):
+            return [(names[close[0]], "the nearest name")]
+    for name in table.columns:
+        cells = [str(cell) for cell in table[name] if str(cell).strip()][:200]
+        if column == "label" and cells and all(folded(cell) in LABEL_WORDS for cell in cells):
+            return [(str(name), f"its cells are {' and '.join(sorted(set(cells))[:3])}")]
+        if column in ("path", "image_id") and cells and all(draft.index.find(cell) for cell in cells[:5]):
+            return [(str(name), "its cells name films")]
+    return []
 
 
 def queryable(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,22 +112,46 @@ def queryable(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**changed)
 
 
-def label_of(draft: Draft, value: Any, source: Any, row: str) -> int | None:
-    """1, 0, or None where the status is not annotated; an unknown word is a fault."""
-    word = str(value).strip()
-    mapped = draft.spec.classes.get(word, word)
-    word = "" if mapped is None else mapped.lower()
-    if word in MISSING:
+def label_word(draft: Draft, value: Any) -> str:
+    """A label in small letters, by `classes` where these name it; '' where the status is not annotated."""
+    word = visible(str(value))
+    key = draft.class_of(word)
+    if key is not None:
+        draft.used_classes.add(key)
+    mapped = word if key is None else draft.spec.classes[key] or ""
+    return "" if folded(mapped) in MISSING else folded(mapped)
+
+
+def label_of(draft: Draft, value: Any, source: str | Path, row: str) -> int | None:
+    """1, 0, or None where the status is not annotated; unknown words are gathered for `label_faults`."""
+    word = label_word(draft, value)
+    if word not in LABEL_WORDS:
+        if word:
+            draft.unknown_labels.setdefault((source, str(value)), []).append(row)
         return None
-    if word in LABEL_WORDS:
-        return LABEL_WORDS[word]
-    draft.fault(
-        "label_unknown",
-        source,
-        f"{row}: label {value!r} is neither 0 nor 1",
-        "write 1 (malignant) or 0, leave it empty where it is not known, or map it: classes: {word: '1'}",
-    )
-    return None
+    if LABEL_WORDS[word] == 0 and not str(value).replace(".", "").isdigit():
+        draft.label_words[str(value)] = draft.label_words.get(str(value), 0) + 1
+    return LABEL_WORDS[word]
+
+
+def label_faults(draft: Draft) -> None:
+    """Words that are no label, one fault a table; and a note of the words that count as not malignant."""
+    for source in dict.fromkeys(source for source, _ in draft.unknown_labels):
+        words = {word: rows for (at, word), rows in draft.unknown_labels.items() if at == source}
+        count = sum(map(len, words.values()))
+        told = ", ".join(f"{word!r} ({len(rows):,}, first: {rows[0]})" for word, rows in list(words.items())[:6])
+        more = f" and {len(words) - 6} more words" if len(words) > 6 else ""
+        text = f"{plural(count, 'label')} neither 0 nor 1, nor mapped: {told}{more}"
+        example = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: '?'" for word in list(words)[:6])
+        remedy = (
+            f"add to the cohort in study.yaml: classes: {{{example}}}, with '1' (malignant), '0' or null (not known) "
+            "for each '?'; or write 1, 0 or nothing in the table"
+        )
+        draft.fault("label_unknown", source, text, remedy)
+    if draft.label_words:
+        told = ", ".join(f"{word!r} ({count:,})" for word, count in sorted(draft.label_words.items()))
+        text = f"counted as not malignant (label 0): {told}"
+        draft.fault("label_zero", "", text, "leave films out by `where`, or map a word to null by `classes`")
 
 
 def age_years(value: Any) -> float:

@@ -31,7 +31,8 @@ def joined(spec: ConcatCohort, parts: list[RawCohort]) -> RawCohort:
         films.append(part.films.assign(image_id=part.films["image_id"].map(names), site=site, part=number))
         boxes.append(part.boxes.assign(image_id=part.boxes["image_id"].map(names)))
     flow = [step for part in parts for step in part.flow]
-    together = RawCohort(_stack(films), _stack(boxes), faults, flow)
+    opened = tuple(path for part in parts for path in part.opened)
+    together = RawCohort(_stack(films), _stack(boxes), faults, flow, opened)
     return together if spec.where is None or together.films.empty else _within(together, spec.where)
 
 
@@ -45,7 +46,7 @@ def _within(cohort: RawCohort, where: str) -> RawCohort:
     films = cohort.films[kept].reset_index(drop=True)
     boxes = cohort.boxes[cohort.boxes["image_id"].isin(films["image_id"])].reset_index(drop=True)
     left = Step("left out", len(gone), gone["patient_id"].nunique(), f"not within where: {where}")
-    return RawCohort(films, boxes, cohort.faults, [*cohort.flow, *([left] if len(gone) else [])])
+    return replace(cohort, films=films, boxes=boxes, flow=[*cohort.flow, *([left] if len(gone) else [])])
 
 
 def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:

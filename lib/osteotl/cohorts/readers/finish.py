@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-import ast
-import re
+import json
 from pathlib import Path
 
 import pandas as pd
 
+from diagnostic_accuracy.expressions import evaluate
 from osteotl.cohorts.faults import plural, shown
-from osteotl.cohorts.readers.columns import ages, canonical, known, queryable, sexes
-from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
-from osteotl.cohorts.readers.files import read_table
-from osteotl.cohorts.readers.patients import patient_faults, stem_of, with_patients
-
-SAFE = (
-    ast.Expression,
-    ast.BoolOp,
-    ast.And,
-    ast.Or,
-    ast.UnaryOp,
-    ast.Not,
-    ast.Invert,
-    ast.USub,
-    ast.BinOp,
-    ast.BitAnd,
-    ast.BitOr,
-    ast.Add,
-    ast.Sub,
-    ast.Mult,
-    ast.Div,
-    ast.Compare,
-    ast.Eq,
-    ast.NotEq,
-    ast.Lt,
-    ast.LtE,
-    ast.Gt,
-    ast.GtE,
-    ast.In,
-    ast.NotIn,
-    ast.Name,
-    ast.Load,
-    ast.Constant,
-    ast.List,
-    ast.Tuple,
-    ast.Call,
-    ast.Attribute,
-    ast.keyword,
+from osteotl.cohorts.readers.columns import (
+    ages,
+    canonical,
+    column_missing,
+    columns_of,
+    known,
+    label_faults,
+    queryable,
+    sexes,
 )
-SAFE_METHODS = {
-    "str",
-    "contains",
-    "startswith",
-    "endswith",
-    "lower",
-    "upper",
-    "isin",
-    "isna",
-    "notna",
-    "between",
-    "fullmatch",
-}
+from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
+from osteotl.cohorts.readers.files import read_table, unused_columns
+from osteotl.cohorts.readers.patients import films_meant, patient_faults, with_patients
+from osteotl.cohorts.readers.splits import split_faults, with_split
+
+#: columns of the reader's own, which `where` does not ask for
+NOT_ASKED = ("root", "path", "listed_as", "annotated_width", "annotated_height", "annotated_as")
 
 
 def finish(draft: Draft) -> RawCohort:
@@ -76,11 +41,11 @@ def finish(draft: Draft) -> RawCohort:
         draft.fault(
             "cohort_empty", "", f"no film was read by reader {draft.spec.reader}", "check `root` and the faults above"
         )
-        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")])
+        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")], tuple(draft.opened))
     films = _unique(draft, films)
     if draft.spec.table and draft.spec.reader in ("coco", "yolo", "voc", "labelme"):
         films = _with_table(draft, films)
-    films = with_patients(draft, films)
+    films = with_split(draft, with_patients(draft, films))
     films = films.assign(
         site=(sites := known(films["site"])).where(sites.notna(), draft.spec.site),
         label=pd.to_numeric(films["label"])
@@ -93,11 +58,13 @@ def finish(draft: Draft) -> RawCohort:
     )
     films, flow = _left_out(draft, films)
     patient_faults(draft, films)
+    films = split_faults(draft, films)
+    label_faults(draft)
     _class_faults(draft)
     if films.empty:
         draft.fault("cohort_empty", "", "no film is left", "check `where`, and that films are annotated")
     boxes = boxes[boxes["image_id"].isin(films["image_id"])].reset_index(drop=True)
-    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow)
+    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow, tuple(draft.opened))
 
 
 def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
@@ -113,27 +80,30 @@ def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_table(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
-    """Join the study's own table (one row per film, by file name or stem) to films of an annotation layout."""
+    """Join the study's own table (one row per film, by path, file name or stem) to films of an annotation layout."""
     path = draft.root / str(draft.spec.table)
     table = read_table(draft, path)
     if table is None:
         return films
-    table = canonical(table, ("path", "image_id", "patient_id", "site", "view", "age", "sex", "subtype"))
-    key = next((name for name in ("path", "image_id") if name in table), None)
+    wanted = ("path", "image_id", "patient_id", "site", "view", "age", "sex", "subtype", "split")
+    own = columns_of(table, wanted)
+    key = next((name for name in ("path", "image_id") if name in own), None)
     if key is None:
-        draft.fault("column_missing", path, "has no column that names the film", "add a column `path` or `image_id`")
+        column_missing(draft, path, table, ["path"])
         return films
-    table["_stem"] = table[key].map(stem_of)
-    if (twice := table["_stem"].duplicated()).any():
+    unused_columns(draft, path, table, (*own.values(), "partition"))
+    table = canonical(table, wanted)
+    table = table.assign(_film=films_meant(draft, films, path, table[key])).dropna(subset="_film")
+    if (twice := table["_film"].duplicated()).any():
         draft.fault("duplicate_id", path, f"names {table.loc[twice, key].iloc[0]!r} twice", "keep one row per film")
     table = (
-        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_stem")
+        table[~twice].drop(columns=[name for name in ("path", "image_id", "label") if name in table]).set_index("_film")
     )
-    stems = films["image_id"].map(stem_of)
-    for name in sorted(films["image_id"][~stems.isin(table.index)]):
+    names = films["image_id"]
+    for name in sorted(names[~names.isin(table.index)]):
         draft.fault("film_unlisted", name, f"is not in {draft.spec.table}: its columns are missing", "add a row")
     for column in table.columns:
-        values = stems.map(table[column]).replace("", None)
+        values = names.map(table[column]).replace("", None)
         old = films.get(column)
         films = films.assign(**{column: values if old is None else old.where(old.notna(), values)})
     return films
@@ -165,39 +135,27 @@ def _left_out(draft: Draft, films: pd.DataFrame) -> tuple[pd.DataFrame, list[Ste
             "not_annotated",
             "",
             f"{plural(int(unknown.sum()), 'film')} left out, whose status is not annotated (such as {names})",
-            "annotate them, or give the cohort a `label` if every film has the same status",
+            "map their labels, which are listed as unknown"
+            if draft.unknown_labels
+            else "annotate them, or give the cohort a `label` if every film has the same status",
         )
     return leave(films, unknown, "status not annotated").astype({"label": int}), flow
 
 
 def keep(films: pd.DataFrame, where: str) -> pd.Series:
-    """Which films a `where` query keeps.
+    """Which films the condition `where` keeps (diagnostic_accuracy.expressions says what may stand in it).
 
     Raises
     ------
     ValueError
-        The query cannot be answered; the message says why and names the columns.
+        The condition cannot be answered; the message says why and names the columns.
     """
-    hidden = ["root", "path", "listed_as", "annotated_width", "annotated_height", "annotated_as"]
+    visible = films.drop(columns=list(NOT_ASKED), errors="ignore")
     try:
-        _harmless(where)
-        answer = queryable(films.drop(columns=hidden, errors="ignore")).eval(where, engine="python")
-        if not isinstance(answer, pd.Series) or not pd.api.types.is_bool_dtype(answer.dropna().infer_objects()):
-            raise ValueError("it is no condition that is true or false for every film")
-        return answer.infer_objects().fillna(False).astype(bool)
-    except Exception as error:  # the query is free text: whatever pandas makes of it is the user's fault to read
-        columns = ", ".join(sorted(str(name) for name in films.columns if name not in hidden))
-        raise ValueError(f"where {where!r}: {error or type(error).__name__}; the columns are {columns}") from error
-
-
-def _harmless(where: str) -> None:
-    """Refuse everything but comparisons: a study file comes by e-mail, and `eval` can call functions."""
-    tree = ast.parse(re.sub(r"`[^`]*`", "column", where), mode="eval")
-    for node in ast.walk(tree):
-        if not isinstance(node, SAFE) or (isinstance(node, ast.Attribute) and node.attr not in SAFE_METHODS):
-            raise ValueError("only comparisons, and/or/not, in, and .str.contains and the like are allowed")
-        if isinstance(node, ast.Name) and node.id.startswith("_"):
-            raise ValueError(f"{node.id} is no column")
+        return pd.Series(evaluate(where, queryable(visible)), index=films.index)
+    except ValueError as error:
+        columns = ", ".join(sorted(map(str, visible.columns)))
+        raise ValueError(f"where {where!r}: {error}; the columns are {columns}") from error
 
 
 def _class_faults(draft: Draft) -> None:
@@ -207,10 +165,17 @@ def _class_faults(draft: Draft) -> None:
             "class_unmapped",
             "",
             f"boxes of classes that `classes` does not name were left out: {listed}",
-            "name them in `classes`, with null to leave them out without this warning",
+            "name them in `classes`, with null to leave them out without this warning"
+            if draft.spec.classes
+            else "nothing, if they mark no lesion; else give that class another name",
         )
+    if len(draft.drawn_classes) > 1:
+        listed = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(draft.drawn_classes.items()))
+        named = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: lesion" for name in sorted(draft.drawn_classes)[:8])
+        remedy = f"to leave some out, add to the cohort: classes: {{{named}}}, with null in place of lesion for these"
+        draft.fault("classes_joined", "", f"boxes of every class count as lesions: {listed}", remedy)
     unused = [name for name in draft.spec.classes if name not in draft.used_classes]
-    if unused and draft.spec.reader not in ("manifest", "btxrd"):
+    if unused and draft.spec.reader != "btxrd":
         draft.fault(
             "class_absent", "", f"no annotation uses the class {', '.join(map(repr, unused))}", "check its spelling"
         )

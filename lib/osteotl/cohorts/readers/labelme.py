@@ -2,8 +2,9 @@
 
 A lesion drawn twice, as polygon and as rectangle (BTXRD does so), is ONE lesion. Rule: a rectangle and a polygon of the
 same class, whose bounds overlap with an intersection over union of at least 0.5, are joined one to one, best overlap
-first; the rectangle gives the box. A file without shapes says 'no lesion'; a film without a file is not annotated and
-left out, unless the study gives every film a `label`.
+first; the rectangle gives the box. A file without shapes says 'no lesion', unless a flag of the image says otherwise:
+flags are words such as malignant or normal, or mapped by `classes: {flag: '1'}`; with another flag alone the film is
+not annotated. A film without a file is not annotated and left out, unless the study gives every film a `label`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from osteotl.cohorts.readers.columns import LABEL_WORDS, label_word, plain_name
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import as_list, number, read_json
+from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
 
 SAME_LESION = 0.5  # intersection over union; BTXRD's and the osteosarcoma films' pairs lie above .9
 Corners = tuple[float, float, float, float]
@@ -23,11 +25,12 @@ Corners = tuple[float, float, float, float]
 def read(draft: Draft) -> None:
     """Read every annotation file and film into the draft."""
     seen: set[Path] = set()
-    for path in annotation_paths(draft):
+    folder, paths = annotation_paths(draft)
+    for path in paths:
         content = read_json(draft, path)
         if content is None:
             continue
-        film = film_of(draft, path, content)
+        film = film_of(draft, folder, path, content)
         if film is None:
             continue
         if film in seen:
@@ -37,35 +40,48 @@ def read(draft: Draft) -> None:
         image_id = film.relative_to(draft.root).as_posix()
         lesions = lesions_of(draft, path, content)
         kept = None if lesions is None else add_lesions(draft, image_id, lesions)
-        draft.add_film(image_id, film, None if kept is None else int(kept > 0), **stated_size(content))
+        draft.add_film(image_id, film, _label(draft, path, content, kept), **stated_size(content))
     draft.add_unlisted()
 
 
-def annotation_paths(draft: Draft) -> list[Path]:
-    """The .json files of the annotation folder, nested folders included (BTXRD's archive nests one)."""
+def _label(draft: Draft, path: Path, content: dict[str, Any], kept: int | None) -> int | None:
+    """1 with a box; without one 0, unless a flag of the image says something else or something unknown."""
+    flags = content.get("flags")
+    true = [str(name) for name, set_ in flags.items() if set_ is True] if isinstance(flags, dict) else []
+    stated = {LABEL_WORDS.get(label_word(draft, flag)) for flag in true}
+    if kept is None or not true:
+        return None if kept is None else int(kept > 0)
+    if len(stated) == 1 and (label := stated.pop()) is not None:
+        return label  # with or without boxes: a contradiction is listed by the box checks
+    if kept:
+        return 1
+    words = ", ".join(f'"{flag}": "?"' for flag in true[:4])
+    text = f"has no shape but the flag {', '.join(map(repr, true[:4]))}, which says neither malignant nor normal"
+    remedy = f"add to the cohort: classes: {{{words}}}, with '1' (malignant) or '0' for each '?'; else it is left out"
+    draft.fault("not_annotated", path, text, remedy)
+    return None
+
+
+def annotation_paths(draft: Draft) -> tuple[Path, list[Path]]:
+    """The annotation folder and its .json files, nested folders included (BTXRD's archive nests one)."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations"]
     folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), None)
     if folder is None:
         if draft.spec.label is None:
             draft.fault("file_missing", names[0], "there is no such folder of LabelMe files", "set `annotations` to it")
-        return []
-    return sorted(folder.rglob("*.json"))
+        return draft.root, []
+    return folder, files_below(folder, ".json")
 
 
-def film_of(draft: Draft, path: Path, content: Any) -> Path | None:
-    """The film that a file annotates: its imagePath, else the film of the same stem."""
+def film_of(draft: Draft, folder: Path, path: Path, content: Any) -> Path | None:
+    """The film that a file annotates: the one of its name, else its imagePath; two films are a fault."""
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
         draft.fault(
             "file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "export it from LabelMe"
         )
         return None
     named = content.get("imagePath")
-    if isinstance(named, str) and named:
-        name = named.replace("\\", "/").rsplit("/", 1)[-1]  # LabelMe stores '..\\images\\x.jpg' of the annotator's disk
-        if len(found := draft.index.find(name)) == 1:
-            return found[0]
-        return draft.find_film(name, path)
-    return draft.find_film(path.stem, path)
+    return draft.film_beside(path, folder, named if isinstance(named, str) else "")
 
 
 def stated_size(content: dict[str, Any]) -> dict[str, Any]:
@@ -77,18 +93,25 @@ def stated_size(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def lesions_of(draft: Draft, path: Path, content: dict[str, Any]) -> list[tuple[str, Corners]] | None:
-    """Class and corners of every lesion, each once; None where a shape cannot be read."""
+def lesions_of(
+    draft: Draft, path: Path, content: dict[str, Any], kept: tuple[str, ...] | None = None
+) -> list[tuple[str, Corners]] | None:
+    """Class and corners of every lesion, each once; None where a shape of a class that counts cannot be read.
+
+    `kept` are the only classes that count, where a layout has its own.
+    """
     shapes: list[tuple[str, str, Corners]] = []
     whole = True
     for place, shape in enumerate(content["shapes"]):
         read_shape = _shape(shape)
+        if read_shape is None and _left_out(draft, shape, kept):
+            continue
         if read_shape is None:
             draft.fault(
                 "box_invalid",
                 path,
                 f"shapes[{place}]{_kind(shape)} is no polygon, rectangle, circle or mask of finite points",
-                "draw it again as one of these",
+                "draw it again as one of these, or leave its class out by `classes`",
             )
             whole = False
         else:
@@ -102,6 +125,15 @@ def add_lesions(draft: Draft, image_id: str, lesions: list[tuple[str, Corners]])
     for finding, corners in kept:
         draft.add_box(image_id, corners, finding)
     return len(kept)
+
+
+def _left_out(draft: Draft, shape: Any, kept: tuple[str, ...] | None) -> bool:
+    """Whether a shape is of a class that does not count: then it need not be a box."""
+    if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
+        return False
+    if kept is not None:
+        return plain_name(shape["label"]) not in kept
+    return bool(draft.spec.classes) and draft.finding(shape["label"]) is None
 
 
 def _kind(shape: Any) -> str:

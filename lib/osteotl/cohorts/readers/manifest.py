@@ -1,10 +1,13 @@
-"""Reader `manifest`: a plain CSV (or .xlsx), one row per film, and a CSV of boxes by corners.
+"""Reader `manifest`: a plain CSV (or .xlsx), one row per film, and a CSV (or .xlsx) of boxes by corners.
 
 Films: `manifest.csv` (or `table`) with `path` and `label` (1 malignant, 0 not, empty = not annotated) and, where known,
-image_id, patient_id, site, view, age, sex, subtype; every other column can be used in `where`.
-Boxes: `boxes.csv` (or `annotations`) with path or image_id, x_min, y_min, x_max, y_max (pixels) and finding.
-Tables may be separated by commas, semicolons or tabs; numbers have a decimal point. A film is found by its path below
-the root, its file name or its stem, in upper or lower case, where that is only one; a DICOM file needs no suffix.
+image_id, patient_id, site, view, age, sex, subtype, partition, split; every other column can be used in `where`.
+Boxes: `boxes.csv` (or `annotations`) with path or image_id, x_min, y_min, x_max, y_max (pixels) and finding (or class,
+class_name, category, label, ...: what the box shows). Labels and classes in other words: `classes: {maligne: '1'}`; it
+leaves out boxes only where it names a class of boxes.
+Tables may be workbooks, or separated by commas, semicolons, tabs or bars; numbers have a decimal point or comma. A film
+is found by its path below the root, by the end of that path, its file name or its stem, in upper or lower case, where
+that is only one; a folder that is named must be there; a DICOM file needs no suffix.
 A table with corners in its own rows (image_file,label,xmin,ymin,xmax,ymax: one row per box) is read as well: rows of
 one film are joined. Its `label` is the class of the box, and a film without corners is a film without lesion; or it is
 1 or 0 (malignant, normal, ...), the status of the film, and a status that the corners contradict is a fault.
@@ -12,42 +15,51 @@ one film are joined. Its `label` is the class of the box, and a film without cor
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
 
 from osteotl.cohorts.faults import plural
-from osteotl.cohorts.readers.columns import LABEL_WORDS, canonical, label_of
-from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import number, read_table
+from osteotl.cohorts.readers.columns import (
+    BOX_CLASS,
+    LABEL_WORDS,
+    canonical,
+    column_missing,
+    columns_of,
+    label_of,
+    label_word,
+    plain_name,
+)
+from osteotl.cohorts.readers.draft import Draft, folded, visible
+from osteotl.cohorts.readers.files import number, read_table, table_file, unused_columns, written
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 OWN = ("path", "label", "image_id", *CORNERS)  # columns whose values are handed on under another name
-FILM = ("path", "image_id", "patient_id", "site", "label", "view", "age", "sex", "subtype")
+FILM = ("path", "image_id", "patient_id", "site", "label", "view", "age", "sex", "subtype", "split")
 
 
 def read(draft: Draft) -> None:
     """Read the manifest into the draft."""
-    path = draft.root / (draft.spec.table or "manifest.csv")
+    path = table_file(draft, draft.spec.table, "manifest.csv")
     table = read_table(draft, path)
     if table is None:
         return
-    table = canonical(table, (*FILM, *CORNERS))
-    if "path" not in table and "image_id" in table:
-        table["path"] = table["image_id"]
-    if missing := [name for name in ("path", "label") if name not in table and not _given(draft, name)]:
-        draft.fault(
-            "column_missing",
-            path,
-            f"has no column {' and no '.join(missing)} (has {', '.join(table.columns)})",
-            "a manifest needs the columns path and label",
-        )
+    own = columns_of(table, (*FILM, *CORNERS))
+    own |= {"path": own["image_id"]} if "path" not in own and "image_id" in own else {}
+    needed = ["path"] if draft.spec.label is not None or all(name in own for name in CORNERS) else ["path", "label"]
+    if missing := [name for name in needed if name not in own]:
+        column_missing(draft, path, table, missing)
         return
-    if all(name in table for name in CORNERS):
+    boxed = all(name in own for name in CORNERS)
+    used = {*own.values(), "partition", *(("width", "height") if boxed else ())}
+    unused_columns(draft, path, table, used)
+    table = canonical(table, (*FILM, *CORNERS)).assign(path=table[own["path"]])
+    if boxed:
         _one_row_per_box(draft, path, table)
     else:
         _films(draft, path, table)
-    _boxes(draft)
+    _boxes(draft, boxed)
     _unlisted(draft, path)
 
 
@@ -65,10 +77,6 @@ def _unlisted(draft: Draft, path: Path) -> None:
         )
 
 
-def _given(draft: Draft, name: str) -> bool:
-    return name == "label" and draft.spec.label is not None
-
-
 def _films(draft: Draft, path: Path, table: pd.DataFrame) -> None:
     for number_, row in enumerate(table.to_dict("records"), start=2):
         name = row["path"]
@@ -76,41 +84,84 @@ def _films(draft: Draft, path: Path, table: pd.DataFrame) -> None:
             draft.fault("row_invalid", path, f"row {number_} names no film", "fill in its path")
             continue
         film = draft.find_film(name, path)
-        label = label_of(draft, row["label"], path, f"row {number_} ({name})") if "label" in row else None
+        label = label_of(draft, row["label"], path, f"row {number_}, {name}") if "label" in row else None
         values = {key: value or None for key, value in row.items() if key not in ("path", "label", "image_id")}
+        if label == 0 and "subtype" not in row:
+            values["subtype"] = _negative(row)  # the page says what malignant films were told apart from
         draft.add_film(row.get("image_id") or name, film, label, listed_as=name, **values)
 
 
-def _boxes(draft: Draft) -> None:
-    path = draft.root / (draft.spec.annotations or "boxes.csv")
+def _negative(row: dict[str, str]) -> str | None:
+    """The word of a label that counts as 0, where it says what a film shows."""
+    word = visible(row.get("label", ""))
+    return None if word.replace(".", "").isdigit() or folded(word) in ("", "no", "false", "negative") else word
+
+
+# --- boxes ------------------------------------------------------------------------------------------------------------
+
+
+def _boxes(draft: Draft, boxed: bool) -> None:
+    path = table_file(draft, draft.spec.annotations, "boxes.csv")
     if draft.spec.annotations is None and not path.exists():
+        draft.no_boxes = None if boxed else path
         return
-    table = read_table(draft, path)
+    table = read_table(draft, path, key="annotations")
     if table is None:
         return
-    table = canonical(table, ("path", "image_id", *CORNERS, "subtype"))
-    key = next((name for name in ("image_id", "path") if name in table), None)
-    if missing := [name for name in CORNERS if name not in table] + ([] if key else ["image_id"]):
-        draft.fault(
-            "column_missing", path, f"has no column {', '.join(missing)}", "name the corners x_min,y_min,x_max,y_max"
-        )
+    own = columns_of(table, ("path", "image_id", *CORNERS))
+    key = next((name for name in ("image_id", "path") if name in own), None)
+    if missing := [name for name in CORNERS if name not in own] + ([] if key else ["path"]):
+        column_missing(draft, path, table, missing)
         return
-    known = {film["listed_as"]: film["image_id"] for film in draft.films} | {
-        f["image_id"]: f["image_id"] for f in draft.films
-    }
+    shows = _class_column(table, set(own.values()))
+    unused_columns(draft, path, table, {*own.values(), *([shows] if shows else [])})
+    findings = _findings(draft, table[shows] if shows else pd.Series("", index=table.index))
+    names = {film["listed_as"]: film["image_id"] for film in draft.films}
+    names |= {film["image_id"]: film["image_id"] for film in draft.films}
     by_path = {film["path"]: film["image_id"] for film in draft.films}
-    for number_, row in enumerate(table.to_dict("records"), start=2):
-        finding = draft.finding(row.get("subtype") or "lesion")
-        image_id = known.get(row[key]) or _meant(draft, row[key], by_path)
+    for number_, (row, finding) in enumerate(zip(table.to_dict("records"), findings, strict=True), start=2):
+        name = row[own[str(key)]]
+        image_id = names.get(name) or _meant(draft, name, by_path)
         if image_id is None:
             draft.fault(
                 "unknown_id",
                 path,
-                f"row {number_} names {row[key]!r}, a film that the manifest does not list",
+                f"row {number_} names {name!r}, a film that the manifest does not list",
                 "write its path or image_id as the manifest has it, or add the film there",
             )
         elif finding is not None:
-            draft.add_box(image_id, [number(row[name]) for name in CORNERS], finding)
+            _add_box(draft, image_id, [row[own[corner]] for corner in CORNERS], finding)
+
+
+def _add_box(draft: Draft, image_id: str, cells: list[str], finding: str) -> None:
+    corners = [number(cell) for cell in cells]
+    draft.add_box(image_id, corners, finding, None if all(map(math.isfinite, corners)) else written(cells))
+
+
+def _class_column(table: pd.DataFrame, taken: set[str]) -> str | None:
+    """The column that says what a box shows, by its usual names."""
+    plain = {plain_name(str(name)): str(name) for name in reversed(table.columns) if str(name) not in taken}
+    return next((plain[name] for name in BOX_CLASS if name in plain), None)
+
+
+def _findings(draft: Draft, cells: pd.Series) -> list[str | None]:
+    """What each box shows; None where `classes` leaves it out.
+
+    `classes` may hold words of the column `label` only: then it says nothing about boxes, and none is left out. A
+    column of 1 and 0 says whether a box is a lesion that counts.
+    """
+    words = [visible(str(cell)) for cell in cells]
+    rest = [mapped for name, mapped in draft.spec.classes.items() if name not in draft.used_classes]
+    about_boxes = any(draft.class_of(word) is not None for word in words if word)
+    about_boxes |= any(mapped is not None and folded(mapped) not in LABEL_WORDS for mapped in rest)
+    if about_boxes or not draft.spec.classes:
+        flags = {"1", "1.0", "0", "0.0"}
+        if not about_boxes and set(words) <= flags | {""}:
+            words = ["lesion" if word in ("", "1", "1.0") else "no_lesion" for word in words]
+            draft.ignored_classes |= {"0": words.count("no_lesion")} if "no_lesion" in words else {}
+            return [None if word == "no_lesion" else word for word in words]
+        return [draft.finding(word) if word else "lesion" for word in words]
+    return [word or "lesion" for word in words]
 
 
 def _meant(draft: Draft, name: str, by_path: dict[str | None, str]) -> str | None:
@@ -133,8 +184,9 @@ def _one_row_per_box(draft: Draft, path: Path, table: pd.DataFrame) -> None:
         records = rows.to_dict("records")
         kept = 0
         for row in records:
-            if any(row[corner] for corner in CORNERS) and (finding := draft.finding(_class(draft, row))) is not None:
-                draft.add_box(str(name), [number(row[corner]) for corner in CORNERS], finding)
+            cells = [row[corner] for corner in CORNERS]
+            if any(cells) and (finding := _finding(draft, _class(draft, row))) is not None:
+                _add_box(draft, str(name), cells, finding)
                 kept += 1
         label = _status(draft, path, str(name), records, kept, drawn)
         values = {key: value or None for key, value in records[0].items() if key not in OWN}
@@ -142,25 +194,37 @@ def _one_row_per_box(draft: Draft, path: Path, table: pd.DataFrame) -> None:
         draft.add_film(str(name), film, label, listed_as=str(name), **{**values, **_size(records[0])})
 
 
+def _stated(draft: Draft, row: dict[str, str]) -> int | None:
+    """The status of the film that a row's `label` states; None where it is the class of a box."""
+    return LABEL_WORDS.get(label_word(draft, row["label"])) if row["label"] else None
+
+
 def _class(draft: Draft, row: dict[str, str]) -> str:
     """What a row's box shows: its `label`, unless that is the status of the film."""
-    if not draft.spec.classes and row["label"].lower() in LABEL_WORDS:
+    if _stated(draft, row) is not None:
         return row.get("subtype") or "lesion"
     return row["label"] or "lesion"
 
 
+def _finding(draft: Draft, name: str) -> str | None:
+    return "lesion" if name == "lesion" and draft.class_of(name) is None else draft.finding(name)
+
+
 def _keeps(draft: Draft, name: str) -> bool:
-    return not draft.spec.classes or draft.spec.classes.get(name) is not None
+    key = draft.class_of(name)
+    return not draft.spec.classes or name == "lesion" or (key is not None and draft.spec.classes[key] is not None)
 
 
 def _status(draft: Draft, path: Path, name: str, rows: list[dict[str, str]], boxes: int, drawn: set[str]) -> int:
     """1 where a row says so, has corners, or names a class that has corners in other rows: that film lacks its box."""
-    words = {row["label"].lower() for row in rows}
-    stated = set() if draft.spec.classes else {LABEL_WORDS[word] for word in words & LABEL_WORDS.keys()}
+    stated = {label for row in rows if (label := _stated(draft, row)) is not None}
     if len(stated) == 2:
         draft.fault("row_invalid", path, f"{name} has rows labelled 0 and rows labelled 1", "correct the labels")
     if stated:
-        return max(stated)
+        label = max(stated)
+        if label == 0:
+            label_of(draft, rows[0]["label"], path, name)  # counted among the words that mean 0
+        return label
     return int(boxes > 0 or any(row["label"] and _class(draft, row) in drawn for row in rows))
 
 

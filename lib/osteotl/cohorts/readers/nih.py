@@ -3,7 +3,8 @@
 Both tables are read by position: their headers hold unquoted commas, so BBox_List's has nine cells over rows of six.
 Label 1 = has a box of a kept class. A film whose text-mined findings name a kept class but that has no box was never
 searched for boxes (only 880 of 112,120 films were): its status is not annotated and it is left out. A film without any
-kept class is a film without lesion. 'Infiltrate' of BBox_List is 'Infiltration' of Data_Entry.
+kept class is a film without lesion; 'No Finding' beside a box is a fault. 'Infiltrate' of BBox_List is 'Infiltration'
+of Data_Entry. train_val_list.txt and test_list.txt, where present, are the shipped split.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import number, read_table
+from osteotl.cohorts.readers.files import TABLES, files_in, number, read_table, written
+from osteotl.cohorts.readers.splits import listed_parts, stem_of_line
 
 SIDE = 1024.0
 ENTRY = [
@@ -35,27 +37,30 @@ SPELLINGS = {"Infiltrate": "Infiltration"}
 
 def read(draft: Draft) -> None:
     """Read both tables into the draft."""
-    entries = _by_position(draft, _find(draft, draft.spec.table, "Data_Entry_2017*.csv"), len(ENTRY))
-    boxes = _by_position(draft, _find(draft, draft.spec.annotations, "BBox_List_2017*.csv"), 6)
+    entries = _by_position(draft, _find(draft, draft.spec.table, "Data_Entry_2017"), len(ENTRY), "table")
+    boxes = _by_position(draft, _find(draft, draft.spec.annotations, "BBox_List_2017"), 6, "annotations")
     if entries is None or boxes is None:
         return
     known = set(entries[0])
     boxed: dict[str, int] = {}
     for row in boxes.itertuples(index=False):
         _box(draft, [str(cell) for cell in row], known, boxed)
+    lists = {path: "test" if "test" in path.name.lower() else "training" for path in files_in(draft.root, "_list.txt")}
+    parts = listed_parts(draft, lists)
     for cells in entries.itertuples(index=False):
-        _film(draft, dict(zip(ENTRY, cells, strict=True)), boxed)
+        _film(draft, dict(zip(ENTRY, cells, strict=True)), boxed, parts)
     draft.add_unlisted()
 
 
-def _find(draft: Draft, named: str | None, pattern: str) -> Path:
+def _find(draft: Draft, named: str | None, start: str) -> Path:
     if named:
         return draft.root / named
-    return next(iter(sorted(draft.root.glob(pattern))), draft.root / pattern.replace("*", ""))
+    there = [path for path in files_in(draft.root, *TABLES) if path.name.lower().startswith(start.lower())]
+    return next(iter(there), draft.root / f"{start}.csv")
 
 
-def _by_position(draft: Draft, path: Path, width: int) -> pd.DataFrame | None:
-    table = read_table(draft, path, header=False)
+def _by_position(draft: Draft, path: Path, width: int, key: str) -> pd.DataFrame | None:
+    table = read_table(draft, path, header=False, key=key)
     if table is None:
         return None
     if len(table.columns) < width:
@@ -76,17 +81,15 @@ def _box(draft: Draft, cells: list[str], known: set[str], boxed: dict[str, int])
             "add its row",
         )
         return
-    corners = [number(cell) for cell in cells[2:6]]
-    if not all(map(math.isfinite, corners)):
-        draft.fault("box_invalid", name, f"box {', '.join(cells[2:6])} is not four numbers", "correct the row")
+    x, y, width, height = corners = [number(cell) for cell in cells[2:6]]
     finding = draft.finding(source)
     if finding is not None:
-        x, y, width, height = corners
-        draft.add_box(name, (x, y, x + width, y + height), finding)
+        text = None if all(map(math.isfinite, corners)) else written(cells[2:6])
+        draft.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
         boxed[name] = boxed.get(name, 0) + 1
 
 
-def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int]) -> None:
+def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int], parts: dict[str, str]) -> None:
     name = row.pop("image_index")
     if not name:
         draft.fault("row_invalid", "Data_Entry_2017.csv", "a row names no film", "fill in its name")
@@ -95,6 +98,7 @@ def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int]) -> None:
     classes = draft.spec.classes
     relevant = {word for word in findings if (classes.get(word) if classes else word not in ("", "No Finding"))}
     label = 1 if boxed.get(name) else None if relevant or findings == {""} else 0
+    label = 0 if findings == {"No Finding"} else label  # with a box that is a contradiction, which the box checks list
     patient = row.pop("patient")
     draft.add_film(
         name,
@@ -104,5 +108,6 @@ def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int]) -> None:
         annotated_width=SIDE,
         annotated_height=SIDE,
         annotated_as="scaled",
+        split=parts.get(stem_of_line(name)),
         **{key: value or None for key, value in row.items()},
     )

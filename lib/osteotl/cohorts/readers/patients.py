@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.readers.columns import known, plain_name
-from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import read_table
+from osteotl.cohorts.readers.columns import column_missing, known, plain_name
+from osteotl.cohorts.readers.draft import Draft, visible
+from osteotl.cohorts.readers.files import read_table, unused_columns
 
 UNKNOWN = "film:"  # leads the identifier of a patient that is no more than one film
 
@@ -23,16 +23,28 @@ def stem_of(name: object) -> str:
 
 def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     """Films with the patient of each; a film of nobody counts as a patient of its own."""
-    patients = known(films["patient_id"])
+    patients = _without_invisible(draft, known(films["patient_id"]))
     if draft.spec.patient_pattern is not None:
         found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
         patients = found.astype(object).where(found.notna() & (found != ""), None)
     if draft.spec.patients is not None:
-        mapped = films["image_id"].map(stem_of).map(_patient_map(draft))
+        mapped = films["image_id"].map(_patient_map(draft, films))
         patients = mapped.where(mapped.notna(), patients)
     unknown = patients.isna()
     named = (draft.spec.patient_prefix or "") + patients.astype(str)
     return films.assign(patient_id=named.where(~unknown, UNKNOWN + films["image_id"].astype(str)))
+
+
+def _without_invisible(draft: Draft, patients: pd.Series) -> pd.Series:
+    """Identifiers without invisible characters, which would make two of one patient."""
+    plain = patients.map(lambda name: visible(str(name)) if isinstance(name, str) else name)
+    changed = patients[patients.notna() & (patients != plain)]
+    if len(changed):
+        text = (
+            f"invisible or doubly coded characters were taken out of patient identifiers (such as {changed.iloc[0]!a})"
+        )
+        draft.fault("patient_spelling", "", text, "take them out of the table as well")
+    return plain
 
 
 def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
@@ -61,10 +73,43 @@ def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
         )
 
 
-def _patient_map(draft: Draft) -> dict[str, str]:
-    """Film stem -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
+def films_meant(draft: Draft, films: pd.DataFrame, path: Path, names: pd.Series) -> pd.Series:
+    """The image_id of the film that each row of a table means; None where no film, or more than one, is meant.
+
+    A name that leads through a folder means the film there, never one of its file name elsewhere.
+
+    Parameters
+    ----------
+    draft : Draft
+        Lists names that could be several films.
+    films : DataFrame
+        path and image_id of every film.
+    path : Path
+        The table.
+    names : Series of str
+        What the table calls its films: path, file name, stem or image_id.
+    """
+    by_path = dict(zip(films["path"], films["image_id"], strict=True))
+    by_name = {str(name): str(name) for name in films["image_id"]}
+    stems = films["image_id"].map(stem_of)
+    by_stem = dict(
+        zip(stems[~stems.duplicated(keep=False)], films["image_id"][~stems.duplicated(keep=False)], strict=True)
+    )
+    meant: list[str | None] = []
+    for name in names.astype(str):
+        found = [by_path[str(film)] for film in draft.index.find(name) if str(film) in by_path] if name else []
+        if len(found) > 1 and name not in by_name:
+            listed = ", ".join(found[:3])
+            draft.fault("film_ambiguous", path, f"{name!r} could be any of {listed}", "write the path of the film")
+        bare = by_stem.get(stem_of(name)) if "/" not in name.replace("\\", "/") and not found else None
+        meant.append(by_name.get(name) or (found[0] if len(found) == 1 else bare))
+    return pd.Series(meant, index=names.index, dtype=object)
+
+
+def _patient_map(draft: Draft, films: pd.DataFrame) -> dict[str, str]:
+    """image_id -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
     path = draft.root / str(draft.spec.patients)
-    table = read_table(draft, path)
+    table = read_table(draft, path, key="patients")
     if table is None:
         return {}
     plain = {plain_name(name): name for name in table.columns}
@@ -74,12 +119,13 @@ def _patient_map(draft: Draft) -> dict[str, str]:
     )
     patient = nih or next((plain[name] for name in ("patient_id", "patient", "subject", "case") if name in plain), None)
     if film is None or patient is None or film == patient:
-        draft.fault(
-            "column_missing", path, "has no column image_id and patient_id", "name its columns image_id,patient_id"
-        )
+        lacking = [name for name, own in (("image_id", film), ("patient_id", patient)) if own is None]
+        column_missing(draft, path, table, lacking or ["patient_id"])
         return {}
+    unused_columns(draft, path, table, (film, patient))
     values = table[patient].str.slice(0, 8) if nih else table[patient]
-    pairs = pd.DataFrame({"film": table[film].map(stem_of), "patient": known(values)}).dropna().drop_duplicates()
+    meant, patients = films_meant(draft, films, path, table[film]), _without_invisible(draft, known(values))
+    pairs = pd.DataFrame({"film": meant, "patient": patients}).dropna().drop_duplicates()
     for name in sorted(pairs["film"][pairs["film"].duplicated()].unique()):
         draft.fault("duplicate_id", path, f"gives the film {name!r} two patients", "keep one row per film")
     return dict(zip(pairs["film"], pairs["patient"], strict=True))

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import math
 
-from osteotl.cohorts.readers.columns import label_of
+from osteotl.cohorts.readers.columns import column_missing, label_of
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import number, read_table
+from osteotl.cohorts.readers.files import number, read_table, table_file, unused_columns, written
 
 SIDE = 1024.0
 FINDING = "Lung Opacity"
+COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
 
 
 def read(draft: Draft) -> None:
     """Read the tables into the draft."""
-    path = draft.root / (draft.spec.annotations or draft.spec.table or "stage_2_train_labels.csv")
-    table = read_table(draft, path)
+    path = table_file(draft, draft.spec.annotations or draft.spec.table, "stage_2_train_labels.csv")
+    table = read_table(draft, path, key="annotations")
     if table is None:
         return
-    if missing := {"patientId", "x", "y", "width", "height", "Target"} - set(table.columns):
-        draft.fault(
-            "column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed"
-        )
+    if missing := [name for name in COLUMNS if name not in table]:
+        column_missing(draft, path, table, missing)
         return
+    unused_columns(draft, path, table, COLUMNS)
     classes = _classes(draft)
     for name, rows in table.groupby("patientId", sort=False):
         if not name:
@@ -50,15 +50,14 @@ def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
     if not any(cells):
         return
     x, y, width, height = (number(cell) for cell in cells)
-    if not all(map(math.isfinite, (x, y, width, height))):
-        draft.fault("box_invalid", name, f"box {', '.join(cells)} is not four numbers", "correct the row")
     finding = draft.finding(FINDING)
     if finding is not None:
-        draft.add_box(name, (x, y, x + width, y + height), finding)
+        text = None if all(map(math.isfinite, (x, y, width, height))) else written(cells)
+        draft.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
 
 
 def _classes(draft: Draft) -> dict[str, str]:
-    path = draft.root / "stage_2_detailed_class_info.csv"
+    path = table_file(draft, None, "stage_2_detailed_class_info.csv")
     table = read_table(draft, path) if path.exists() else None
     if table is None or not {"patientId", "class"} <= set(table.columns):
         return {}

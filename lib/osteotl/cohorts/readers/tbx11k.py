@@ -15,7 +15,8 @@ from typing import Any
 from osteotl.cohorts.readers import voc
 from osteotl.cohorts.readers.coco import box_of, listed_images
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import as_list, number, read_json
+from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
+from osteotl.cohorts.readers.splits import listed_parts, part_of_file
 
 WITHOUT_LESION = ("health", "sick")
 
@@ -24,7 +25,7 @@ def read(draft: Draft) -> None:
     """Read the annotations and films into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations/json", "annotations/xml"]
     place = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
-    files = sorted(path for path in place.rglob("*") if path.suffix in (".json", ".xml")) if place.is_dir() else [place]
+    files = files_below(place, ".json", ".xml") if place.is_dir() else [place]
     if not files:
         draft.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
     seen: dict[Path, list[tuple[Any, ...]]] = {}
@@ -34,6 +35,16 @@ def read(draft: Draft) -> None:
         else:
             _read_json(draft, path, seen)
     _rest(draft)
+    _shipped(draft, place)
+
+
+def _shipped(draft: Draft, place: Path) -> None:
+    """The part of each film: by lists/*.txt, else by the .json that lists it (trainval and all say none)."""
+    lists = {path: part for path in files_below(draft.root / "lists", ".txt") if (part := part_of_file(path))}
+    parts = listed_parts(draft, lists)
+    for film in draft.films:
+        if stem := PurePosixPath(str(film["image_id"])).stem:
+            film["split"] = parts.get(stem) or film.get("split")
 
 
 def _group(draft: Draft, film: Path) -> str:
@@ -43,9 +54,9 @@ def _group(draft: Draft, film: Path) -> str:
 
 
 def _label(group: str, boxes: int) -> int | None:
-    if boxes:
-        return 1
-    return 0 if group in WITHOUT_LESION else None
+    if group in WITHOUT_LESION:
+        return 0  # with a box that is a contradiction, which the box checks list
+    return 1 if boxes else None
 
 
 def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]) -> None:
@@ -102,6 +113,7 @@ def _add(
         draft.add_film(image["file_name"], None, None)
         return
     if film in seen:
+        _part_again(draft, film, path)
         if seen[film] != boxes:
             draft.fault(
                 "duplicate_id", path, f"gives {image['file_name']} other boxes than an earlier file", "keep one of them"
@@ -111,7 +123,7 @@ def _add(
     name = film.relative_to(draft.root).as_posix()
     kept = [(finding, corners) for source, *corners in boxes if (finding := draft.finding(source)) is not None]
     for finding, corners in kept:
-        draft.add_box(name, corners, finding)
+        draft.add_box(name, corners, finding, written_as="sizes")
     group = "test" if "test" in PurePosixPath(image["file_name"]).parts else _group(draft, film)
     draft.add_film(
         name,
@@ -121,7 +133,13 @@ def _add(
         annotated_width=number(image.get("width")),
         annotated_height=number(image.get("height")),
         annotated_as="scaled",
+        split=part_of_file(path),
     )
+
+
+def _part_again(draft: Draft, film: Path, path: Path) -> None:
+    if part := part_of_file(path):
+        next(known for known in draft.films if known["path"] == str(film))["split"] = part
 
 
 def _read_xml(draft: Draft, path: Path) -> None:

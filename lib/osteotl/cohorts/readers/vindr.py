@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from osteotl.cohorts.readers.columns import column_missing
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import numbers, read_table
+from osteotl.cohorts.readers.files import numbers, read_table, table_file, unused_columns, written
 from osteotl.cohorts.readers.labelme import overlap
+from osteotl.cohorts.readers.splits import part_of_file, part_of_folder
 
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 NO_FINDING = "No finding"
@@ -27,21 +29,17 @@ SAME_LESION = 0.5
 
 def read(draft: Draft) -> None:
     """Read the table into the draft."""
-    names = (
-        [draft.spec.annotations]
-        if draft.spec.annotations
-        else ["train.csv", "annotations_train.csv", "annotations/annotations_train.csv"]
-    )
-    path = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
-    table = read_table(draft, path)
+    defaults = ("train.csv", "annotations_train.csv", "annotations/annotations_train.csv")
+    path = table_file(draft, draft.spec.annotations, *defaults)
+    table = read_table(draft, path, key="annotations")
     if table is None:
         return
-    if missing := {"image_id", "class_name", *CORNERS} - set(table.columns):
-        draft.fault(
-            "column_missing", path, f"has no column {', '.join(sorted(missing))}", "use the table as distributed"
-        )
+    if missing := [name for name in ("image_id", "class_name", *CORNERS) if name not in table]:
+        column_missing(draft, path, table, missing)
         return
+    unused_columns(draft, path, table, ("image_id", "class_name", "class_id", "rad_id", *CORNERS))
     sizes = _sizes(draft)
+    table = table.assign(written=[written(row) for row in table[CORNERS].to_numpy()])
     table[CORNERS] = table[CORNERS].apply(numbers)
     consensus = "rad_id" not in table
     table = table.assign(rad_id="consensus") if consensus else table
@@ -49,11 +47,13 @@ def read(draft: Draft) -> None:
     for name, rows in table.groupby("image_id", sort=False):
         kept, few = _merge(draft, path, str(name), rows, 1 if consensus else draft.spec.agreement)
         minority += few
+        film = draft.find_film(str(name), path)
         draft.add_film(
             str(name),
-            draft.find_film(str(name), path),
+            film,
             int(kept > 0),
             readers=rows["rad_id"].nunique(),
+            split=(part_of_folder(str(film)[len(str(draft.root)) :]) if film else None) or part_of_file(path),
             **sizes.get(str(name), {}),
         )
     if minority:
@@ -80,8 +80,8 @@ def _merge(draft: Draft, path: Path, name: str, rows: pd.DataFrame, agreement: i
         if finding is None:
             continue
         sound = np.isfinite(group[CORNERS].to_numpy()).all(axis=1)
-        for corners in group[~sound][CORNERS].to_numpy():
-            draft.fault("box_invalid", name, f"{source}: {list(corners)} is not four numbers", "correct the row")
+        for text in group[~sound]["written"]:
+            draft.fault("box_invalid", name, f"{source}: box ({text}) is not four numbers", "correct the row")
         for corners, support in fuse(group[sound]):
             counts = support >= min(agreement, rows["rad_id"].nunique())
             kept, few = kept + counts, few + (not counts)
@@ -135,8 +135,8 @@ def _sizes(draft: Draft) -> dict[str, dict[str, object]]:
     table = read_table(draft, path)
     if table is None:
         return {}
-    if missing := {"image_id", "dim0", "dim1"} - set(table.columns):
-        draft.fault("column_missing", path, f"has no column {', '.join(sorted(missing))}", "give image_id, dim0, dim1")
+    if missing := [name for name in ("image_id", "dim0", "dim1") if name not in table]:
+        column_missing(draft, path, table, missing)
         return {}
     heights, widths = numbers(table["dim0"]), numbers(table["dim1"])
     return {

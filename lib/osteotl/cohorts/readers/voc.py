@@ -2,11 +2,13 @@
 
 Corners are 1-based and inclusive by tradition: 1 is taken from the minima, unless a box of the cohort starts at 0,
 which tells that the whole cohort counts from 0. An .xml without objects says 'no lesion'; a film without .xml is not
-annotated.
+annotated. A <filename> that names another film than the file's own name is a fault. ImageSets/Main holds the shipped
+split.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -15,32 +17,45 @@ import defusedxml
 from defusedxml import ElementTree
 
 from osteotl.cohorts.readers.draft import Draft
-from osteotl.cohorts.readers.files import LARGEST_FILE, number
+from osteotl.cohorts.readers.files import files_below, number, read_bytes, written
+from osteotl.cohorts.readers.splits import listed_parts, part_of
 
 
 def read(draft: Draft) -> None:
     """Read every .xml and film into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations", "."]
     folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), draft.root / names[0])
-    files = sorted(folder.rglob("*.xml"))
+    files = files_below(folder, ".xml")
+    parts = _shipped(draft, folder)
     if not files and draft.spec.label is None:
         draft.fault("file_missing", folder, "there is no .xml file of annotations", "set `annotations`")
     for path in files:
         annotation = parse(draft, path)
         if annotation is not None:
-            name = (annotation.findtext("filename") or "").strip().replace("\\", "/").rsplit("/", 1)[-1]
-            film = draft.find_film(name if name and draft.index.find(name) else path.stem, path)
-            add_annotation(draft, path, annotation, film)
+            film = draft.film_beside(path, folder, (annotation.findtext("filename") or "").strip())
+            if film is None and draft.faults[-1].code == "film_ambiguous":
+                continue
+            add_annotation(draft, path, annotation, film, split=parts.get(path.stem))
     _count_from_one(draft)
     draft.add_unlisted()
 
 
+def _shipped(draft: Draft, folder: Path) -> dict[str, str]:
+    """The part of each film by ImageSets/Main/train.txt, val.txt, test.txt; not by lists of a class (dog_train.txt)."""
+    beside = Path(os.path.normpath(folder.parent))
+    places = [draft.root, beside if beside.is_relative_to(draft.root) else draft.root]
+    sets = [place / "ImageSets" / "Main" for place in places]
+    files = files_below(next((place for place in sets if place.is_dir()), sets[0]), ".txt")
+    return listed_parts(draft, {path: part for path in files if (part := part_of(path.stem))})
+
+
 def parse(draft: Draft, path: Path) -> Element | None:
     """The <annotation> of a file, or a fault."""
+    content = read_bytes(draft, path)
+    if content is None:
+        return None
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"larger than {LARGEST_FILE >> 20} MB")
-        tree = ElementTree.parse(path).getroot()
+        tree = ElementTree.fromstring(content)
     except (ParseError, defusedxml.DefusedXmlException, ValueError, LookupError, OSError, RecursionError) as error:
         reason = (
             "it defines entities, which can be used to attack the reader"
@@ -68,14 +83,13 @@ def add_annotation(
         box = item.find("bndbox")
         cells = [None if box is None else box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")]
         corners = [number(cell) for cell in cells]
-        if any(corner != corner for corner in corners):
-            draft.fault(
-                "box_invalid", path, f"object {place} has no bndbox of four numbers (got {cells})", "draw it again"
-            )
-            whole = False
-            continue
         finding = draft.finding((item.findtext("name") or "").strip())
-        if finding is not None:
+        if finding is not None and any(corner != corner for corner in corners):
+            got = written("" if cell is None else cell for cell in cells)
+            text = f"object {place} has no bndbox of four numbers (got {got})"
+            draft.fault("box_invalid", path, text, "draw it again, with decimal points")
+            whole = False
+        elif finding is not None:
             draft.add_box(image_id, corners, finding)
             kept += 1
     size = {

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from osteotl.files import plain, write_csv, write_json
+from osteotl.scores_files.reading import ScoresError, read_scores
 from osteotl.statistics.analysis import curves, extras, learning, points
 from osteotl.statistics.analysis.arms import arm_results, smoother_for
 from osteotl.statistics.analysis.benefit import benefit_tables
@@ -23,7 +24,6 @@ from osteotl.statistics.calibration_curves import calibration_table, smooth_cali
 from osteotl.statistics.coverage import MARK, NOMINAL, mark_short_intervals
 from osteotl.statistics.plan import changes_since, locked_threshold
 from osteotl.statistics.replicates import ENOUGH_SEEDS, ONE_SEED, variance_split
-from osteotl.statistics.scores import read_scores
 
 SCHEMA = "osteotl.statistics/1"
 
@@ -66,10 +66,21 @@ def analyse_study(study: Any, read: Callable[[str], Path], reference: str | None
         inputs = read_study(study, read)
         return analyse(inputs, changes_since(inputs.plan, study) if inputs.plan else [])
     scores = read_scores(study.predictions, reference or study.reference)
+    _check_equal_runs(scores.predictions)
     settings = Settings.of(study.model_copy(update={"reference": scores.reference}), list(scores.arms))
     return analyse(
         Inputs(settings, scores.predictions, scores.detections, scores.lesions, remarks=list(scores.remarks))
     )
+
+
+def _check_equal_runs(predictions: pd.DataFrame) -> None:
+    """Refuse arms with different seeds or fractions, which the analysis of variance here cannot take."""
+    runs = predictions.drop_duplicates(["arm", "fraction", "seed"])
+    have = {arm: set(zip(rows["fraction"], rows["seed"], strict=True)) for arm, rows in runs.groupby("arm", sort=False)}
+    if any(some != next(iter(have.values())) for some in have.values()):
+        counts = ", ".join(f"{arm!r} {len(some)}" for arm, some in have.items())
+        raise ScoresError([f"arms have different runs ({counts}): this analysis needs the same fractions and seeds in "
+                           "every arm; leave out the rows of the others"])  # fmt: skip
 
 
 def analyse(inputs: Inputs, flags: list[str] | None = None) -> Analysis:

@@ -17,6 +17,7 @@ from osteotl.statistics.checks import check_labels, check_patients, check_scores
 from osteotl.statistics.matching import Rule
 
 Run = tuple[str, int]  # arm, seed
+RUN = ["arm", "fraction", "seed"]
 
 
 @dataclass(frozen=True)
@@ -286,6 +287,12 @@ class Inputs:
         return self._aligned[key]
 
 
+def _selected(table: pd.DataFrame, study: Any) -> pd.DataFrame:
+    """The rows of the study's own arms, fractions and seeds: a copied study may name fewer than were scored."""
+    named = {"arm": list(study.arms), "fraction": study.fractions, "seed": study.seeds}
+    return table[table[RUN].isin(named).all(axis=1)].reset_index(drop=True)
+
+
 def read_study(study: Any, read: Callable[[str], Path]) -> Inputs:
     """Read what a study with films has written.
 
@@ -294,11 +301,22 @@ def read_study(study: Any, read: Callable[[str], Path]) -> Inputs:
     study : Study
     read : callable
         Maps a file's name below the outputs folder to its path.
+
+    Raises
+    ------
+    ValueError
+        A training run that the study names was not scored.
     """
     tables = [pd.read_csv(read(f"cohorts/{name}.csv"), dtype={"image_id": str, "patient_id": str})
               for name in ("development", "external")]  # fmt: skip
     films = pd.concat(tables, ignore_index=True)
-    predictions = pd.read_csv(read("predictions.csv"), dtype={"image_id": str, "patient_id": str})
+    predictions = _selected(pd.read_csv(read("predictions.csv"), dtype={"image_id": str, "patient_id": str}), study)
+    if lacking := set(study.replicates()) - set(predictions[RUN].itertuples(index=False, name=None)):
+        arm, fraction, seed = min(lacking)
+        raise ValueError(
+            f"predictions.csv holds no scores of {arm}, fraction {fraction:g}, seed {seed}, which the study names: "
+            "run 02_finetune and 03_evaluate for it first"
+        )
     extra = read("predictions_extra.csv") if study.scores_extras else None
     scored = set(predictions["image_id"])
     evaluated = films[films["partition"].isin(["validation", "test"])]
@@ -306,7 +324,7 @@ def read_study(study: Any, read: Callable[[str], Path]) -> Inputs:
     return Inputs(
         Settings.of(study),
         predictions,
-        pd.read_csv(read("detections.csv"), dtype={"image_id": str}),
+        _selected(pd.read_csv(read("detections.csv"), dtype={"image_id": str}), study),
         pd.read_csv(read("cohorts/boxes.csv"), dtype={"image_id": str}),
         evaluated,
         pd.read_csv(read("audit.csv"), dtype={"image_id": str}),

@@ -34,4 +34,5 @@ def build(step):
     if faults:
         raise CohortError(faults)
     write_text(step.write("cohorts/boxes.csv"), "\n".join(boxes) + "\n")
+    write_text(step.write("cohorts/film_notes.csv"), "image_id,note\n")
     write_json(step.write("cohorts/integrity.json"), {"faults": [], "salt": step.study.privacy.salt})

@@ -1,0 +1,1 @@
+"""Score tables of other programs -> one checked table of predictions."""
