@@ -100,9 +100,11 @@ def _kind(name: str) -> str:
 def _order(cohort: str, partition: str, label: int) -> tuple[int, int, int]:
     """Cohorts and partitions in the order of their use, malignant films first."""
     cohorts = ("pretrain", "other_modality", "development", "external")
-    places = (cohorts.index(cohort) if cohort in cohorts else len(cohorts),
-              _PARTITIONS.index(partition) if partition in _PARTITIONS else len(_PARTITIONS))  # fmt: skip
-    return *places, -int(label)
+    return (
+        cohorts.index(cohort) if cohort in cohorts else len(cohorts),
+        _PARTITIONS.index(partition) if partition in _PARTITIONS else len(_PARTITIONS),
+        -int(label),
+    )
 
 
 def _group_name(cohort: str, partition: str, label: int) -> str:

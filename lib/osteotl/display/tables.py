@@ -332,7 +332,7 @@ def show(results: pd.DataFrame, labels: Labels | None = None, caption: Child = "
     """
     labels = labels if labels is not None else {arm: arm for arm in dict.fromkeys(results["arm"]) if arm}
     identity = [name for name in HEADS if name not in ("measure", "confidence")]
-    telling = [name for name in identity if len(set(results[name].fillna(""))) > 1]
+    telling = [name for name in identity if len(results[name].drop_duplicates()) > 1]
     extra = [name for name in ("p", "p_adjusted") if results[name].notna().any()]
     heads = ["Measure", *(HEADS[n] for n in telling), "#Estimate (interval)",
              *({"p": "#p", "p_adjusted": "#p, adjusted"}[n] for n in extra), "#n", "What varies"]  # fmt: skip

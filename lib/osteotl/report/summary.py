@@ -422,6 +422,8 @@ CHECKS = {
     "site_probe": "sites told apart from the features",
 }
 
+FEATURES = {"mean_grey": "mean grey level", "sd_grey": "spread of grey levels", "spacing_mm": "pixel spacing"}
+
 KEY = (
     ("missed", "× missed"),
     ("found", "● found"),
