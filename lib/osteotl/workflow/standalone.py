@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,14 @@ def main(arguments: list[str]) -> int:
     """Run a notebook by its name; exit codes 0 done, 1 failed, 2 bad input."""
     import nbformat
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        """Kernels that are reached over sockets in a folder of this user alone, not over the network."""
+
+        def __init__(self, **given: Any):
+            super().__init__(**given)
+            self.transport, self.ip = "ipc", f"{sockets}/kernel"
 
     name, *words = arguments
     source = ROOT / "notebooks" / f"{name}.ipynb"
@@ -105,9 +115,12 @@ def main(arguments: list[str]) -> int:
     folder = from_root(parameters["outputs"])
     folder.mkdir(parents=True, exist_ok=True)
     os.environ[RUNNING] = name
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it does not read types such as `float | None`
     try:
-        notebook = papermill.execute_notebook(str(source), None, parameters=parameters, progress_bar=False,
-                                              cwd=str(ROOT), kernel_name="python3")  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="osteotl-") as sockets:
+            notebook = papermill.execute_notebook(str(source), None, parameters=parameters, progress_bar=False,
+                                                  cwd=str(ROOT), kernel_name="python3",
+                                                  kernel_manager_class=Manager)  # fmt: skip
     except papermill.PapermillExecutionError as error:
         known = error.ename in BAD_INPUT
         print(f"run_all.sh: {error.evalue}" if known else error, file=sys.stderr)
