@@ -22,6 +22,7 @@ from osteotl.workflow.steps import ROOT, from_root, to_root
 
 RUNNING = "OSTEOTL_STEP"  # as `step.RUNNING`: what the engine runs
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str}
+PATHS = {"outputs", "predictions", "published", "figures"}
 BAD_INPUT = ("ValueError", "ScoresError", "PublishedError", "FileNotFoundError")
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -80,9 +81,12 @@ def _given(notebook: Any, name: str, arguments: list[str]) -> dict[str, Any]:
         said = f"{meaning} (default: {default})".strip().replace("%", "%%")
         parser.add_argument(f"--{option.replace('_', '-')}", type=kind, default=default, help=said)
     given = vars(parser.parse_args(arguments))
-    # a file as typed is relative to where the person stands; the notebook runs in the project's folder
-    return {key: to_root(value) if isinstance(value, str) and Path(value).exists() else value
-            for key, value in given.items()}  # fmt: skip
+    # a path as typed is relative to where the person stands; the notebook runs in the project's folder
+    for key in PATHS & given.keys():
+        value, typed = given[key], parser.get_default(key) != given[key]
+        if value and (Path(value).exists() or (key == "outputs" and typed)):
+            given[key] = to_root(value)
+    return given
 
 
 def _page(notebook: Any, title: str) -> str:
