@@ -2,10 +2,10 @@
 
     ./run_all.sh bench coverage [CONFIGURATION ...] [--cohorts N] [--draws B] [--processes P]
 
-Model: patients with 1 to 6 films; normal films score N(0, 1), malignant ones N(mu + b, 1) with mu of the arm and b of the
-training run; the variance is shared by all runs of a patient or film, by the runs of an arm, or belongs to one run.
-Thresholds and recalibration are learnt on validation patients of the same population. A malignant film's best mark is on
-the lesion with probability Phi(.8 + .5 z), z its shared film effect; false marks are Poisson, .3 a film.
+Model: patients with 1 to 6 films; normal films score N(0, 1), malignant ones N(mu + b, 1) with mu of the arm and b of
+the training run; the variance is shared by all runs of a patient or film, by the runs of an arm, or belongs to one run.
+Thresholds and recalibration are learnt on validation patients of the same population. A malignant film's best mark is
+on the lesion with probability Phi(.8 + .5 z), z its shared film effect; false marks are Poisson, .3 a film.
 
 Truth is what new runs do on new patients at thresholds of new validation samples: the mean over cohorts of the expected
 rates at each cohort's runs and thresholds (analytical for films, on a large fresh sample for patients and marks); of a
@@ -193,7 +193,7 @@ def one_cohort(name: str, seed: int, replicates: int) -> tuple[dict[tuple[Any, .
         sets.append((patient, label, films_of(rng, patient, label, means)[0]))
     truth = _truth(rng, name, means, sets[1], pi)
     scores = scores_of_arrays(*sets)
-    points = points_of({point: 0.9 for point in POINTS})
+    points = points_of(dict.fromkeys(POINTS, 0.9))
     draws = bootstrap(
         scores, points, replicates=replicates, seed=seed, net_benefit_at=BENEFIT, recalibrations=("logistic",)
     )
@@ -247,7 +247,8 @@ def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[st
         setting = dict(zip(identity, key, strict=True))
         measure = MEASURES[setting["measure"]]
         at = None if pd.isna(setting["at"]) else setting["at"]
-        keys = measure.keys(setting | {"at": at})
+        given = None if pd.isna(setting["prevalence"]) or setting["measure"] != "net_benefit" else setting["prevalence"]
+        keys = measure.keys(setting | {"at": at, "prevalence": given})
         pi = ill / (ill + well) if pd.isna(setting["prevalence"]) else setting["prevalence"]
         value = lambda a, keys=keys, at=at, measure=measure, pi=pi: np.array(  # noqa: E731
             [measure.value(np.array([expected[k][i, a] for k in keys]), pi, {"at": at}) for i in range(len(truths))]

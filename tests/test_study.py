@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from osteotl import study as module
 from osteotl.study import StudyError, files_missing, load_study, parse_study
+from shipped import STUDIES
 
 ROOT = Path(__file__).parents[1]
 KNEES = {"reader": "phantom-knee", "films": 20}
@@ -30,9 +31,7 @@ def faults_of(**changes) -> str:
     return "\n".join(caught.value.faults)
 
 
-@pytest.mark.parametrize(
-    "path", sorted([ROOT / "study.yaml", *(ROOT / "studies").glob("*.yaml")]), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.name)
 def test_shipped_studies_are_valid(path, monkeypatch):
     for name in ("OSTEOTL_RADIOGRAPHS", "BTXRD_ROOT", "CHEST_ROOT"):
         monkeypatch.setenv(name, "/films")
@@ -62,7 +61,9 @@ def test_control_arms_beside_the_two_of_the_default_study():
 @pytest.mark.parametrize(
     ("changes", "place", "rule"),
     [
-        ({"fraktions": [1]}, "fraktions", "unknown key"),
+        ({"fraktions": [1]}, "fraktions", "did you mean fractions?"),
+        ({"seed": 1}, "seed", "did you mean seeds?"),
+        ({"reader": "coco"}, "reader", "unknown key here (docs"),
         ({"fractions": [0]}, "fractions.0", "greater than 0"),
         ({"fractions": [0.5]}, "fractions", "must hold 1.0"),
         ({"fractions": [1.0, 1.0]}, "fractions", "named twice"),

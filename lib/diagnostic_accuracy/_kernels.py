@@ -382,8 +382,8 @@ def judge(weights, label, x, positives, pi, start, start_risks, lines, out):  # 
         for i in range(positives, n):
             row[i] = well * weights[b, i]
         risks_at(lines[b, 0], lines[b, 1], x, risks)
-        e1, v1, q1 = sums(row, risks, 0, positives)
-        e0, v0, q0 = sums(row, risks, positives, n)
+        e1, _v1, q1 = sums(row, risks, 0, positives)
+        e0, _v0, q0 = sums(row, risks, positives, n)
         total, events = pos + neg, pi[b] * (pos + neg)
         out[b, 0] = (events - 2.0 * e1 + q1 + q0) / total
         out[b, 1] = math.log(events / (e1 + e0))

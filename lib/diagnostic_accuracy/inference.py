@@ -154,7 +154,7 @@ def wilson(p: float, n: float, critical: float) -> tuple[float, float]:
 
 
 def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
-    """Wilson's limits at the effective number p (1 - p) / V, at most the n of the class; at n for 0, 1 or no variation."""
+    """Wilson's limits at the effective number p (1 - p) / V, at most n; at n where p is 0 or 1 or nothing varies."""
     if not 0 < p < 1 or variance <= 0:
         return wilson(p, n, normal)
     return wilson(p, min(p * (1 - p) / variance, n), critical)

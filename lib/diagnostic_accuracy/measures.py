@@ -1,7 +1,8 @@
 """The measures of the one inference basis: what each is computed from, and the scale of its interval.
 
 A measure is a function of the mean base measures of an arm's runs (such as its mean sensitivity and specificity), so
-that a derived measure always agrees with the rates that stand beside it.
+that a derived measure always agrees with the rates that stand beside it. The rates of operating points are those of
+`rates.POINT_RATES`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnostic_accuracy.rates import POINT_RATES, UNDEFINED
+
 Floats = NDArray[np.float64]
 Setting = dict[str, Any]
-Function = Callable[[Floats, float, Setting], float]
+Keys = list[tuple[Any, ...]]
+
+WILSON = "mean over runs; Wilson interval at the effective number of cases"
+LOGIT = "mean over runs; delta method on the logit"
+PLAIN = "mean over runs; variance of runs and draws"
+METHODS = {
+    "rate": WILSON,
+    "logit": "from the mean rates; delta method on the logit",
+    "ratio": "from the mean rates; delta method on the logarithm",
+    "predictive": "from the mean rates; Bayes' theorem on the limits of the likelihood ratio",
+}
 
 
 @dataclass(frozen=True)
@@ -32,29 +45,28 @@ class Measure:
         (mean base measures, share of malignant cases, setting) -> value.
     scale : {"rate", "logit", "ratio", "predictive", "identity"}
     units : {"malignant", "normal", "all", "small", "cases"}
-        The patients that are counted; 'small' is the smaller class. Accuracy counts cases: it rests on both classes, and
-        patients alone would make its interval too wide.
-    rate : str
-        'sensitivity' or 'specificity' where the measure is a linear function of that rate alone.
-    at_point : bool
-        Whether it belongs to an operating point.
-    per : float
-        Factor of a rate, such as 100 for missed tumours per 100.
+        As `rates.PointRate`.
     method, undefined : str
         In words; why it may not be defined.
+    rate : str
+        'sensitivity' or 'specificity' where the measure is a linear function of that rate alone.
+    per : float
+        Factor of a rate, such as 100 for missed tumours per 100.
+    at_point : bool
+        Whether it belongs to an operating point.
     """
 
     name: str
     section: str
-    keys: Callable[[Setting], list[tuple[Any, ...]]]
-    value: Function
+    keys: Callable[[Setting], Keys]
+    value: Callable[[Floats, float, Setting], float]
     scale: str
     units: str
-    rate: str = ""
-    at_point: bool = False
-    per: float = 1.0
-    method: str = ""
+    method: str
     undefined: str = "not defined for these scores"
+    rate: str = ""
+    per: float = 1.0
+    at_point: bool = False
 
     def from_rate(self, limits: tuple[float, float]) -> tuple[float, float]:
         """Limits of the measure from those of its rate."""
@@ -63,106 +75,83 @@ class Measure:
         return self.per * (1 - limits[1]), self.per * (1 - limits[0])
 
 
-def _ranking(name: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
-    return lambda s: [(name, s["unit"])]
-
-
-def _pair(s: Setting) -> list[tuple[Any, ...]]:
-    place = (s["point"], s["threshold_from"], s["unit"])
-    return [("sensitivity", *place), ("specificity", *place)]
-
-
-def _single(rate: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
-    return lambda s: [(rate, s["point"], s["threshold_from"], s["unit"])]
-
-
-def _at_risk(s: Setting) -> list[tuple[Any, ...]]:
-    return [(rate, "risk", s["at"], s.get("prevalence")) for rate in ("sensitivity", "specificity")]
-
-
-def _calibration(name: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
-    return lambda s: [(name, s["recalibration"])]
-
-
-def _lesion(name: str) -> Callable[[Setting], list[tuple[Any, ...]]]:
-    return lambda s: [(name,) if s["at"] is None else (name, s["at"])]
-
-
-def _lesion_at_point(s: Setting) -> list[tuple[Any, ...]]:
-    return [("lroc_sensitivity", s["point"], s["threshold_from"])]
-
-
-def _first(rates: Floats, pi: float, s: Setting) -> float:
+def _first(rates: Floats, pi: float, setting: Setting) -> float:
     return float(rates[0])
 
 
-def _divide(over: float, under: float) -> float:
-    return float(over / under) if under > 0 else np.nan
-
-
-def positive_predictive_value(sensitivity: float, specificity: float, pi: float) -> float:
-    """PPV by Bayes' theorem; NaN where nothing is called positive."""
-    return _divide(pi * sensitivity, pi * sensitivity + (1 - pi) * (1 - specificity))
-
-
-def negative_predictive_value(sensitivity: float, specificity: float, pi: float) -> float:
-    """NPV by Bayes' theorem; NaN where nothing is called negative."""
-    return _divide((1 - pi) * specificity, (1 - pi) * specificity + pi * (1 - sensitivity))
-
-
-def f1_score(sensitivity: float, specificity: float, pi: float) -> float:
-    """F1 = 2 pi sens / (pi sens + pi + (1 - pi)(1 - spec))."""
-    return _divide(2 * pi * sensitivity, pi * sensitivity + pi + (1 - pi) * (1 - specificity))
-
-
-def net_benefit(sensitivity: float, specificity: float, pi: float, at: float) -> float:
+def _net_benefit(rates: Floats, pi: float, setting: Setting) -> float:
     """Net benefit pi sens - (1 - pi)(1 - spec) t / (1 - t) (Vickers & Elkin 2006)."""
-    return float(pi * sensitivity - (1 - pi) * (1 - specificity) * at / (1 - at))
+    return float(pi * rates[0] - (1 - pi) * (1 - rates[1]) * setting["at"] / (1 - setting["at"]))
 
 
-WILSON = "mean over runs; Wilson interval at the effective number of cases"
-LOGIT = "mean over runs; delta method on the logit"
-PLAIN = "mean over runs; variance of runs and draws"
-RATES = "from the mean rates"
+def _at_point(name: str) -> Measure:
+    """A rate of an operating point."""
+    rate = POINT_RATES[name]
+    both = ("sensitivity", "specificity") if not rate.of else (rate.of,)
 
-_NO_ALARM = "no false positive: the likelihood ratio has no upper bound"
-_NO_NEGATIVE = "no true negative: the likelihood ratio has no upper bound"
+    def keys(setting: Setting) -> Keys:
+        place = (setting["point"], setting["threshold_from"], setting["unit"])
+        return [(one, *place) for one in both]
 
+    def value(rates: Floats, pi: float, setting: Setting) -> float:
+        pair = rates if len(both) == 2 else (rates[0], rates[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = float(rate.value(np.float64(pair[0]), np.float64(pair[1]), pi))
+        return found if np.isfinite(found) else np.nan
+
+    undefined = UNDEFINED.get(name, "no film of the class")
+    method = METHODS[rate.scale] if rate.of or rate.scale != "rate" else f"from the mean rates; {WILSON.split('; ')[1]}"
+    return Measure(
+        name,
+        "operating_points",
+        keys,
+        value,
+        rate.scale,
+        rate.units,
+        method,
+        undefined,
+        rate.of,
+        rate.per,
+        at_point=True,
+    )
+
+
+def _ranking(name: str) -> Measure:
+    return Measure(name, "discrimination", lambda s: [(name, s["unit"])], _first, "logit", "small", LOGIT)
+
+
+def _calibration(name: str) -> Measure:
+    return Measure(name, "calibration", lambda s: [(name, s["recalibration"])], _first, "identity", "small", PLAIN)
+
+
+def _lesion(name: str, scale: str, units: str) -> Measure:
+    def keys(setting: Setting) -> Keys:
+        return [(name,) if setting["at"] is None else (name, setting["at"])]
+
+    return Measure(name, "localisation", keys, _first, scale, units, LOGIT if scale == "logit" else WILSON)
+
+
+def _risk_keys(setting: Setting) -> Keys:
+    return [(rate, "risk", setting["at"], setting.get("prevalence")) for rate in ("sensitivity", "specificity")]
+
+
+def _localised_keys(setting: Setting) -> Keys:
+    return [("lroc_sensitivity", setting["point"], setting["threshold_from"])]
+
+
+_CALIBRATION = ("brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope")
 _ALL = [
-    Measure("auc", "discrimination", _ranking("auc"), _first, "logit", "small", method=LOGIT),
-    Measure("average_precision", "discrimination", _ranking("average_precision"), _first, "logit", "small", method=LOGIT),
-    Measure("sensitivity", "operating_points", _single("sensitivity"), _first, "rate", "malignant", "sensitivity", True,
-            method=WILSON),
-    Measure("specificity", "operating_points", _single("specificity"), _first, "rate", "normal", "specificity", True,
-            method=WILSON),
-    Measure("missed_per_100", "operating_points", _single("sensitivity"), lambda r, pi, s: 100 * (1 - float(r[0])),
-            "rate", "malignant", "sensitivity", True, 100.0, method=WILSON),
-    Measure("false_alarms_per_1000", "operating_points", _single("specificity"),
-            lambda r, pi, s: 1000 * (1 - float(r[0])), "rate", "normal", "specificity", True, 1000.0, method=WILSON),
-    Measure("accuracy", "operating_points", _pair, lambda r, pi, s: float(pi * r[0] + (1 - pi) * r[1]), "rate", "cases",
-            at_point=True, method=f"{RATES}; Wilson interval at the effective number of cases"),
-    Measure("ppv", "operating_points", _pair, lambda r, pi, s: positive_predictive_value(r[0], r[1], pi), "predictive",
-            "all", at_point=True, method=f"{RATES}; Bayes' theorem on the limits of LR+", undefined="nothing is called positive"),
-    Measure("npv", "operating_points", _pair, lambda r, pi, s: negative_predictive_value(r[0], r[1], pi), "predictive",
-            "all", at_point=True, method=f"{RATES}; Bayes' theorem on the limits of LR-", undefined="nothing is called negative"),
-    Measure("lr_positive", "operating_points", _pair, lambda r, pi, s: _divide(r[0], 1 - r[1]), "ratio", "small",
-            at_point=True, method=f"{RATES}; delta method on the logarithm", undefined=_NO_ALARM),
-    Measure("lr_negative", "operating_points", _pair, lambda r, pi, s: _divide(1 - r[0], r[1]), "ratio", "small",
-            at_point=True, method=f"{RATES}; delta method on the logarithm", undefined=_NO_NEGATIVE),
-    Measure("f1", "operating_points", _pair, lambda r, pi, s: f1_score(r[0], r[1], pi), "logit", "small", at_point=True,
-            method=f"{RATES}; delta method on the logit"),
-    Measure("net_benefit", "decision", _at_risk, lambda r, pi, s: net_benefit(r[0], r[1], pi, s["at"]), "identity",
-            "small", method=f"{RATES}; variance of runs and draws"),
-    *(
-        Measure(name, "calibration", _calibration(name), _first, "identity", "small", method=PLAIN)
-        for name in ("brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope")
-    ),
-    Measure("lroc_auc", "localisation", _lesion("lroc_auc"), _first, "logit", "small", method=LOGIT),
-    Measure("wafroc_auc", "localisation", _lesion("wafroc_auc"), _first, "logit", "small", method=LOGIT),
-    Measure("coco_ap", "localisation", _lesion("coco_ap"), _first, "logit", "malignant", method=LOGIT),
-    Measure("froc_sensitivity", "localisation", _lesion("froc_sensitivity"), _first, "rate", "malignant", method=WILSON),
-    Measure("lroc_sensitivity", "localisation", _lesion_at_point, _first, "rate", "malignant", at_point=True, method=WILSON),
-]  # fmt: skip
+    _ranking("auc"),
+    _ranking("average_precision"),
+    *map(_at_point, POINT_RATES),
+    Measure("net_benefit", "decision", _risk_keys, _net_benefit, "identity", "small", PLAIN),
+    *map(_calibration, _CALIBRATION),
+    _lesion("lroc_auc", "logit", "small"),
+    _lesion("wafroc_auc", "logit", "small"),
+    _lesion("coco_ap", "logit", "malignant"),
+    _lesion("froc_sensitivity", "rate", "malignant"),
+    Measure("lroc_sensitivity", "localisation", _localised_keys, _first, "rate", "malignant", WILSON, at_point=True),
+]
 
 #: Measure by its name in the table of results.
 MEASURES = {measure.name: measure for measure in _ALL}

@@ -11,6 +11,7 @@ Rao JNK, Scott AJ, Biometrics 1992;48:577 (design effect of clustered counts). S
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,7 +39,6 @@ RATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "accuracy": (("tp", "tn"), ("tp", "fp", "tn", "fn")),
 }
 LIKELIHOOD_RATIOS = ("lr_positive", "lr_negative")
-DERIVED = ("ppv", "npv", "accuracy", "f1", *LIKELIHOOD_RATIOS, "missed_per_100", "false_alarms_per_1000")
 UNDEFINED = {
     "sensitivity": "no malignant film",
     "specificity": "no normal film",
@@ -49,6 +49,60 @@ UNDEFINED = {
     "lr_positive": "no false positive: the likelihood ratio has no upper bound",
     "lr_negative": "no film was called negative rightly: the likelihood ratio has no upper bound",
 }
+
+
+@dataclass(frozen=True)
+class PointRate:
+    """A rate at an operating point: a ratio of two linear functions of sensitivity and specificity.
+
+    Attributes
+    ----------
+    over, under : callable
+        Share of malignant cases -> (constant, factor of sensitivity, factor of specificity).
+    scale : {"rate", "logit", "ratio", "predictive"}
+        Where its interval is built (see `inference`).
+    units : {"malignant", "normal", "all", "small", "cases"}
+        The patients that its interval counts; 'small' is the smaller class. Accuracy counts cases: it rests on both
+        classes, and patients alone would make its interval too wide.
+    of : str
+        'sensitivity' or 'specificity' where it is a linear function of that rate alone.
+    per : float
+        Its factor, such as 100 for missed tumours per 100.
+    """
+
+    over: Callable[[Any], tuple[Any, Any, Any]]
+    under: Callable[[Any], tuple[Any, Any, Any]]
+    scale: str
+    units: str
+    of: str = ""
+    per: float = 1.0
+
+    def value(self, sensitivity: Any, specificity: Any, prevalence: Any) -> Any:
+        """The rate, element by element; NaN for 0 / 0, infinity where a likelihood ratio has no upper bound."""
+        over, under = self.over(prevalence), self.under(prevalence)
+        below = under[0] + under[1] * sensitivity + under[2] * specificity
+        return (over[0] + over[1] * sensitivity + over[2] * specificity) / below
+
+
+def _one(pi: Any) -> tuple[Any, Any, Any]:
+    return 1, 0, 0
+
+
+#: Every rate that an operating point may have; a rate added here is known to `inference.infer` as well.
+POINT_RATES = {
+    "sensitivity": PointRate(lambda pi: (0, 1, 0), _one, "rate", "malignant", "sensitivity"),
+    "specificity": PointRate(lambda pi: (0, 0, 1), _one, "rate", "normal", "specificity"),
+    "missed_per_100": PointRate(lambda pi: (100, -100, 0), _one, "rate", "malignant", "sensitivity", 100.0),
+    "false_alarms_per_1000": PointRate(lambda pi: (1000, 0, -1000), _one, "rate", "normal", "specificity", 1000.0),
+    "accuracy": PointRate(lambda pi: (0, pi, 1 - pi), _one, "rate", "cases"),
+    "ppv": PointRate(lambda pi: (0, pi, 0), lambda pi: (1 - pi, pi, pi - 1), "predictive", "all"),
+    "npv": PointRate(lambda pi: (0, 0, 1 - pi), lambda pi: (pi, -pi, 1 - pi), "predictive", "all"),
+    "lr_positive": PointRate(lambda pi: (0, 1, 0), lambda pi: (1, 0, -1), "ratio", "small"),
+    "lr_negative": PointRate(lambda pi: (1, -1, 0), lambda pi: (0, 0, 1), "ratio", "small"),
+    # 2 TP / (malignant + called positive)
+    "f1": PointRate(lambda pi: (0, 2 * pi, 0), lambda pi: (1, pi, pi - 1), "logit", "small"),
+}
+DERIVED = tuple(name for name in POINT_RATES if name not in ("sensitivity", "specificity"))
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------
@@ -172,29 +226,10 @@ def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalenc
     >>> round(float(derived("ppv", 0.96, 0.9733, 0.01)), 3)
     0.266
     """
-    sens, spec, over, under = _linear_parts(name, sensitivity, specificity, prevalence)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (over[0] + over[1] * sens + over[2] * spec) / (under[0] + under[1] * sens + under[2] * spec)
-
-
-def _linear_parts(
-    name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalence: ArrayLike
-) -> tuple[Vector, Vector, tuple[Any, Any, Any], tuple[Any, Any, Any]]:
-    """Both rates, and numerator and denominator of a derived rate as (constant, per sensitivity, per specificity)."""
     check_one_of(name, DERIVED, "name")
-    sens, spec, pi = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (sensitivity, specificity, prevalence)))
-    well = 1 - pi
-    parts: dict[str, tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]] = {
-        "ppv": ((0, pi, 0), (well, pi, -well)),
-        "npv": ((0, 0, well), (pi, -pi, well)),
-        "accuracy": ((0, pi, well), (1, 0, 0)),
-        "f1": ((0, 2 * pi, 0), (1, pi, -well)),  # 2 TP / (malignant + called positive)
-        "lr_positive": ((0, 1, 0), (1, 0, -1)),
-        "lr_negative": ((1, -1, 0), (0, 0, 1)),
-        "missed_per_100": ((100, -100, 0), (1, 0, 0)),
-        "false_alarms_per_1000": ((1000, 0, -1000), (1, 0, 0)),
-    }
-    return sens, spec, *parts[name]
+    given = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (sensitivity, specificity, prevalence)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return POINT_RATES[name].value(*given)
 
 
 def derived_gradient(
@@ -213,10 +248,10 @@ def derived_gradient(
     >>> [float(slope) for slope in derived_gradient("accuracy", 0.9, 0.8, 0.25)]
     [0.25, 0.75]
     """
-    sens, spec, over, under = _linear_parts(name, sensitivity, specificity, prevalence)
-    bottom = under[0] + under[1] * sens + under[2] * spec
+    sens, spec, pi = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (sensitivity, specificity, prevalence)))
+    value, over, under = derived(name, sens, spec, pi), POINT_RATES[name].over(pi), POINT_RATES[name].under(pi)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = (over[0] + over[1] * sens + over[2] * spec) / bottom
+        bottom = under[0] + under[1] * sens + under[2] * spec
         return (over[1] - value * under[1]) / bottom, (over[2] - value * under[2]) / bottom
 
 

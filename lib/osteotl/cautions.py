@@ -51,7 +51,7 @@ def _instead(draws: Draws, findings: Mapping[str, Any]) -> list[str]:
             "can be judged."
         )
     values = draws.scores.external.values
-    constant = [f"{arm} (run {run})" for arm, run in draws.runs if values[arm, run].nunique() == 1]
+    constant = [f"{arm} (run {run})" for arm, run in draws.runs if values[arm, run].min() == values[arm, run].max()]
     if constant:
         found.append(
             f"{', '.join(constant)} scored all external films alike: it has learnt nothing. Train for more steps."

@@ -1,4 +1,4 @@
-"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and what stands beside it.
+"""What the analysis reads and writes: scores, boxes and facts of a study; the table of results and its companions.
 
 `04_statistics` reads with `read_scores` and `read_boxes` and writes with `save_results`; figures and page read with
 `read_results`.
@@ -51,7 +51,12 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
-        return pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str}), TRAINING_RUNS
+        table = pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str})
+        # a study file that names fewer arms, seeds or fractions than were scored selects among them
+        study = step.study
+        for column, wanted in {"arm": study.arms, "seed": study.seeds, "fraction": study.fractions}.items():
+            table = table[table[column].isin(list(wanted))]
+        return table, TRAINING_RUNS
     given = read_scores_file(step.study.predictions, step.study.reference)
     table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
     if given.run_names:
@@ -197,11 +202,10 @@ def scores_table(draws: Draws) -> pd.DataFrame:
     parts = []
     for r, (arm, run) in enumerate(scores.runs):
         line = draws.lines["logistic"][r] if "logistic" in draws.lines else (np.nan, np.nan)
-        parts.append(pd.DataFrame({
-            "image_id": scores.values.index, "patient_id": scores.patient.to_numpy(), "cohort": scores.cohort.to_numpy(),
-            "label": scores.label.to_numpy(int), "arm": arm, "run": str(run), "score": scores.values[arm, run].to_numpy(),
-            "risk": expit(line[0] + line[1] * scores.predictor[arm, run].to_numpy()),
-        }))  # fmt: skip
+        score, predictor = scores.values[arm, run].to_numpy(), scores.predictor[arm, run].to_numpy()
+        films = scores.facts[["patient", "cohort", "label"]].rename(columns={"patient": "patient_id"})
+        films = films.rename_axis("image_id").reset_index().astype({"label": int})
+        parts.append(films.assign(arm=arm, run=str(run), score=score, risk=expit(line[0] + line[1] * predictor)))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -15,6 +15,8 @@ from PIL import Image
 from cohorts import layouts
 from osteotl.cohorts import tables
 from osteotl.cohorts.boxes import native_boxes
+from osteotl.cohorts.pool import exclude as exclude_films
+from osteotl.cohorts.pool import make_partitions, read_pool
 from osteotl.cohorts.readers.draft import FilmIndex
 from osteotl.cohorts.readers.files import plain_numbers
 from osteotl.cohorts.readers.splits import part_of
@@ -41,6 +43,14 @@ def study_of(root, reader="manifest", exclude=(), **settings):
         "cohorts": {"development": {"reader": reader, "root": str(root), **settings}},
         "integrity": {"exclude": list(exclude)},
     })  # fmt: skip
+
+
+def partitioned(study, data):
+    """The cohorts of a study with their partitions, films not decoded."""
+    pool = read_pool(study.cohorts, data)
+    exclude_films(pool, study.integrity.exclude)
+    make_partitions(pool, study.cohorts)
+    return pool
 
 
 def check(root, reader="manifest", exclude=(), **settings):
@@ -228,6 +238,26 @@ def test_yolo_key_points_of_other_shapes(tmp_path, shape, line, read):
     assert (layouts.corners(cohort, "images/a.png") == [(0.4, 0.4, 0.6, 0.6)]) == read
     assert ("row_invalid" in layouts.codes(cohort)) == (not read)
     assert ("file_unreadable" in layouts.codes(cohort)) == (shape in ("[3]", "many"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["0 .5 .5 .2 .2 .45 .45 .55 .55"], True),
+        (["0 .5 .5 .2 .2 .45 .45 .55 .55", "0 .3 .3 .2 .2 .25 .25 .35 .35"], True),
+        (["0 .5 .5 .2 .2 .45 .45 1 .55 .55 1"], True),  # three numbers a point, the last a flag
+        (["0 .5 .5 .2 .2 .45 .45 .55 .55", "0 .1 .1 .3 .1 .3 .4 .1 .4"], False),  # the second is an outline alone
+        (["0 .1 .1 .3 .1 .3 .4 .1 .4"], False),
+        (["0 .8 .8 .82 .8 .82 .85 .8 .85"], False),
+    ],
+)
+def test_yolo_key_points_that_data_yaml_does_not_tell_of(tmp_path, lines, told):
+    root = layouts.yolo(tmp_path)
+    (root / "labels/a.txt").write_text("\n".join(lines))
+    assert ("row_invalid" in layouts.codes(layouts.read("yolo", root))) == told
+    with (root / "data.yaml").open("a") as file:
+        file.write("kpt_shape: null\n")
+    assert "row_invalid" not in layouts.codes(layouts.read("yolo", root)) or "1 .55 .55 1" in lines[0]
 
 
 def test_nih_no_finding_with_a_box(tmp_path):
@@ -904,8 +934,7 @@ def split_study(root, external=None, **development):
     if external:
         cohorts["external"] = external
     arms = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
-    study = parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": cohorts})
-    return tables._assemble(study, root / "data", write=False, with_pixels=False)[0]
+    return partitioned(parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": cohorts}), root)
 
 
 def test_the_shipped_split_makes_the_partitions(tmp_path):
@@ -922,7 +951,7 @@ def test_a_shipped_split_beside_a_part_that_ships_none(tmp_path):
     arms = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
     study = parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": {
         "development": {"reader": "concat", "parts": parts, "validation": 0.3}}})  # fmt: skip
-    summary = tables._assemble(study, tmp_path, write=False, with_pixels=False)[0]
+    summary = partitioned(study, tmp_path)
     assert "row_invalid" not in {fault.code for fault in summary.faults}
     assert (summary.films["partition"] == "test").sum() > 6  # the shipped six, and some patients of the other part
     assert set(summary.films["partition"]) == {"training", "validation", "test"}
@@ -938,7 +967,8 @@ def test_published_test_films_never_train_and_can_be_the_external_cohort(tmp_pat
     }
     same = split_study(root, {"reader": "manifest", "root": str(root), "split": "shipped"})
     assert same.films.groupby("cohort").size().to_dict() == {"development": 8, "external": 6}
-    assert not {"film_in_two_cohorts", "patient_in_two_cohorts"} & {fault.code for fault in same.faults}
+    paths = {cohort: set(rows["path"]) for cohort, rows in same.films.groupby("cohort")}
+    assert not paths["development"] & paths["external"]
 
 
 def renamed_patients(root):
@@ -993,7 +1023,22 @@ def test_every_remedy_that_excludes_a_film_excludes_that_film_alone(tmp_path):
     after = check(root, exclude=[name])
     assert not [fault for fault in after if "duplicate" in fault.code or fault.code == "exclude_unknown"]
     study = study_of(root, exclude=[name])
-    assert len(tables._assemble(study, tmp_path, write=False, with_pixels=False)[0].films) == 23
+    assert len(partitioned(study, tmp_path).films) == 23
+
+
+def test_two_cohorts_in_folders_of_one_name_are_told_apart_by_a_remedy(tmp_path):
+    one = layouts.manifest(tmp_path / "here/knees", 12, 12)
+    two = renamed_patients(layouts.manifest(tmp_path / "there/knees", 12, 12, seed=400))
+    shutil.copy(one / "films/f003.png", two / "films/f003.png")
+    content = {"title": "T", "reference": "a", "arms": {"a": {"initialise": "random"}, "b": {"initialise": "random"}},
+               "cohorts": {"development": {"reader": "manifest", "root": str(one)},
+                           "external": {"reader": "manifest", "root": str(two)}}}  # fmt: skip
+    (fault,) = [f for f in tables.check(parse_study(content), tmp_path) if f.code == "duplicate_exact_across"]
+    assert "integrity.exclude: [there/knees/films/f003.png]" in fault.remedy
+    content["integrity"] = {"exclude": ["there/knees/films/f003.png"]}
+    kept = partitioned(parse_study(content), tmp_path).films
+    assert kept.groupby("cohort").size().to_dict() == {"development": 24, "external": 23}
+    assert "duplicate_exact_across" not in {fault.code for fault in tables.check(parse_study(content), tmp_path)}
 
 
 @pytest.mark.parametrize("code", ["film_missing", "malignant_without_box", "film_unreadable"])

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from cohorts import layouts
 from osteotl.cohorts import tables
+from osteotl.display import characteristics
 from osteotl.cohorts.baseline import trivial_baseline
 from osteotl.study import parse_study
 
@@ -80,7 +81,7 @@ def test_what_is_shared_holds_none_of_it(outputs):
     baseline = trivial_baseline(films[films["partition"] == "training"], films[films["partition"] == "test"])
     shared = {
         "boxes": (folder / "out/cohorts/boxes.csv").read_text(),
-        "characteristics": tables.characteristics(films).to_csv(),
+        "characteristics": "".join(str(characteristics(films, unit).__html__()) for unit in ("film", "patient")),
         "flow": tables.flow_table(content).to_csv(),
         "counts": json.dumps(content["counts"]),
         "baseline": baseline.scores.to_csv(),

@@ -83,13 +83,6 @@ def test_integrity_json(phantoms):
         assert read == rows.loc[rows["step"] != "read", "films"].sum(), cohort
 
 
-def test_characteristics(phantoms):
-    films = tables.read_films(phantoms[0] / "out/cohorts")
-    table = tables.characteristics(films).set_index(["cohort", "partition", "class"])
-    assert table["films"].sum() == len(films)
-    assert table.loc[("external", "test", "malignant"), "sites"] == "B 11"
-
-
 def test_no_external_cohort_holds_a_test_partition_out(tmp_path):
     root = layouts.manifest(tmp_path / "films", 24, 24)
     settings = study({"development": {"reader": "manifest", "root": str(root), "validation": 0.3}, "test_share": 0.3})

@@ -69,5 +69,18 @@ def test_audit_of_a_small_study(trained, tmp_path):
     assert len(rows) == 14 * (2 * 5 + 1)
     kinds = ("lesion_masked", "class_without_lesion", "flipped")
     wanted = [f"{kind}: {arm}" for arm in ("scratch", "transfer") for kind in kinds]
-    assert [alarm["alarm"] for alarm in found["alarms"]] == [*wanted, "source_and_class"]
+    assert [alarm["alarm"] for alarm in found["alarms"]] == [*wanted, "source_and_class", "learnt_nothing"]
     assert json.loads((out / "audit.json").read_text())["alarms"][0].keys() == {"alarm", "raised", "rule", "finding"}
+
+
+def test_a_run_that_scores_every_film_alike_is_told(tmp_path):
+    rows = [("external", "scratch", 1.0, 0, 0.2)] * 5
+    rows += [("external", "transfer", 1.0, 0, film / 10) for film in range(5)]
+    pd.DataFrame(rows, columns=["cohort", "arm", "fraction", "seed", "score"]).to_csv(tmp_path / "predictions.csv")
+    (tmp_path / "finetune/scratch/1/0").mkdir(parents=True)
+    (tmp_path / "finetune/scratch/1/0/pairing.json").write_text('{"steps": 24}')
+    alarm = audit.learnt_nothing(None, tmp_path)
+    assert alarm.raised
+    assert alarm.finding == (
+        "scratch, seed 0, fraction 1: it has learnt nothing in 24 steps; train longer (detector.epochs)"
+    )

@@ -161,3 +161,14 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     (tmp_path / "damaged.pt").write_bytes(content)
     with pytest.raises(WeightsError, match=r"damaged\.pt: refused by safe loading"):
         load_checkpoint(tmp_path / "damaged.pt")
+
+
+def test_a_torch_that_does_not_refuse_code_is_noticed(tmp_path, monkeypatch):
+    """ultralytics then turns `safe_only` into a full load without a word."""
+    from ultralytics.nn import tasks
+
+    torch.save({"model": Payload(tmp_path / "ran")}, tmp_path / "a.pt")
+    monkeypatch.setattr(tasks._SafeLoad, "SUPPORTED", False)
+    with pytest.raises(WeightsError, match=r"does not refuse code in a \.pt file"):
+        load_checkpoint(tmp_path / "a.pt")
+    assert not (tmp_path / "ran").exists()

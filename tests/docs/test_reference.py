@@ -15,10 +15,10 @@ import make_reference
 
 from osteotl import study
 from osteotl.cohorts.faults import CODES
+from shipped import STUDIES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-STUDIES = [ROOT / "study.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("name", sorted(make_reference.PAGES))

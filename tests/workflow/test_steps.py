@@ -19,7 +19,7 @@ def declared(arms=None, fractions=(1.0,), **detector):
 def test_scoring_writes_occlusion_maps_and_whoever_follows_reads_them():
     steps = declared()
     assert "occlusion/" in steps["03_evaluate"].writes
-    assert "occlusion/" in steps["report"].reads
+    assert "occlusion/" in steps["06_report"].reads
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_fraction_trained_both_ways_writes_both():
 def test_a_replicate_leaves_the_facts_of_its_model_card():
     steps = declared()
     assert "finetune/scratch/1/0/model.json" in steps["02_finetune_scratch_1_0"].writes
-    assert "finetune/scratch/1/0/model.json" in steps["report"].reads
+    assert "finetune/scratch/1/0/model.json" in steps["06_report"].reads
 
 
 def test_an_arm_that_trains_longer_makes_every_replicate_count_the_pretraining_films():
@@ -72,3 +72,32 @@ def test_an_arm_that_trains_longer_makes_every_replicate_count_the_pretraining_f
     assert "cohorts/pretrain.csv" not in without["02_finetune_transfer_1_0"].reads
     assert "detector.pretrain_epochs" in steps["02_finetune_scratch_long_1_0"].settings
     assert "detector.pretrain_epochs" not in steps["02_finetune_scratch_1_0"].settings
+
+
+def test_phantoms_altered_by_hand_are_noticed(tmp_path, monkeypatch):
+    """A table of drawn films, or a film, that was changed: the step that drew them no longer holds."""
+    from osteotl.cohorts import phantoms
+    from osteotl.study import PhantomCohort
+    from osteotl.workflow import states
+
+    monkeypatch.setattr(states, "ROOT", tmp_path)
+    (tmp_path / "study.yaml").write_text(
+        "title: T\narms: {a: {initialise: random}, b: {initialise: random}}\nreference: a\ncohorts:\n"
+        "  development: {reader: phantom-texture, films: 6, image_size: 64, validation: 0.3}\n"
+    )
+    drawn = phantoms.generate(PhantomCohort(reader="phantom-texture", films=6, image_size=64), tmp_path / "data")
+    other = phantoms.generate(PhantomCohort(reader="phantom-texture", films=4, image_size=64), tmp_path / "data")
+
+    def now():
+        whole = states.Whole(tmp_path / "study.yaml", tmp_path / "outputs")
+        return dict(whole._files(["cohorts/development.csv?phantom", "cohorts/external.csv?phantom"]))
+
+    before = now()
+    assert list(before) == ["cohorts/development.csv (its phantoms)"]
+    (other / "films.csv").write_text("another study's\n")
+    assert now() == before
+    table = (drawn / "boxes.csv").read_text()
+    (drawn / "boxes.csv").write_text(table.replace("1", "2"))
+    assert now() != before
+    (drawn / "boxes.csv").write_text(table)
+    assert now() == before

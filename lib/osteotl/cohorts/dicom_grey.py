@@ -114,7 +114,10 @@ class Stored:
 
 
 def stored_values(dataset: Dataset, cells: NDArray[Any], precision: int | None, notes: list[str]) -> Stored:
-    """The stored bits alone, at their place and with their sign: what else a cell holds (overlays) is no grey."""
+    """The stored bits alone, at their place and with their sign: what else a cell holds (overlays) is no grey.
+
+    Parameters are those of `grey_levels`: dataset, cells (height x width), precision, notes.
+    """
     raw = np.ascontiguousarray(cells).view(f"u{cells.dtype.itemsize}")
     width = min(precision or 64, 8 * raw.dtype.itemsize)
     bits = min(int(dataset.get("BitsStored") or width), width)

@@ -240,9 +240,17 @@ def exposure(films: pd.DataFrame) -> list[Fault]:
 
 def _called(films: pd.DataFrame) -> list[str]:
     """Each film by the shortest path, led by its cohort's folder, that `integrity.exclude` reads as this film alone."""
-    names = films_named(films)
+    names, paths = films_named(films), films["path"].astype(str).tolist()
     again = {name for name, count in Counter(names).items() if count > 1}
-    return [str(path).lstrip("/") if name in again else name for name, path in zip(names, films["path"], strict=True)]
+    return [_alone(path, name, paths) if name in again else name for name, path in zip(names, paths, strict=True)]
+
+
+def _alone(path: str, name: str, paths: list[str]) -> str:
+    """The end of a path, led by as many folders as no other film has."""
+    folders = path.removesuffix(name).strip("/").split("/")
+    while folders and sum(other.endswith(f"/{name}") for other in set(paths)) > 1:
+        name = f"{folders.pop()}/{name}"
+    return name
 
 
 def exact_duplicates(films: pd.DataFrame) -> list[Fault]:

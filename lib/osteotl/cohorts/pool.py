@@ -91,7 +91,17 @@ def _concerns(found: Fault, name: str) -> bool:
 
 
 def decode(pool: Pool, cache: Path, longest: int) -> None:
-    """Add what the pixels tell; films that cannot be decoded are faults and left out."""
+    """Add what the pixels tell; films that cannot be decoded are faults and left out.
+
+    Parameters
+    ----------
+    pool : Pool
+        Changed in place.
+    cache : path
+        Where prepared films lie.
+    longest : int
+        Longest side of prepared films in pixels.
+    """
     facts = pixels.facts(pool.films["path"].tolist(), cache, longest)
     for column in facts.columns:
         if column in ("view", "age", "sex"):

@@ -44,7 +44,8 @@ def read_radiograph(path: str | Path, limits: Limits = LIMITS) -> Radiograph:
     Notes
     -----
     16 bit: the grey scale runs to the highest value that the bits in use can hold (a film of 12 bits stored in 16 is
-    divided by 4095). DICOM: modality LUT or rescale, then the first VOI LUT or window, else the film's own range.
+    divided by 4095). DICOM: modality LUT or rescale, then the first VOI LUT or window that can be used, else 8 bits as
+    stored or the film's own range; padding is black and no part of that range (`dicom_grey`). Every choice is a note.
     """
     path = Path(path)
     return decode(load_bytes(path, limits), path.name, limits)

@@ -194,42 +194,6 @@ def flow_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(content["flow"], columns=["cohort", "step", "films", "patients", "reason"])
 
 
-def characteristics(films: pd.DataFrame) -> pd.DataFrame:
-    """Age, sex, view and site by cohort, partition and class.
-
-    Returns
-    -------
-    DataFrame
-        One row per cohort, partition and class: films, patients, age (median and quartiles, films without one), female
-        (of films with a known sex), views and sites with their films.
-    """
-    rows = []
-    for (cohort, partition, label), group in films.groupby(["cohort", "partition", "label"], sort=False):
-        ages, sexes = group["age"].dropna(), group["sex"].dropna()
-        quartiles = ages.quantile([0.25, 0.5, 0.75]).tolist() if len(ages) else []
-        rows.append(
-            {
-                "cohort": cohort,
-                "partition": partition,
-                "class": "malignant" if label == 1 else "not malignant",
-                "films": len(group),
-                "patients": group["patient_id"].nunique(),
-                "age": f"{quartiles[1]:.0f} ({quartiles[0]:.0f}-{quartiles[2]:.0f})" if quartiles else "",
-                "age unknown": int(group["age"].isna().sum()),
-                "female": f"{(sexes == 'F').sum()} of {len(sexes)}" if len(sexes) else "",
-                "sex unknown": int(group["sex"].isna().sum()),
-                "views": _tally(group["view"]),
-                "sites": _tally(group["site"]),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _tally(values: pd.Series) -> str:
-    tally = values.fillna("unknown").value_counts().sort_index()
-    return ", ".join(f"{name} {count}" for name, count in tally.items())
-
-
 def fault_table(integrity: Mapping[str, Any]) -> pd.DataFrame:
     """Faults by kind, never by file: executed notebooks are shared, and file names can hold names of patients.
 
@@ -320,6 +284,6 @@ def report(summary: CohortSummary, limit: int | None = 25) -> str:
         if s["step"] == "left out"
     ]
     if decided := note_summary(summary.films):
-        left += ["", "decided in reading films (film by film in outputs/cohorts/film_notes.csv)"]
+        left += ["", "decided in reading films (a run lists it film by film in cohorts/film_notes.csv)"]
         left += [f"  {line}" for line in decided]
     return "\n".join([*lines, *left, "", listing(summary.faults, limit)])

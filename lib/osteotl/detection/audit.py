@@ -5,6 +5,7 @@ Every alarm has a rule that is fixed here and printed beside its finding.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,7 @@ from osteotl.study import Study
 RESAMPLES = 1000
 MASKED_LIMIT = 0.60  # AUC without the lesion whose lower confidence limit may not lie above
 FLIP_LOSS = 0.05  # loss of AUC on mirrored films that is too much
+ALIKE = 1e-6  # scores that differ by less are alike
 COINCIDENCE_LIMIT = 0.50  # Cramer's V between site and class from which they cannot be told apart
 
 
@@ -38,7 +40,7 @@ class Alarm:
     Attributes
     ----------
     alarm : str
-        lesion_masked, class_without_lesion, flipped (each with its arm), or source_and_class.
+        lesion_masked, class_without_lesion, flipped (each with its arm), source_and_class, or learnt_nothing.
     raised : bool
     rule, finding : str
         For the reader; the finding holds the numbers.
@@ -83,7 +85,7 @@ def audit_study(
     baseline = trivial_baseline(_training_table(out), films.table)
     content = {
         "auc": curves,
-        "alarms": [asdict(alarm) for alarm in [*_alarms(curves, rows), coincidence_alarm]],
+        "alarms": [asdict(alarm) for alarm in [*_alarms(curves, rows), coincidence_alarm, learnt_nothing(study, out)]],
         "site_probe": [probe for _, probe, _ in parts],
         "source_and_class": coincidence,
         "occlusion": write_maps(maps, films, Path(out) / "occlusion"),
@@ -147,6 +149,30 @@ def source_and_class(out: str | Path) -> tuple[dict[str, Any], Alarm]:
         finding,
     )
     return coincidence, alarm
+
+
+def learnt_nothing(study: Study, out: str | Path) -> Alarm:
+    """Whether a training run scores every external film alike: a comparison with it says nothing about its start.
+
+    Parameters
+    ----------
+    study : Study
+    out : path
+        The outputs folder, with predictions.csv and what training wrote.
+    """
+    path, found, run_of = Path(out) / "predictions.csv", [], ["arm", "fraction", "seed"]
+    scores = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["cohort", *run_of, "score"])
+    for (arm, fraction, seed), run in scores[scores["cohort"] == "external"].groupby(run_of, sort=False):
+        if np.ptp(run["score"]) < ALIKE:
+            folder = Path(out) / "finetune" / Replicate(str(arm), float(fraction), int(seed)).folder
+            steps = json.loads((folder / "pairing.json").read_text(encoding="utf-8"))["steps"]
+            found.append(f"{arm}, seed {seed}, fraction {fraction:g}: it has learnt nothing in {steps:,} steps")
+    return Alarm(
+        "learnt_nothing",
+        bool(found),
+        f"a training run's scores of the external films must differ by {ALIKE:g} at least",
+        f"{'; '.join(found)}; train longer (detector.epochs)" if found else "the scores of every run differ",
+    )
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Run one step: a notebook by papermill, or the report. Called by the Snakefile; nothing else writes a record.
+"""Run one step: a notebook by papermill, or the rendering of the page. The Snakefile calls it; only it writes records.
 
 python -m osteotl.workflow.run_notebook STEP CONFIG OUTPUTS
 
@@ -22,11 +22,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import remove, write_json, write_text
+from osteotl.files import remove, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
 from osteotl.workflow.step import RUNNING
-from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, to_root
+from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
 
 # nbformat's checker would compile a grammar of internet addresses at each start, 0.9 s; a notebook's schema has none
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -69,8 +69,25 @@ def hermetic(outputs: Path) -> None:
 # --- the notebook -----------------------------------------------------------------------------------------------------
 
 
-def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
-    """Execute a notebook aside and move it into place when every cell has passed."""
+def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places: list[Path], descriptor: int) -> Any:
+    """Execute a notebook aside and move it into place when every cell has passed.
+
+    Parameters
+    ----------
+    source, target : Path
+        The notebook, and where the executed one goes.
+    parameters : dict
+        All that its parameters cell holds.
+    places : list of Path
+        Folders outside the project whose names are not to be told.
+    descriptor : int
+        An open, locked file; the kernel holds the lock as long as it lives.
+
+    Returns
+    -------
+    NotebookNode
+        As executed.
+    """
     sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]  # papermill's door to Hadoop, 0.1 s
     import nbformat
     import papermill
@@ -91,11 +108,8 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
             kw |= {"preexec_fn": lambda: die_with(here), "pass_fds": (descriptor,)}
             await super()._async_launch_kernel(kernel_cmd, **kw)
 
-    here, source = os.getpid(), ROOT / "notebooks" / f"{step.notebook}.ipynb"
-    target = whole.outputs / str(step.executed)
+    here = os.getpid()
     aside, failed = (target.with_name(target.stem + ending) for ending in (".running.ipynb", ".failed.ipynb"))
-    os.environ[RUNNING] = step.name
-    parameters = {"config": to_root(whole.config), "outputs": to_root(whole.outputs), **step.parameters}
     _check_parameters(source, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
     sockets = _sockets()
@@ -114,9 +128,10 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     for part in (notebook, *notebook.cells):  # times and paths, which differ at every run and on every machine
         part.metadata.pop("papermill", None)
         part.metadata.pop("execution", None)
-    _without_places(notebook, [whole.config.parent, whole.outputs, *step.data])
+    _without_places(notebook, places)
     write_text(target, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
+    return notebook
 
 
 def _sockets() -> str:
@@ -127,7 +142,8 @@ def _sockets() -> str:
 def _without_places(notebook: Any, others: list[Path]) -> None:
     """An executed notebook is shared with a team and joins the page: it names folders of the project, and no machine's.
 
-    Paths inside the project become relative to it, other folders that the step knows `…`.
+    Paths inside the project become relative to it, other folders that the step knows `…`. Controls and marks of
+    direction, which labels can bring, are taken out of what it displays.
     """
     outside = [path for path in [*others, Path.home()] if path != Path("/") and not path.is_relative_to(ROOT)]
     known = {**{str(path): "…/" for path in outside}, str(ROOT): ""}
@@ -147,7 +163,7 @@ def _without_places(notebook: Any, others: list[Path]) -> None:
                     output[key] = told(output[key])
             for kind in output.get("data", {}):
                 if kind.startswith("text/"):
-                    output.data[kind] = told(output.data[kind])
+                    output.data[kind] = visible(told("".join(output.data[kind])))
 
 
 def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
@@ -176,15 +192,20 @@ def run_step(name: str, whole: Whole, descriptor: int) -> str:
     if not whole.reasons(step):
         return f"{name}: unchanged"
     earlier = whole.record(step) or {}
-    if anew := whole.reasons(step, SHOWN):
+    if anew := whole.reasons(step, *SHOWN):
         whole.record_path(step).unlink(missing_ok=True)
         for file in (*step.writes, *step.may_write):  # so that what is there in the end is new
             remove(whole.outputs / file.partition("?")[0])
     before = whole.now(step)
+    if step.notebook == "06_report":
+        _write_provenance(whole)
     if step.executed:
-        run_notebook(step, whole, descriptor)
+        source, target = ROOT / "notebooks" / f"{step.notebook}.ipynb", whole.outputs / step.executed
+        parameters = {"config": to_root(whole.config), "outputs": to_root(whole.outputs), **step.parameters}
+        os.environ[RUNNING] = step.name
+        run_notebook(source, target, parameters, [whole.config.parent, whole.outputs, *step.data], descriptor)
     else:
-        _report(whole)
+        _render(whole)
     now = Whole(whole.config, whole.outputs).now(step)
     if lacking := [file for file, content in now["writes"].items() if content in (MISSING, EMPTY)]:
         raise Failure(f"{name}: ended without writing {', '.join(lacking)}")
@@ -196,21 +217,45 @@ def run_step(name: str, whole: Whole, descriptor: int) -> str:
     return f"{name}: {timedelta(seconds=round(time.time() - began))}"
 
 
-def _report(whole: Whole) -> None:
-    """The page; beside it where it comes from, and a PDF where one can be printed."""
-    # by name, as a notebook is: the workflow starts steps and imports none of what they compute
-    records = {step.name: whole.record(step) for step in whole.steps.values() if step.executed}
-    provenance = importlib.import_module("osteotl.reporting.provenance").provenance(whole.study, whole.config, records)
-    write_json(whole.outputs / "provenance.json", provenance)
-    report = importlib.import_module("osteotl.reporting.page").build_report(whole.study, whole.outputs, ROOT / "data")
-    importlib.import_module("osteotl.reporting.printing").write_pdf(report)
+# by name, as a notebook is: the workflow starts steps and imports none of what they compute
+
+
+def _write_provenance(whole: Whole) -> None:
+    """Where the results come from, before the page that shows it."""
+    steps = [step for step in whole.steps.values() if step.executed and step.notebook != "06_report"]
+    made = importlib.import_module("osteotl.report.provenance").provenance(
+        whole.study, whole.config, {step.name: whole.record(step) for step in steps}
+    )
+    write_json(whole.outputs / "provenance.json", made)
+
+
+def _render(whole: Whole) -> None:
+    """The page, and a PDF of it where one can be printed."""
+    page = importlib.import_module("osteotl.report.render").write_report(whole.outputs)
+    importlib.import_module("osteotl.report.printing").write_pdf(page)
 
 
 # --- what a person is told --------------------------------------------------------------------------------------------
 
 
-def _told(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
-    """Exit code of a step that failed, and its failure as a person wants it: which, where, what, which file to open."""
+def failure_lines(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
+    """Exit code and message of a notebook that failed.
+
+    Parameters
+    ----------
+    name : str
+        The step.
+    error : Exception
+    notebooks : str
+        Folder of the executed notebook.
+
+    Returns
+    -------
+    code : int
+        2 where the input is at fault, else 1.
+    lines : list of str
+        What failed, in which cell and line, and which file to open.
+    """
     kind = type(error).__name__
     if kind != "PapermillExecutionError":
         faults = getattr(error, "faults", [f"{name}: {DEATHS.get(kind, f'{kind}: {error}')}"])
@@ -243,7 +288,7 @@ def main(name: str, config: str, outputs: str) -> int:
             code, lines = 0, [run_step(name, Whole(from_root(config), out), lock.fileno())]
         except Exception as error:
             traceback.print_exc()
-            code, lines = _told(name, error, to_root(out / "notebooks"))
+            code, lines = failure_lines(name, error, to_root(out / "notebooks"))
             lines.append(f"  everything it printed: {to_root(out / 'logs' / name)}.log")
     write_json(out / ENGINE / "ended" / name, {"code": code, "lines": lines})
     return code

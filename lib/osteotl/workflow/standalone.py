@@ -1,39 +1,43 @@
-"""Run a notebook that belongs to no study, `published` or `planning`, with its parameters as options.
+"""Notebooks that stand alone: ./run_all.sh published, and ./run_all.sh plan [OPTIONS].
 
-    python -m osteotl.workflow.standalone planning --target mcnemar --margin 0.02
-
-The options, their defaults and what they mean are read from the notebook's parameters cell. The executed notebook and a
-page of it (NAME.html, without code, for reading offline) go to its outputs folder beside its tables.
+They are run as the notebooks of a study are, but are no part of one: nothing waits for them, and they run each time
+that they are asked for. Executed notebook and HTML go to outputs/published, or to OUT/planning of the study. Every
+parameter of the notebook is an option. Exit codes: 0 done, 1 failed, 2 bad input, 3 another run holds the folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import logging
+import fcntl
+import importlib
+import json
 import os
 import sys
-import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from osteotl.files import write_text
-from osteotl.workflow.steps import ROOT, from_root, to_root
+from osteotl.files import visible, write_text
+from osteotl.workflow.door import OPTIONS, Words, outputs_of
+from osteotl.workflow.run_notebook import INPUT_FAULTS, failure_lines, hermetic, run_notebook
+from osteotl.workflow.step import RUNNING
+from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
 
-RUNNING = "OSTEOTL_STEP"  # as `step.RUNNING`: what the engine runs
-TYPES: dict[str, type] = {"int": int, "float": float, "str": str}
-PATHS = {"outputs", "predictions", "published", "figures"}
-BAD_INPUT = ("ValueError", "ScoresError", "PublishedError", "FileNotFoundError")
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}"
-    "td,th{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:right}"
-    "img,svg{max-width:100%;height:auto}.anchor-link,.jp-InputPrompt,.jp-OutputPrompt{display:none}pre{white-space:pre-wrap}"
-)
+NOTEBOOKS = {"published": "published", "plan": "planning"}
+STUDY = ("config", "outputs")  # say which study, and are no parameters for a person to set
+ABOUT = {
+    "published": "The published figures derived again from what was printed, and simulated twins of the study.",
+    "plan": "How many films, validation films and training runs the next study needs.",
+}
+BAD_INPUT = ("ValueError", "FileNotFoundError", "PublishedError", *INPUT_FAULTS)
+TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+WORDS = {bool: "YES|NO", int: "NUMBER", float: "NUMBER"}
 
 
 def output_folder(outputs: str | Path) -> Path:
-    """Where a notebook outside the studies writes: its outputs folder, or `scratch` below it when run by hand.
+    """Where a notebook that stands alone writes: its outputs folder, or `scratch` below it when run by hand.
 
     Parameters
     ----------
@@ -46,8 +50,18 @@ def output_folder(outputs: str | Path) -> Path:
     return folder
 
 
-def options_of(source: str) -> list[tuple[str, Any, type, str]]:
-    """Name, default, type and meaning of each parameter of a parameters cell.
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a notebook: its default, the type of its values, and the comment behind it."""
+
+    name: str
+    default: Any
+    kind: type
+    meaning: str
+
+
+def parameters_of(source: str) -> list[Parameter]:
+    """Parameters in a parameters cell.
 
     Parameters
     ----------
@@ -57,89 +71,103 @@ def options_of(source: str) -> list[tuple[str, Any, type, str]]:
 
     Examples
     --------
-    >>> options_of('margin = 0.03  # largest acceptable loss\\nicc: float | None = None  # of one patient')
-    [('margin', 0.03, <class 'float'>, 'largest acceptable loss'), ('icc', None, <class 'float'>, 'of one patient')]
+    >>> parameters_of("icc: float | None = None  # of one patient")
+    [Parameter(name='icc', default=None, kind=<class 'float'>, meaning='of one patient')]
     """
-    lines, options = source.splitlines(), []
+    lines, found = source.splitlines(), []
     for node in ast.parse(source).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
         target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
         default = ast.literal_eval(node.value)
         noted = ast.unparse(node.annotation).split(" ")[0] if isinstance(node, ast.AnnAssign) else ""
-        meaning = lines[node.lineno - 1][node.end_col_offset or 0 :].partition("#")[2].strip()
-        options.append((ast.unparse(target), default, TYPES.get(noted, type(default)), meaning))
-    return options
+        meaning = lines[(node.end_lineno or 1) - 1][node.end_col_offset or 0 :].partition("#")[2].strip()
+        found.append(Parameter(ast.unparse(target), default, TYPES.get(noted, type(default)), meaning))
+    return found
 
 
-def _given(notebook: Any, name: str, arguments: list[str]) -> dict[str, Any]:
-    """Parameters of the notebook from the words of a command line."""
-    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    parser = argparse.ArgumentParser(prog=f"run_all.sh {'plan' if name == 'planning' else name}",
-                                     description=f"Runs notebooks/{name}.ipynb.")  # fmt: skip
-    for option, default, kind, meaning in options_of(cell.source):
-        said = f"{meaning} (default: {default})".strip().replace("%", "%%")
-        parser.add_argument(f"--{option.replace('_', '-')}", type=kind, default=default, help=said)
-    given = vars(parser.parse_args(arguments))
-    # a path as typed is relative to where the person stands; the notebook runs in the project's folder
-    for key in PATHS & given.keys():
-        value, typed = given[key], parser.get_default(key) != given[key]
-        if value and (Path(value).exists() or (key == "outputs" and typed)):
-            given[key] = to_root(value)
-    return given
+def main(words: list[str]) -> int:
+    """Run the notebook of a verb with the options of the command line; returns the exit code."""
+    verb, *rest = words
+    source = ROOT / "notebooks" / f"{NOTEBOOKS[verb]}.ipynb"
+    if not source.is_file():
+        print(f"run_all.sh: there is no {to_root(source)}: is the clone complete?", file=sys.stderr)
+        return 2
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    tagged = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+    known = {parameter.name: parameter for parameter in parameters_of("\n".join(tagged))}
+    chosen = _parser(verb, known).parse_args(rest)
+    folder = ROOT / "outputs" / "published" if verb == "published" else outputs_of(chosen) / "planning"
+    given = {name: getattr(chosen, name) for name in known if name not in STUDY}
+    given |= {"config": to_root(chosen.config or ROOT / "study.yaml")} if "config" in known else {}
+    given |= {"outputs": to_root(folder)} if "outputs" in known else {}
+    hermetic(folder)
+    (folder / ENGINE).mkdir(parents=True, exist_ok=True)
+    with (folder / ENGINE / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"run_all.sh: another run holds {to_root(folder)}: wait for it", file=sys.stderr)
+            return 3
+        return _run(source, folder, given, lock)
 
 
-def _page(notebook: Any, title: str) -> str:
-    """The executed notebook as one page without code, scripts and references to other files."""
-    from nbconvert import HTMLExporter
+def _parser(verb: str, known: dict[str, Parameter]) -> argparse.ArgumentParser:
+    """An option for every parameter of a notebook."""
+    parser = Words(f"./run_all.sh {verb}", description=ABOUT[verb], allow_abbrev=False)
+    for name in STUDY:
+        metavar, kind, text = OPTIONS[name]
+        shown = text if verb == "plan" else argparse.SUPPRESS
+        parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=shown)
+    for name, parameter in known.items():
+        if name not in STUDY:
+            text = f"{parameter.meaning} (default: {parameter.default})".strip().replace("%", "%%")
+            parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar=WORDS.get(parameter.kind, "TEXT"),
+                                type=_reader(parameter.kind), default=parameter.default, help=text)  # fmt: skip
+    return parser
 
-    body, _ = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True).from_notebook_node(
-        notebook
-    )
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+
+def _reader(kind: type) -> Callable[[str], Any]:
+    """Reads what was typed for a parameter as a value of its type."""
+
+    def read(text: str) -> Any:
+        if kind is bool:
+            if text.lower() not in ("yes", "no", "true", "false"):
+                raise argparse.ArgumentTypeError(f"{text!r} must be yes or no")
+            return text.lower() in ("yes", "true")
+        if kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                whole = "whole " if kind is int else ""
+                raise argparse.ArgumentTypeError(f"{text!r} must be a {whole}number") from None
+        # a file as typed is relative to where the person stands; the notebook runs in the project's folder
+        return to_root(text) if Path(text).exists() else text
+
+    return read
 
 
-def main(arguments: list[str]) -> int:
-    """Run a notebook by its name; exit codes 0 done, 1 failed, 2 bad input."""
-    import nbformat
-    import papermill
-    from jupyter_client.manager import AsyncKernelManager
-
-    class Manager(AsyncKernelManager):
-        """Kernels that are reached over sockets in a folder of this user alone, not over the network."""
-
-        def __init__(self, **given: Any):
-            super().__init__(**given)
-            self.transport, self.ip = "ipc", f"{sockets}/kernel"
-
-    name, *words = arguments
-    source = ROOT / "notebooks" / f"{name}.ipynb"
-    parameters = _given(nbformat.read(source, as_version=4), name, words)
-    folder = from_root(parameters["outputs"])
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ[RUNNING] = name
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it does not read types such as `float | None`
+def _run(source: Path, folder: Path, given: dict[str, Any], lock: TextIO) -> int:
+    print(f"running {to_root(source)} ...", flush=True)
+    target = folder / source.name
     try:
-        with tempfile.TemporaryDirectory(prefix="osteotl-") as sockets:
-            notebook = papermill.execute_notebook(str(source), None, parameters=parameters, progress_bar=False,
-                                                  cwd=str(ROOT), kernel_name="python3",
-                                                  kernel_manager_class=Manager)  # fmt: skip
-    except papermill.PapermillExecutionError as error:
-        known = error.ename in BAD_INPUT
-        print(f"run_all.sh: {error.evalue}" if known else error, file=sys.stderr)
-        return 2 if known else 1
-    for part in (notebook, *notebook.cells):  # times and paths, which differ at every run
-        part.metadata.pop("papermill", None)
-        part.metadata.pop("execution", None)
-    write_text(folder / f"{name}.ipynb", nbformat.writes(notebook) + "\n")
-    write_text(folder / f"{name}.html", _page(notebook, name))
-    for cell in notebook.cells:
+        os.environ[RUNNING] = source.stem
+        executed = run_notebook(source, target, given, [folder], lock.fileno())
+        render = importlib.import_module("osteotl.report.render")
+        page = write_text(folder / f"{source.stem}.html", render.render_alone(executed, source.stem))
+    except Exception as error:
+        if getattr(error, "ename", "") in BAD_INPUT:
+            print(f"run_all.sh: {visible(str(error.evalue))}", file=sys.stderr)  # type: ignore[attr-defined]
+            return 2
+        code, lines = failure_lines(source.stem, error, to_root(folder))
+        print(*lines, sep="\n", file=sys.stderr)
+        return code
+    for cell in executed.cells:  # what is worth a line in the terminal
         if "answer" in cell.metadata.get("tags", []):
             print("".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream").rstrip())
-    print(f"{to_root(folder)}/{name}.html")
+    print(f"Done: {to_root(page)}")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -66,6 +66,7 @@ class FilmIndex:
         self._exact: dict[str, Path] = {}
         self._tails: dict[str, list[Path]] = {}
         self._folded: dict[str, list[Path]] = {}
+        self._numbered: dict[str, list[Path]] = {}
         outer, inner = len(f"{root}/"), len(f"{folder}/")
         for path in self.paths:
             text = str(path)
@@ -107,8 +108,15 @@ class FilmIndex:
         last = without_suffix(name.replace("\\", "/").rpartition("/")[2])
         if found := self._tails.get(last):
             return found
-        number = re.sub(r"(?<!\d)0+(?=\d)", "", last)
-        return [p for p in self.paths if re.sub(r"(?<!\d)0+(?=\d)", "", p.stem) == number][:4] if number else []
+        if not self._numbered:
+            for path in self.paths:
+                self._numbered.setdefault(_without_zeros(path.stem), []).append(path)
+        return self._numbered.get(_without_zeros(last), [])
+
+
+def _without_zeros(name: str) -> str:
+    """A name whose numbers have no leading zeros, as a spreadsheet shows them."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name)
 
 
 def _tails(text: str) -> list[str]:

@@ -135,7 +135,9 @@ def _left_out(draft: Draft, films: pd.DataFrame) -> tuple[pd.DataFrame, list[Ste
             "not_annotated",
             "",
             f"{plural(int(unknown.sum()), 'film')} left out, whose status is not annotated (such as {names})",
-            "annotate them, or give the cohort a `label` if every film has the same status",
+            "map their labels, which are listed as unknown"
+            if draft.unknown_labels
+            else "annotate them, or give the cohort a `label` if every film has the same status",
         )
     return leave(films, unknown, "status not annotated").astype({"label": int}), flow
 

@@ -77,6 +77,17 @@ def films_meant(draft: Draft, films: pd.DataFrame, path: Path, names: pd.Series)
     """The image_id of the film that each row of a table means; None where no film, or more than one, is meant.
 
     A name that leads through a folder means the film there, never one of its file name elsewhere.
+
+    Parameters
+    ----------
+    draft : Draft
+        Lists names that could be several films.
+    films : DataFrame
+        path and image_id of every film.
+    path : Path
+        The table.
+    names : Series of str
+        What the table calls its films: path, file name, stem or image_id.
     """
     by_path = dict(zip(films["path"], films["image_id"], strict=True))
     by_name = {str(name): str(name) for name in films["image_id"]}

@@ -24,10 +24,14 @@ from osteotl.cohorts.readers.splits import listed_parts, part_of
 
 @dataclass(frozen=True)
 class DataFile:
-    """What data.yaml says: class number -> name, numbers of a line's key points, film stem -> part."""
+    """What data.yaml says: class number -> name, numbers of a line's key points, film stem -> part.
+
+    `outlines` is true where `kpt_shape: null` says that longer lines are polygons.
+    """
 
     names: dict[int, str] = field(default_factory=dict)
     points: int | None = None
+    outlines: bool = False
     parts: dict[str, str] = field(default_factory=dict)
 
 
@@ -37,18 +41,23 @@ def read(draft: Draft) -> None:
     texts = _texts(draft)
     folder = draft.root / (draft.spec.images or "images")
     stems = Counter(film.stem for film in draft.index.paths)
+    longer: list[list[float]] = []
     for film in draft.index.paths:
         inside = film.relative_to(folder) if film.is_relative_to(folder) else film.relative_to(draft.root)
         text = texts.pop(_key(inside, "images"), None)
         if text is None and stems[film.stem] == 1:  # one text file cannot be of two films
             text = texts.pop(inside.stem, None)
         image_id = film.relative_to(draft.root).as_posix()
-        kept = None if text is None else _boxes(draft, image_id, text, data)
+        kept = None if text is None else _boxes(draft, image_id, text, data, longer)
         size: dict[str, Any] = {"annotated_width": 1.0, "annotated_height": 1.0, "annotated_as": "scaled"}
         size["split"] = data.parts.get(str(film)) or data.parts.get(film.stem)
         draft.add_film(image_id, film, None if kept is None else int(kept > 0), **size)
     for path in texts.values():
         draft.fault("film_missing", path, "labels a film that is not there", "add the film or take out the label file")
+    if longer and not data.outlines and all(map(_like_key_points, longer)) and len(set(map(len, longer))) == 1:
+        text = f"every line of {len(longer[0])} numbers reads as a box with key points inside as well as as a polygon"
+        remedy = "say which in data.yaml: kpt_shape: [number of points, 2 or 3], or kpt_shape: null for polygons"
+        draft.fault("row_invalid", "data.yaml", text, remedy)
 
 
 def _texts(draft: Draft) -> dict[str, Path]:
@@ -83,7 +92,9 @@ def read_data_file(draft: Draft) -> DataFile:
         return DataFile()
     if not isinstance(content, dict):
         content = {}
-    return DataFile(_names(draft, path, content), _points(draft, path, content), _parts(draft, path, content))
+    stated = "kpt_shape" in content
+    points = _points(draft, path, content)
+    return DataFile(_names(draft, path, content), points, stated, _parts(draft, path, content))
 
 
 def _names(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[int, str]:
@@ -133,7 +144,7 @@ def _parts(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[str, str]:
     return parts
 
 
-def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile) -> int | None:
+def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile, longer: list[list[float]]) -> int | None:
     """Add the boxes of one file; how many were kept, or None where the file cannot be trusted."""
     text = read_text(draft, path)
     if text is None:
@@ -157,6 +168,7 @@ def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile) -> int | Non
             )
             whole = False
             continue
+        longer += [values] if len(values) > 5 and data.points is None else []
         finding = draft.finding(names.get(int(values[0]), cells[0]))
         if names and int(values[0]) not in names:
             draft.fault(
@@ -170,6 +182,18 @@ def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile) -> int | Non
             draft.add_box(image_id, corners, finding, written_as="centre" if len(values) in sizes else "corners")
             kept += 1
     return kept if whole or kept else None
+
+
+def _like_key_points(values: list[float]) -> bool:
+    """Whether a line starts with a box on the film that holds all further points, unseen ones (0, 0) apart."""
+    x, y, width, height = values[1:5]
+    within = 0 < width <= 2 * min(x, 1 - x) + 0.01 and 0 < height <= 2 * min(y, 1 - y) + 0.01
+    for step in (2, 3):
+        points = list(zip(values[5::step], values[6::step], strict=False))
+        inside = all((abs(a - x) <= width / 2 and abs(b - y) <= height / 2) or (a == 0 and b == 0) for a, b in points)
+        if within and inside and len(values[5:]) % step == 0:
+            return True
+    return False
 
 
 def _corners(values: list[float], points: int | None) -> tuple[float, float, float, float] | None:

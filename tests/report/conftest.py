@@ -1,0 +1,68 @@
+"""Pages of simulated studies: notebook 06 is executed in a kernel once a study, then rendered."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import papermill
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from simulated_outputs import PLANTED, Kind, make_outputs
+
+from osteotl.report.render import write_report
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page with what it was made from."""
+
+    out: Path
+    report: Path
+
+
+def make_page(folder: Path, kind: Kind) -> Page:
+    """Execute notebook 06 on a simulated study, and render it."""
+    out = make_outputs(folder, kind)
+    (out / "notebooks").mkdir(parents=True)
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "06_report.ipynb"),
+        str(out / "notebooks" / "06_report.ipynb"),
+        parameters={"config": str(folder / "study.yaml"), "outputs": str(out)},
+        cwd=str(ROOT),
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    return Page(out, write_report(out))
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The ordinary study: two models, three runs, validation films, boxes."""
+    return make_page(tmp_path_factory.mktemp("page"), Kind())
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The same with a script planted in every text that a user or a film can bring."""
+    return make_page(tmp_path_factory.mktemp("hostile"), Kind(text=PLANTED, films=60, malignant=24))
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Scores of other programs: five models, one run, no validation films, long names with dots and emoji."""
+    labels = {f"model_{i}": f"model v1.{i} \N{BONE} " + "a rather long name " * 3 for i in range(5)}
+    kind = Kind(
+        labels,
+        runs=1,
+        validation=False,
+        boxes=False,
+        cohorts=False,
+        beside=("one run a model",),
+        changed=("margin 0.02 in place of 0.03",),
+    )
+    return make_page(tmp_path_factory.mktemp("bare"), kind)
