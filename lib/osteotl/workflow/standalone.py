@@ -97,7 +97,8 @@ def main(words: list[str]) -> int:
     tagged = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
     known = {parameter.name: parameter for parameter in parameters_of("\n".join(tagged))}
     chosen = _parser(verb, known).parse_args(rest)
-    folder = ROOT / "outputs" / "published" if verb == "published" else outputs_of(chosen) / "planning"
+    alone = Path(chosen.outputs or ROOT / "outputs" / "published")  # of no study
+    folder = alone if verb == "published" else outputs_of(chosen) / "planning"
     given = {name: getattr(chosen, name) for name in known if name not in STUDY}
     given |= {"config": to_root(chosen.config or ROOT / "study.yaml")} if "config" in known else {}
     given |= {"outputs": to_root(folder)} if "outputs" in known else {}
@@ -117,7 +118,7 @@ def _parser(verb: str, known: dict[str, Parameter]) -> argparse.ArgumentParser:
     parser = Words(f"./run_all.sh {verb}", description=ABOUT[verb], allow_abbrev=False)
     for name in STUDY:
         metavar, kind, text = OPTIONS[name]
-        shown = text if verb == "plan" else argparse.SUPPRESS
+        shown = text if verb == "plan" or name == "outputs" else argparse.SUPPRESS
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=shown)
     for name, parameter in known.items():
         if name not in STUDY:
