@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 
-from osteotl.workflow.standalone import output_folder, parameters_of
+from osteotl.workflow.parameters import parameters_of
+from osteotl.workflow.standalone import output_folder
 
 ROOT = Path(__file__).parents[2]
 SCORES = str(ROOT / "examples" / "scores.csv")
@@ -34,6 +34,7 @@ def page_is_whole(folder: Path, name: str) -> None:
     page = (folder / f"{name}.html").read_text(encoding="utf-8")
     assert all(place.startswith(("data:", "#")) for place in re.findall(r'(?:src|href)="([^"]*)"', page))
     assert "<table" in page
+    assert "data:image/png" in page  # the figure
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_plan_from_scores(tmp_path: Path) -> None:
     content = json.loads((folder / "plan.json").read_text())
     assert content["sentence"] in said
     assert content["settings"] | {"difference": 0.08, "validation": 400, "simulations": 60} == content["settings"]
-    assert (folder / "plan.svg").read_text().lstrip().startswith("<?xml")
+    assert "<svg" in (folder / "plan.svg").read_text()
     assert pd.read_csv(folder / "validation.csv")["validation films"].tolist() == [50, 100, 250, 400, 1000]
     assert pd.read_csv(folder / "plan.csv")["films"].is_monotonic_increasing
     page_is_whole(folder, "planning")
@@ -116,9 +117,7 @@ def test_bad_input_exits_with_2(tmp_path: Path) -> None:
 
 
 def test_every_option_of_plan_is_a_parameter() -> None:
-    notebook = nbformat.read(ROOT / "notebooks" / "planning.ipynb", as_version=4)
-    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    options = {one.name: (one.kind, one.meaning) for one in parameters_of(cell.source)}
+    options = {one.name: (one.kind, one.meaning) for one in parameters_of(ROOT / "notebooks" / "planning.ipynb")}
     asked = ("predictions published target arm reference margin difference specificity power alpha seed_spread "
              "films_per_patient icc seeds simulations seed outputs validation most_films")  # fmt: skip
     assert set(asked.split()) <= set(options)
