@@ -137,8 +137,9 @@ def _calls(
     one, other = (films.calls(column, point) for column in columns)
     rows: Rows = []
     for rate, side in (("sensitivity", films.label), ("specificity", ~films.label)):
-        right = [calls[side] == films.label[side] for calls in (one, other)]
-        rows += _rate(*right, films.patient[side] if films.clustered else None, confidence, place | {"group": rate})
+        arm_right, reference_right = (calls[side] == films.label[side] for calls in (one, other))
+        patients = films.patient[side] if films.clustered else None
+        rows += _rate(arm_right, reference_right, patients, confidence, place | {"group": rate})
     test = compare_predictive_values(paired_calls(films.label, one, other), "ppv")
     patients = films.patient if films.clustered else None
     found = predictive_bootstrap(films.label, one, other, "ppv", patients, replicates, 0, confidence)

@@ -218,12 +218,11 @@ def one(table: pd.DataFrame, **identity: Any) -> pd.Series:
 
 def estimates_of(table: pd.DataFrame, by: str) -> dict[str, Estimate]:
     """Rows of a table of results as numbers, by the value of one column."""
-    texts, numbers = ("method", "note", "basis"), ("estimate", "lower", "upper", "p", "df")
-    return {
-        str(row[by]): Estimate(
-            **{name: None if pd.isna(row[name]) else float(row[name]) for name in numbers},
-            **{name: row[name] for name in texts},
-            n=int(row["n"]),
+
+    def estimate(row: pd.Series) -> Estimate:
+        value, lower, upper, p, df = (
+            None if pd.isna(row[name]) else float(row[name]) for name in ("estimate", "lower", "upper", "p", "df")
         )
-        for _, row in table.iterrows()
-    }
+        return Estimate(value, lower, upper, row["method"], int(row["n"]), p, df, row["note"], basis=row["basis"])
+
+    return {str(row[by]): estimate(row) for _, row in table.iterrows()}

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -418,7 +419,7 @@ class Question:
         """Limits of sensitivity and specificity."""
         pairs = []
         for k, side in enumerate(("malignant", "normal")):
-            found = self._contrast([part], lambda rates, k=k: float(rates[k]))
+            found = self._contrast([part], partial(_pick, k))
             critical = found.quantile(self.confidence)
             pairs.append(rate_limits(part.mean[k], found.variance, critical, self.normal, self.draws.units[side]))
         return pairs
@@ -492,14 +493,8 @@ def question(draws: Draws, measure: str, confidence: float, setting: dict[str, A
         An unknown measure, or one that the draws do not hold.
     """
     check_confidence(confidence)
-    whole = {
-        "point": None,
-        "threshold_from": None,
-        "unit": "film",
-        "at": None,
-        "prevalence": None,
-        "recalibration": None,
-    }
+    names = ("point", "threshold_from", "unit", "at", "prevalence", "recalibration")
+    whole: dict[str, Any] = dict.fromkeys(names) | {"unit": "film"}
     if unknown := set(setting) - set(whole):
         raise ValueError(f"{sorted(unknown)[0]!r} is no setting of a measure; those are {', '.join(whole)}")
     whole |= setting
@@ -582,6 +577,10 @@ def infer(
         }  # fmt: skip
         rows += _rows(asked, shared, reference)
     return results(rows)
+
+
+def _pick(k: int, rates: Floats) -> float:
+    return float(rates[k])
 
 
 def _several(value: Any) -> list[Any]:

@@ -106,7 +106,9 @@ class Point:
     @property
     def fixes(self) -> str | None:
         """The rate that the rule fixes on the films on which the threshold is found."""
-        return {high_sensitivity: "sensitivity", high_specificity: "specificity"}.get(self.rule)
+        if self.rule is high_sensitivity:
+            return "sensitivity"
+        return "specificity" if self.rule is high_specificity else None
 
     @property
     def films_needed(self) -> int:

@@ -111,8 +111,10 @@ def shares(
         parts = variances(draws, validation_only, external_only, measure, arm, reference, setting)
         total = sum(parts.values())
         for source, variance in parts.items():
-            found = Estimate(variance / total if total > 0 else None, None, None, "share of the variance of the difference",
-                             asked.n, note="a share, shown without an interval" if total > 0 else "nothing varies")  # fmt: skip
+            share, note = None, "nothing varies"
+            if total > 0:
+                share, note = variance / total, "a share, shown without an interval"
+            found = Estimate(share, None, None, "share of the variance of the difference", asked.n, note=note)
             identity = _identity(asked.setting, measure, None) | {"measure": "share", "group": f"{measure}: {source}"}
             rows.append(found.row(**identity, arm=arm, reference=reference))
     return results(rows)
