@@ -9,7 +9,7 @@ import pytest
 
 PARAMETERS = (
     'config = "study.yaml"\noutputs = "outputs/planning"\nauc_margin = 0.03  # smallest difference that matters\n'
-    'icc: float | None = None  # of one patient\ntarget = "auc"\nruns = 3\nclustered = False  # films repeat within patients'
+    'icc: float | None = None  # of one patient\ntarget = "auc"\nruns = 3\nclustered = False  # films repeat'
 )
 
 
@@ -115,7 +115,8 @@ def test_a_copy_that_is_run_writes_to_scratch(project):
     folder = copies(project)
     before = project.results()
     mine = nbformat.read(folder / "04_statistics.ipynb", 4)
-    mine.cells[2].source = "step.write('statistics.csv').write_text('arm,mean\\nmine,1\\n')\n(step.fresh, step.by_engine)"
+    written = "step.write('statistics.csv').write_text('arm,mean\\nmine,1\\n')"
+    mine.cells[2].source = f"{written}\n(step.fresh, step.by_engine)"
     nbformat.write(mine, folder / "04_statistics.ipynb")
     run = (
         "import nbclient, nbformat, sys; nb = nbformat.read(sys.argv[1], 4);"

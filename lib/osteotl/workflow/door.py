@@ -96,15 +96,14 @@ def options(words: list[str]) -> argparse.Namespace:
     chosen = parser.parse_args(words)
     chosen.config = chosen.config or (ROOT / "studies" / "scores.yaml" if chosen.predictions else ROOT / "study.yaml")
     chosen.named = bool(chosen.outputs)
-    chosen.outputs = outputs_of(chosen)
+    chosen.outputs = outputs_of(chosen.config, chosen.outputs, chosen.predictions)
     return chosen
 
 
-def outputs_of(chosen: argparse.Namespace) -> Path:
-    """The outputs folder of the study that the words name."""
-    scores, own = getattr(chosen, "predictions", None), ROOT / "study.yaml"
-    other = scores or (chosen.config if chosen.config != own else None)
-    return Path(chosen.outputs or ROOT / "outputs" / (other.stem if other else ""))
+def outputs_of(config: Path, outputs: str | None, predictions: Path | None = None) -> Path:
+    """The outputs folder that is named, or else the one that a study file, or scores, have by their name."""
+    other = predictions or (config if config != ROOT / "study.yaml" else None)
+    return Path(outputs or ROOT / "outputs" / (other.stem if other else ""))
 
 
 def study_of(chosen: argparse.Namespace) -> Study:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from osteotl.files import visible, write_json, write_text
-from osteotl.workflow.door import OPTIONS, Words, outputs_of, owner
+from osteotl.workflow.door import OPTIONS, Words, outputs_of
 from osteotl.workflow.fingerprint import digest
-from osteotl.workflow.folder import Refused, check_folder
+from osteotl.workflow.folder import OWNER, Refused, check_folder
 from osteotl.workflow.states import read_json
 from osteotl.workflow.steps import ROOT, to_root
 
@@ -54,16 +54,15 @@ def main(words: list[str]) -> int:
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
     own, others = _split(words)
     chosen = parser.parse_args(own)
-    chosen.predictions, named = None, bool(chosen.outputs)
-    chosen.config = chosen.config or ROOT / "study.yaml"
-    outputs = outputs_of(chosen)
+    config = chosen.config or ROOT / "study.yaml"
+    outputs = outputs_of(config, chosen.outputs)
     try:
-        check_folder(outputs, (read_json(outputs / ".engine/owner.json") or owner(chosen)), named)
+        check_folder(outputs, read_json(outputs / OWNER) or {"config": to_root(config)})
     except Refused as refusal:
         print(f"run_all.sh: {visible(str(refusal))}", file=sys.stderr)
         return refusal.code
     kept = outputs / "study.yaml"  # a study of scores given on the command line
-    folder = copy_notebooks(kept if kept.is_file() else chosen.config, outputs)
+    folder = copy_notebooks(kept if kept.is_file() else config, outputs)
     root = ["--allow-root"] if os.geteuid() == 0 else []  # as in a container; JupyterLab refuses without a word
     print(f"JupyterLab opens on {to_root(folder / START)}", flush=True)
     os.chdir(folder)

@@ -24,6 +24,7 @@ from typing import Any
 
 from osteotl.files import remove, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
+from osteotl.workflow.parameters import parameters_of
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
 from osteotl.workflow.step import RUNNING
 from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
@@ -168,9 +169,7 @@ def _without_places(notebook: Any, others: list[Path]) -> None:
 
 def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
     """papermill only warns of a mistyped parameter or a missing tag, and then computes something else."""
-    import papermill
-
-    known = papermill.inspect_notebook(_plain(source))
+    known = [parameter.name for parameter in parameters_of(source)]
     if set(parameters) != set(known):
         has = ", ".join(known) or "nothing (is one cell tagged `parameters`?)"
         raise Failure(f"{to_root(source)}: its parameters cell must hold {', '.join(parameters)}; it holds {has}")

@@ -8,19 +8,17 @@ parameter of the notebook is an option. Exit codes: 0 done, 1 failed, 2 bad inpu
 from __future__ import annotations
 
 import argparse
-import ast
 import fcntl
 import importlib
-import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from osteotl.files import visible, write_text
 from osteotl.workflow.door import OPTIONS, Words, outputs_of
+from osteotl.workflow.parameters import Parameter, parameters_of
 from osteotl.workflow.run_notebook import INPUT_FAULTS, failure_lines, hermetic, run_notebook
 from osteotl.workflow.step import RUNNING
 from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
@@ -32,7 +30,6 @@ ABOUT = {
     "plan": "How many films, validation films and training runs the next study needs.",
 }
 BAD_INPUT = ("ValueError", "FileNotFoundError", "PublishedError", *INPUT_FAULTS)
-TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {bool: "YES|NO", int: "NUMBER", float: "NUMBER"}
 
 
@@ -50,42 +47,6 @@ def output_folder(outputs: str | Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a notebook: its default, the type of its values, and the comment behind it."""
-
-    name: str
-    default: Any
-    kind: type
-    meaning: str
-
-
-def parameters_of(source: str) -> list[Parameter]:
-    """Parameters in a parameters cell.
-
-    Parameters
-    ----------
-    source : str
-        Lines such as `margin = 0.03  # largest acceptable loss`; a parameter without a default names its type, as
-        `icc: float | None = None`.
-
-    Examples
-    --------
-    >>> parameters_of("icc: float | None = None  # of one patient")
-    [Parameter(name='icc', default=None, kind=<class 'float'>, meaning='of one patient')]
-    """
-    lines, found = source.splitlines(), []
-    for node in ast.parse(source).body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-        default = ast.literal_eval(node.value)
-        noted = ast.unparse(node.annotation).split(" ")[0] if isinstance(node, ast.AnnAssign) else ""
-        meaning = lines[(node.end_lineno or 1) - 1][node.end_col_offset or 0 :].partition("#")[2].strip()
-        found.append(Parameter(ast.unparse(target), default, TYPES.get(noted, type(default)), meaning))
-    return found
-
-
 def main(words: list[str]) -> int:
     """Run the notebook of a verb with the options of the command line; returns the exit code."""
     verb, *rest = words
@@ -93,13 +54,13 @@ def main(words: list[str]) -> int:
     if not source.is_file():
         print(f"run_all.sh: there is no {to_root(source)}: is the clone complete?", file=sys.stderr)
         return 2
-    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    tagged = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
-    known = {parameter.name: parameter for parameter in parameters_of("\n".join(tagged))}
+    known = {parameter.name: parameter for parameter in parameters_of(source)}
     chosen = _parser(verb, known).parse_args(rest)
-    folder = ROOT / "outputs" / "published" if verb == "published" else outputs_of(chosen) / "planning"
+    config = chosen.config or ROOT / "study.yaml"
+    alone = Path(chosen.outputs or ROOT / "outputs" / "published")  # of no study
+    folder = alone if verb == "published" else outputs_of(config, chosen.outputs) / "planning"
     given = {name: getattr(chosen, name) for name in known if name not in STUDY}
-    given |= {"config": to_root(chosen.config or ROOT / "study.yaml")} if "config" in known else {}
+    given |= {"config": to_root(config)} if "config" in known else {}
     given |= {"outputs": to_root(folder)} if "outputs" in known else {}
     hermetic(folder)
     (folder / ENGINE).mkdir(parents=True, exist_ok=True)
@@ -117,7 +78,7 @@ def _parser(verb: str, known: dict[str, Parameter]) -> argparse.ArgumentParser:
     parser = Words(f"./run_all.sh {verb}", description=ABOUT[verb], allow_abbrev=False)
     for name in STUDY:
         metavar, kind, text = OPTIONS[name]
-        shown = text if verb == "plan" else argparse.SUPPRESS
+        shown = text if verb == "plan" or name == "outputs" else argparse.SUPPRESS
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=shown)
     for name, parameter in known.items():
         if name not in STUDY:
