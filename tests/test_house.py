@@ -123,9 +123,10 @@ def test_no_machine_paths_and_no_package_hosts():
     assert not found
 
 
-def test_there_are_six_ordered_notebooks():
+def test_notebooks_are_in_order():
     names = [path.stem for path in NOTEBOOKS]
-    assert names == ["00_cohorts", "01_pretrain", "02_finetune", "03_evaluate", "04_statistics", "05_figures"]
+    assert names == ["00_cohorts", "01_pretrain", "02_finetune", "03_evaluate", "04_statistics", "05_figures",
+                     "06_report"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -144,7 +145,7 @@ class TestNotebook:
     def test_cells_are_short_and_define_no_classes(self, path):
         for cell in self.cells(path):
             if cell.cell_type == "code":
-                assert len(cell.source.splitlines()) <= 15, cell.source[:80]
+                assert len(cell.source.splitlines()) <= 25, cell.source[:80]
                 assert "class " not in cell.source
                 assert "sys.path" not in cell.source
 

@@ -10,8 +10,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from cohorts import layouts
 from osteotl.cohorts import tables
-from osteotl.display import characteristics
 from osteotl.cohorts.baseline import trivial_baseline
+from osteotl.display import characteristics
 from osteotl.study import parse_study
 
 PLANTED = [

@@ -5,8 +5,8 @@ import re
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from simulated_outputs import PLANTED
 
-from conftest import PLANTED
 from osteotl.report.render import LARGEST, write_report
 
 MINUS = "\N{MINUS SIGN}"
@@ -163,6 +163,13 @@ def test_scores_alone_with_five_models_make_a_complete_page(bare):
     assert len(soup.select("#summary .answer")) == 4
     assert "At the threshold found on the external films themselves" in soup.select_one("#summary").get_text()
     assert "one run a model" in soup.select_one("#summary .notice").get_text()
+
+
+def test_a_page_made_by_hand_says_what_was_changed(page, bare):
+    banner = soup_of(bare).select_one("header .notice").get_text()
+    assert "Made by hand" in banner
+    assert "margin 0.02 in place of 0.03." in banner
+    assert soup_of(page).select_one("header .notice") is None
 
 
 def test_the_page_is_small_asks_for_nothing_and_repeats(page):

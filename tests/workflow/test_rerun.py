@@ -147,9 +147,8 @@ OUTPUTS = {
     "tables/means.csv": "04_statistics",
     "figures/means.svg": "05_figures",
     "provenance.json": "06_report",
-    "methods.md": "06_report",
-    "table_one.csv": "06_report",
-    "model_cards/transfer.md": "06_report",
+    "documents/methods.md": "06_report",
+    "documents/model_cards/transfer.md": "06_report",
     "report.html": "render",
 }
 

@@ -41,7 +41,6 @@ __all__ = [
     "CohortError",
     "CohortSummary",
     "build_cohorts",
-    "characteristics",
     "check",
     "check_main",
     "fault_table",

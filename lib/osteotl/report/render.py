@@ -121,7 +121,7 @@ def _shown(output: NotebookNode, known: FilmNames, heading: str) -> Markup:
         return Markup(clean("".join(data["text/html"]), known))
     if "image/png" in data:
         about = output.get("metadata", {})
-        alt = about.get("image/png", about).get("alt") or f"Figure: {heading}; the tables and text of the section tell it"
+        alt = about.get("image/png", about).get("alt") or f"Figure: {heading}; the text and tables here describe it"
         source = "".join(data["image/png"]).replace("\n", "")
         return tag("img", alt=private(alt, known), src=f"data:image/png;base64,{source}")
     text = "".join(data.get("text/plain", output.get("text", "")))

@@ -1,8 +1,8 @@
-"""Texts that follow from a study: Methods and Results, checklists, model cards, tables for Word, the page's closing parts."""
+"""Texts that follow from a study: Methods and Results, checklists, model cards, tables, the page's closing parts."""
 
-from osteotl.report.documents.guidelines import checklists
 from osteotl.report.documents.closing import faults, glossary, limitations, not_estimable, provenance
 from osteotl.report.documents.export import write_documents
+from osteotl.report.documents.guidelines import checklists
 from osteotl.report.documents.manuscript import methods, model_cards
 
 __all__ = [

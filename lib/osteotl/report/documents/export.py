@@ -11,8 +11,8 @@ from osteotl.files import file_name, spreadsheet_safe, write_bytes, write_csv, w
 from osteotl.report.documents import guidelines
 from osteotl.report.documents.manuscript import Block, as_markdown, facts_of, manuscript, model_card
 from osteotl.report.documents.tables import result_tables, table_one
-from osteotl.report.documents.wording import line, plain
 from osteotl.report.documents.word import word_document
+from osteotl.report.documents.wording import line, plain
 from osteotl.report.outputs import Outputs
 
 
@@ -23,13 +23,13 @@ def write_documents(outputs: Outputs, folder: str | Path) -> list[Path]:
     ----------
     outputs : Outputs
     folder : path
-        The outputs folder, or the scratch folder of a run by hand.
+        Usually `documents` below the outputs folder; made where it is missing.
 
     Returns
     -------
     list of Path
-        methods.md and methods.docx; tables.docx; checklists/NAME.csv and NAME.docx; model_cards/MODEL.md; and, where there
-        are cohort tables, table_one.csv.
+        methods.md and methods.docx; tables.docx; checklists/NAME.csv and NAME.docx; model_cards/MODEL.md; and, where
+        there are cohort tables, table_one.csv.
     """
     folder, facts = Path(folder), facts_of(outputs)
     ones, tables = table_one(outputs), result_tables(outputs)

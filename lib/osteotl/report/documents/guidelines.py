@@ -1,8 +1,8 @@
 """Reporting checklists filled from the study: CLAIM 2024, STARD-AI 2025, TRIPOD+AI 2024, items in our own words.
 
 Each guideline is a file of texts/. An item says what it asks, what the study answers, where the page shows that, and
-when it does not apply. What only the author can know is asked of the author, or taken from `report.author` of study.yaml,
-by topic (`ethics`) or by item (`CLAIM 2024, 13`).
+when it does not apply. What only the author can know is asked of the author, or taken from `report.author` of
+study.yaml, by topic (`ethics`) or by item (`CLAIM 2024, 13`).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def table(name: str, rows: list[Row]) -> Table:
 def _said(row: Row) -> str:
     """The answer, and under which topic of study.yaml the author can give it."""
     if row.topic and row.status in (AUTHOR, PARTLY):
-        return f"{row.text} Author: report.author.{row.topic} in study.yaml.".strip()
+        return f"{row.text} Author: to be answered in study.yaml (topic “{row.topic.replace('_', ' ')}”).".strip()
     return row.text
 
 
@@ -149,9 +149,7 @@ def checklists(outputs: Outputs) -> list[Markup]:
     found = []
     for name, rows in filled(outputs).items():
         guide = guideline(name)
-        body = [
-            [row.item, row.section, row.asks, sentence_case(row.status), [_said(row), _link(row)]] for row in rows
-        ]
+        body = [[row.item, row.section, row.asks, sentence_case(row.status), [_said(row), _link(row)]] for row in rows]
         told = Table(f"{guide['name']}, filled from the run", HEADS, body, class_="long")
         about = paragraph(guide["cite"], " ", guide["numbering"])
         found.append(folded(f"Checklist {guide['name']}", about, told, identifier=f"checklist-{name}"))

@@ -144,7 +144,6 @@ def _model_facts(outputs: Outputs, arm: str) -> dict[str, str | None]:
         "label": line(outputs.labels[arm]),
         "start": start(outputs, arm) if own else None,
         "trained_here": own,
-        "scored_elsewhere": None if own else "yes",
         "own_films": told,
         "own_augmentation": augmentation(model),
         "own_pretraining": "yes" if begun == "pretrain" else None,
@@ -162,7 +161,8 @@ def _performance(outputs: Outputs, arm: str, tables: Sequence[Table]) -> Table |
         for row in table.rows:
             model, within, *cells = (plain(cell) for cell in row)
             if model == line(outputs.labels[arm]):
-                about = {"Counted by": f"by {within}", SHARE: f"share of malignant films {within}"}.get(heads[1], within)
+                words = {"Counted by": f"by {within}", SHARE: f"share of malignant films {within}"}
+                about = words.get(heads[1], within)
                 rows += [[f"{head}; {about}", cell] for head, cell in zip(heads[2:], cells, strict=True) if cell]
     return Table("Performance, with intervals", ["Measure", "#Estimate (interval)"], rows) if rows else None
 
@@ -235,5 +235,3 @@ def model_cards(outputs: Outputs) -> Markup | None:
     told = [f"{name}: {facts[key]}." for name, key in (("Detector", "model"), ("Fine-tuning", "training"),
                                                        ("Score of a film", "scoring")) if facts[key]]  # fmt: skip
     return join([paragraph(" ".join([*use, *told])), Table("How each model was made, first training run", heads, rows)])
-
-

@@ -102,9 +102,7 @@ def _listed(outputs: Outputs, names: Any, unit: str, reference: str | None) -> s
     for arm in outputs.others if reference else outputs.labels:
         rows = {word: outputs.one(section="operating_points", measure=name, arm=arm, reference=reference, unit=unit,
                                   **outputs.point) for name, word in names}  # fmt: skip
-        said = [
-            f"{word} {tested(row) if reference else figure(row)}" for word, row in rows.items() if figure(row)
-        ]
+        said = [f"{word} {tested(row) if reference else figure(row)}" for word, row in rows.items() if figure(row)]
         if said:
             told.append(f"{quoted(outputs, arm)} {(', ', '; ')[bool(reference)].join(said)}")
     return ("; ", ". ")[bool(reference)].join(told) or None
@@ -206,7 +204,8 @@ def _subgroups(outputs: Outputs) -> str | None:
 def _audit(outputs: Outputs) -> str | None:
     """AUC with the lesion painted over."""
     rows = outputs.select(section="audit", measure="auc", reference=None, run=..., group="lesion_masked")
-    told = [f"{quoted(outputs, row['arm'])} {figure(row)}" for _, row in rows.iterrows() if row["arm"] in outputs.labels]
+    kept = rows[rows["arm"].isin(list(outputs.labels))]
+    told = [f"{quoted(outputs, row['arm'])} {figure(row)}" for _, row in kept.iterrows()]
     return "; ".join(told) or None
 
 

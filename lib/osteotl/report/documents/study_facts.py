@@ -91,7 +91,7 @@ def study_facts(outputs: Outputs) -> Facts:
         "institution": line(institution) if institution else None,
         "models": joined([quoted(outputs, arm) for arm in outputs.labels]),
         "reference_model": quoted(outputs, outputs.reference),
-        "several_models": "yes" if outputs.others else None,
+        "scored_elsewhere": "yes" if scores_only(outputs) else None,
         **_films(outputs),
         **_training(outputs),
         **_analysis(outputs),
@@ -285,8 +285,8 @@ def _schedule(outputs: Outputs, model: Mapping[str, Any]) -> str:
     }
     steps = f" ({counted(model['steps'], 'optimiser step')})" if "steps" in model else ""
     return (
-        f"{counted(used['epochs'], 'epoch')}{steps} with batches of {used['batch']} films and {line(used['optimizer'])} "
-        f"at a learning rate of {used['learning_rate']:g}, the same for every model"
+        f"{counted(used['epochs'], 'epoch')}{steps} with batches of {used['batch']} films and "
+        f"{line(used['optimizer'])} at a learning rate of {used['learning_rate']:g}, the same for every model"
     )
 
 
@@ -377,9 +377,9 @@ def _analysis(outputs: Outputs) -> Facts:
 def _target(name: str, target: float | None) -> str:
     at = percent(target) if target is not None else ""
     told = {
-        "high_sensitivity": f"high sensitivity (the threshold of highest specificity with a sensitivity of {at} or more)",
-        "high_specificity": f"high specificity (the threshold of highest sensitivity with a specificity of {at} or more)",
-        "youden": "Youden (the threshold with the largest sum of sensitivity and specificity)",
+        "high_sensitivity": f"high sensitivity (highest specificity with a sensitivity of {at} or more)",
+        "high_specificity": f"high specificity (highest sensitivity with a specificity of {at} or more)",
+        "youden": "Youden (largest sum of sensitivity and specificity)",
     }
     return told.get(name) or POINTS.get(name, name.replace("_", " "))
 

@@ -24,18 +24,10 @@ def result_tables(outputs: Outputs) -> list[Table]:
 
 def _discrimination(outputs: Outputs) -> Table | None:
     """AUC and average precision by film, AUC by patient, Brier score; then the differences."""
-    plain_rows = {"section": "discrimination", "measure": ["auc", "average_precision"], "unit": ["film", "patient"]}
-    rows = pd.concat(
-        [
-            pd.concat(
-                [
-                    outputs.select(reference=reference, **plain_rows),
-                    outputs.select(reference=reference, section="calibration", measure="brier", recalibration="logistic"),
-                ]
-            )
-            for reference in (None, outputs.reference)
-        ]
-    )
+    ranking = {"section": "discrimination", "measure": ["auc", "average_precision"], "unit": ["film", "patient"]}
+    brier = {"section": "calibration", "measure": "brier", "recalibration": "logistic"}
+    parts = [outputs.select(reference=r, **kind) for r in (None, outputs.reference) for kind in (ranking, brier)]
+    rows = pd.concat(parts)
     return _titled(rows, outputs, f"Table 2. Discrimination and calibration: {_basis(outputs)}", ("unit",))
 
 
@@ -44,12 +36,8 @@ def _operating_points(outputs: Outputs) -> Table | None:
     locked = next((source for source in sources if source != "external"), next(iter(sources), None))
     if locked is None:
         return None
-    rows = pd.concat(
-        [
-            outputs.select(section="operating_points", measure=RATES, reference=reference, threshold_from=locked)
-            for reference in (None, outputs.reference)
-        ]
-    )
+    named = {"section": "operating_points", "measure": RATES, "threshold_from": locked}
+    rows = pd.concat([outputs.select(reference=reference, **named) for reference in (None, outputs.reference)])
     found = {"validation": "locked on the validation films", "given": "given beforehand"}.get(
         locked, "found on the external films"
     )
