@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import importlib
+import logging
 import os
 import re
 import signal
@@ -112,6 +113,7 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places:
     here = os.getpid()
     aside, failed = (target.with_name(target.stem + ending) for ending in (".running.ipynb", ".failed.ipynb"))
     _check_parameters(source, parameters)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it does not know parameters such as `icc: float | None`
     target.parent.mkdir(parents=True, exist_ok=True)
     sockets = _sockets()
     try:
