@@ -106,7 +106,8 @@ class Point:
     @property
     def fixes(self) -> str | None:
         """The rate that the rule fixes on the films on which the threshold is found."""
-        return {high_sensitivity: "sensitivity", high_specificity: "specificity"}.get(self.rule)
+        fixed: dict[Any, str] = {high_sensitivity: "sensitivity", high_specificity: "specificity"}
+        return fixed.get(self.rule)
 
     @property
     def films_needed(self) -> int:
