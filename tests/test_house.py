@@ -126,7 +126,7 @@ def test_no_machine_paths_and_no_package_hosts():
 def test_notebooks_are_in_order():
     names = [path.stem for path in NOTEBOOKS]
     assert names == ["00_cohorts", "01_pretrain", "02_finetune", "03_evaluate", "04_statistics", "05_figures",
-                     "06_report"]  # fmt: skip
+                     "06_report", "planning", "published"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
