@@ -1,4 +1,4 @@
-"""Methods, checklists, model cards and tables: their numbers are those of statistics.csv, their words those of a reader."""
+"""Methods, checklists, model cards and tables: numbers equal statistics.csv, words are those of a reader."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from make_outputs import Kind, make_outputs
 
+from diagnostic_accuracy.estimates import read_results
 from osteotl.display import characteristics
 from osteotl.files import write_json
 from osteotl.report.documents import guidelines, write_documents
@@ -47,8 +48,12 @@ MODEL = {
     "training_films": {"films": 200, "patients": 115, "with_lesion": 80},
 }  # fmt: skip
 PAIRING = {"initialisation": {"from_source": 421, "tensors": 427, "share": 0.9987}}
-TRIPLE = re.compile(r"([+−]?[\d,]*\.?\d+)(?: (?:%|of 100 malignant|on 1,000 normal|percentage points|per 1,000 films))? "
+UNITS = "%|of 100 malignant|on 1,000 normal|percentage points|per 1,000 films"
+TRIPLE = re.compile(rf"([+−]?[\d,]*\.?\d+)(?: (?:{UNITS}))? "
                     r"\(([+−]?[\d,]*\.?\d+) to ([+−]?[\d,]*\.?\d+)\)")  # fmt: skip
+
+KEYS = ("high_sensitivity", "labels_swapped", "missed_per_100", "auc_margin", "as_published", "hsv_v", "None", "nan", "{{",
+        "study: ", "pairing.json")  # fmt: skip
 
 
 def opened(folder, kind=None, training=True, **report):
@@ -114,7 +119,7 @@ def test_every_interval_in_every_document_is_a_row_of_statistics_csv(outputs, wr
 
 
 def test_methods_and_word_say_the_numbers_of_the_same_rows(outputs, written):
-    table = pd.read_csv(outputs.find("statistics.csv")).fillna({"run": "", "reference": ""})
+    table = read_results(str(outputs.find("statistics.csv")))
     main = table[(table["run"] == "") & (table["unit"] == "film") & table["prevalence"].isna()]
     auc = main[(main["section"] == "discrimination") & (main["measure"] == "auc")].set_index(["arm", "reference"])
     document = "\n".join(p.text for p in docx.Document(str(written / "methods.docx")).paragraphs)
@@ -138,8 +143,7 @@ def test_mean_counts_are_the_mean_rates_times_the_films(outputs, written):
 
 def test_no_internal_key_and_no_rival_test_is_named(written):
     for name, text in texts(written).items():
-        for key in ("high_sensitivity", "labels_swapped", "missed_per_100", "auc_margin", "as_published", "hsv_v", "None",
-                    "nan", "{{", "study: ", "pairing.json"):  # fmt: skip
+        for key in KEYS:
             assert not re.search(rf"(?<!\w){re.escape(key)}(?!\w)", text), (name, key)
         assert not re.search(r"(?<![\w“])transfer(?![\w-]| learning)", text.replace("domain transfer", "")), name
         for test in ("McNemar", "DeLong", "Obuchowski", "Tango", "Newcombe", "Hillis"):

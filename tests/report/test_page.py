@@ -88,7 +88,7 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
 def test_no_internal_name_is_shown(fixture, request):
     soup = words_of(request.getfixturevalue(fixture))
     text = soup.get_text(" ")
-    for key in ("high_sensitivity", "missed_per_100", "lesion_masked", "auc_margin", "labels_swapped", "transfer",
+    for key in ("high_sensitivity", "missed_per_100", "lesion_masked", "auc_margin", "labels_swapped", "key_a", "key_b",
                 "net_benefit", "as_published", "nan", "None", "NaN"):  # fmt: skip
         assert not re.search(rf"\b{key}\b", text), key
     assert not re.search(r"\barms?\b", text)

@@ -117,8 +117,7 @@ def _set_parameters(content: dict[str, Any], values: dict[str, str]) -> None:
         if "parameters" in cell.get("metadata", {}).get("tags", []):
             source = "".join(cell["source"])
             for name, value in values.items():
-                line = f"{name} = {value!r}".replace("\\", r"\\")  # as a template of re.sub
-                source = re.sub(rf"^{name} = .*$", line, source, flags=re.M)
+                source = re.sub(rf"^{name} = .*$", f"{name} = {value!r}".replace("\\", "\\\\"), source, flags=re.M)
             cell["source"] = source.splitlines(keepends=True)
 
 

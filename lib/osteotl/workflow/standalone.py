@@ -57,7 +57,8 @@ def main(words: list[str]) -> int:
     known = {parameter.name: parameter for parameter in parameters_of(source)}
     chosen = _parser(verb, known).parse_args(rest)
     config = chosen.config or ROOT / "study.yaml"
-    folder = ROOT / "outputs" / "published" if verb == "published" else outputs_of(config, chosen.outputs) / "planning"
+    alone = Path(chosen.outputs or ROOT / "outputs" / "published")  # of no study
+    folder = alone if verb == "published" else outputs_of(config, chosen.outputs) / "planning"
     given = {name: getattr(chosen, name) for name in known if name not in STUDY}
     given |= {"config": to_root(config)} if "config" in known else {}
     given |= {"outputs": to_root(folder)} if "outputs" in known else {}
@@ -77,7 +78,7 @@ def _parser(verb: str, known: dict[str, Parameter]) -> argparse.ArgumentParser:
     parser = Words(f"./run_all.sh {verb}", description=ABOUT[verb], allow_abbrev=False)
     for name in STUDY:
         metavar, kind, text = OPTIONS[name]
-        shown = text if verb == "plan" else argparse.SUPPRESS
+        shown = text if verb == "plan" or name == "outputs" else argparse.SUPPRESS
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=shown)
     for name, parameter in known.items():
         if name not in STUDY:

@@ -363,7 +363,7 @@ def _analysis(outputs: Outputs) -> Facts:
         "bootstrap": f"{settings['bootstrap']:,}" if "bootstrap" in settings else None,
         "sampling": "within class" if settings.get("sampling", "by_class") == "by_class" else "over both classes",
         "hit_rule": HIT_RULES.get(str(settings.get("hit_rule", ""))) if has_boxes(outputs) else None,
-        "decision_range": None if low is None else f"{percent(low)} to {percent(high)}",
+        "decision_range": None if low is None or high is None else f"{percent(low)} to {percent(high)}",
         "prevalences": joined([percent(value) for value in settings.get("prevalences") or []]) or None,
         "recalibration": "logistic recalibration on the validation films" if has_validation(outputs) else None,
         "basis": _basis(outputs, several),
