@@ -12,8 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.contrasts import mean_squares
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.inference import Component, Floats, Question, mean_squares, question
+from diagnostic_accuracy.inference import Component, Floats, Question, question
 from diagnostic_accuracy.scores import READERS
 
 
