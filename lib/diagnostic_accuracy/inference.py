@@ -2,10 +2,9 @@
 
 Estimand: what one newly trained run of an arm would do on new patients, at thresholds and with a recalibration learnt
 on a validation set like this one. The training films are held fixed. Training runs, external patients and validation
-patients vary. `contrasts`
-says how their variances are put together.
+patients vary. `contrasts` says how their variances are put together.
 
-Measures derived from rates are computed from the mean rates of an arm; c is then their linearisation there.
+Measures derived from rates are computed from the mean rates of an arm; what varies is their linearisation there.
 
 References
 ----------
