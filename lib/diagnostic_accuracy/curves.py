@@ -115,7 +115,7 @@ def _calibration(label: NDArray[np.bool_], risk: Floats, smoother: str, confiden
 
 
 def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -> pd.DataFrame:
-    """Histogram of the draws of a difference of means: measure, arm, reference, left, right, count."""
+    """Histogram in `bins` of the draws of a difference of means: measure, arm, reference, left, right, count."""
     values, runs, parts = draws.values[measure, "film"], draws.runs, []
     means = {
         arm: values[:, [i for i, (name, _) in enumerate(runs) if name == arm]].mean(axis=1) for arm in draws.scores.arms

@@ -38,8 +38,16 @@ from scipy import stats
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.checks import check_confidence, check_one_of, check_share
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.intervals import Limits, critical_value, edge_reach, mover_sum, on_logit, wilson
-from diagnostic_accuracy.measures import MEASURES, Measure
+from diagnostic_accuracy.intervals import (
+    Limits,
+    critical_value,
+    edge_reach,
+    logit_limits,
+    mover_sum,
+    rate_limits,
+    ratio_limits,
+)
+from diagnostic_accuracy.measures import MEASURES, Measure, gradient
 from diagnostic_accuracy.scores import READERS
 from diagnostic_accuracy.thresholds import Point
 
@@ -149,34 +157,6 @@ def _crossed(values: Sequence[Floats], draws: Sequence[Floats]) -> tuple[list[tu
     return [(square / readers, readers - 1)], common
 
 
-# --- scales -----------------------------------------------------------------------------------------------------------
-
-
-def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
-    """Wilson's limits at the effective number p (1 - p) / V, at most n; at n where p is 0 or 1 or nothing varies."""
-    seen = 0 < p < 1 and variance > 0
-    low, high = wilson(p, min(p * (1 - p) / variance, n) if seen else n, critical if seen else normal)
-    return float(low), float(high)
-
-
-def logit_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
-    """Limits by the delta method on the logit; at 0 or 1 the far limit is that of n cases without an exception."""
-    reach = edge_reach(n, critical=normal)
-    if p >= 1:
-        return 1 - reach, 1.0
-    if p <= 0:
-        return 0.0, reach
-    if variance <= 0:
-        return rate_limits(p, 0.0, critical, normal, n)
-    return on_logit(p, float(np.sqrt(variance)), critical)
-
-
-def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
-    """Limits of a likelihood ratio on the logarithm."""
-    half = critical * np.sqrt(variance) / ratio
-    return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
-
-
 # --- one measure ------------------------------------------------------------------------------------------------------
 
 
@@ -232,20 +212,6 @@ def _nth(k: int, rates: Floats) -> float:
     return float(rates[k])
 
 
-def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
-    """Partial derivatives by central differences, one-sided at 0 and 1."""
-    found = np.zeros(at.size)
-    for k in range(at.size):
-        up, down = at.copy(), at.copy()
-        width = step * max(abs(at[k]), 1e-3)
-        up[k], down[k] = at[k] + width, at[k] - width
-        if 0 <= at[k] <= 1:
-            up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[k] = (function(up) - function(down)) / (up[k] - down[k])
-    return found
-
-
 @dataclass(frozen=True)
 class Question:
     """One measure at one point, judged at one confidence."""
@@ -282,6 +248,7 @@ class Question:
 
     @property
     def pi(self) -> float:
+        """Share of malignant cases: the one assumed, or that of the external films or patients."""
         given = self.setting.get("prevalence")
         if given is not None:
             return float(given)
@@ -330,6 +297,7 @@ class Question:
         return f"{found} {word} validation {self.unit_word}: a target of {point.target:g} needs {point.films_needed}"
 
     def too_few_for_a_line(self) -> str:
+        """Why a calibration line has no interval: too few units in the smaller class."""
         if self.measure.name not in ("calibration_slope", "calibration_intercept"):
             return ""
         external, validation = self.draws.scores.external, self.draws.scores.validation
@@ -340,6 +308,7 @@ class Question:
         return f"{fewest} {self.unit_word} in the smaller class: a line needs {EVENTS_FOR_A_LINE}"
 
     def why_no_interval(self, parts: Sequence[Component]) -> str:
+        """The first reason against an interval; empty where there is none."""
         reason = self.fixed_by_rule() or self.too_few_validation() or self.too_few_for_a_line()
         if reason:
             return reason
@@ -506,6 +475,14 @@ class Question:
 
 def question(draws: Draws, measure: str, confidence: float, setting: dict[str, Any]) -> Question:
     """One measure at one point, checked.
+
+    Parameters
+    ----------
+    draws : Draws
+    measure : str
+    confidence : float
+    setting : dict
+        Any of point, threshold_from, unit, at, prevalence, recalibration.
 
     Raises
     ------

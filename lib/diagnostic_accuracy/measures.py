@@ -155,3 +155,17 @@ _ALL = [
 
 #: Measure by its name in the table of results.
 MEASURES = {measure.name: measure for measure in _ALL}
+
+
+def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
+    """Partial derivatives by central differences, one-sided at 0 and 1."""
+    found = np.zeros(at.size)
+    for k in range(at.size):
+        up, down = at.copy(), at.copy()
+        width = step * max(abs(at[k]), 1e-3)
+        up[k], down[k] = at[k] + width, at[k] - width
+        if 0 <= at[k] <= 1:
+            up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[k] = (function(up) - function(down)) / (up[k] - down[k])
+    return found

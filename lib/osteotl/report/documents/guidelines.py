@@ -73,7 +73,7 @@ def guideline(name: str) -> dict[str, Any]:
 
 
 def filled(outputs: Outputs, facts: Mapping[str, Any] | None = None) -> dict[str, list[Row]]:
-    """Every item of every guideline, by the guideline's name in `GUIDELINES`, in the order of its items."""
+    """Every item of every guideline, in its order, by the name in `GUIDELINES`; `facts`: as `facts_of`, if made."""
     known = facts if facts is not None else facts_of(outputs)
     flags = {
         "scores_only": scores_only(outputs),
