@@ -185,6 +185,11 @@ class Scores:
         }
         return replace(self, **both)
 
+    def matching(self, other: Scores) -> Scores:
+        """The films and runs that another set of scores holds too; its filters then apply here as well."""
+        kept = self._rows(self.values.index.isin(other.values.index))
+        return kept._columns([run for run in self.runs if run in set(other.runs)])
+
     def by_patient(self) -> Scores:
         """Patients as cases: malignant if any film is, with the largest score over the films."""
         keys = [self.cohort.to_numpy(), self.patient.to_numpy()]
