@@ -17,7 +17,7 @@ def predictions(
     external: tuple[int, int] = (30, 45),
     validation: tuple[int, int] = (24, 30),
     most_films: int = 1,
-    gain: float = 0.7,
+    gain: float = 0.3,
     decimals: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def predictions(
     parts = []
     for place, (arm, runs) in enumerate(arms.items()):
         for run in runs:
-            shift = 1.0 + gain * place + 0.15 * rng.normal()
+            shift = 0.5 + gain * place + 0.15 * rng.normal()
             score = expit(0.8 * films["base"] + shift * (2 * films["label"] - 1) + 0.5 * rng.normal(size=len(films)))
             score = score if decimals is None else score.round(decimals)
             parts.append(films.drop(columns="base").assign(arm=arm, seed=run, score=score))

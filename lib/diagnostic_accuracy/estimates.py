@@ -218,11 +218,12 @@ def one(table: pd.DataFrame, **identity: Any) -> pd.Series:
 
 def estimates_of(table: pd.DataFrame, by: str) -> dict[str, Estimate]:
     """Rows of a table of results as numbers, by the value of one column."""
-
-    def estimate(row: pd.Series) -> Estimate:
-        value, lower, upper, p, df = (
-            None if pd.isna(row[name]) else float(row[name]) for name in ("estimate", "lower", "upper", "p", "df")
-        )
-        return Estimate(value, lower, upper, row["method"], int(row["n"]), p, df, row["note"], basis=row["basis"])
-
-    return {str(row[by]): estimate(row) for _, row in table.iterrows()}
+    found = {}
+    for _, row in table.iterrows():
+        values = {name: None if pd.isna(row[name]) else float(row[name]) for name in ("estimate", "lower", "upper")}
+        tests = {name: None if pd.isna(row[name]) else float(row[name]) for name in ("p", "df")}
+        told = {name: str(row[name]) for name in ("note", "basis")}
+        n, events = (0 if pd.isna(row[name]) else int(row[name]) for name in ("n", "events"))
+        whole = values | tests | told | {"events": events if pd.notna(row["events"]) else None}
+        found[str(row[by])] = Estimate(method=str(row["method"]), n=n, **whole)  # type: ignore[arg-type]
+    return found

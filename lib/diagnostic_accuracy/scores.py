@@ -246,6 +246,7 @@ def scores_of(
     >>> scores_of(table).values.to_numpy().tolist()
     [[0.8], [0.1]]
     """
+    _check_named(predictions)
     if fraction is None and "fraction" in predictions:
         fraction = float(predictions["fraction"].max())
     rows = predictions if "fraction" not in predictions else predictions[predictions["fraction"] == fraction]
@@ -269,6 +270,17 @@ def scores_of(
     predictor, scale = (frame("logit"), "stored logits") if stored else _predictor(values)
     patients = "patient_id" in rows and bool(rows["patient_id"].notna().all())
     return Scores(values, predictor, known, scale, kind, patients)
+
+
+def _check_named(predictions: pd.DataFrame) -> None:
+    needed = ("image_id", "cohort", "label", "arm", "seed", "score")
+    faults = [f"there is no column {name!r}" for name in needed if name not in predictions]
+    for name in (name for name in ("image_id", "arm", "seed") if name in predictions):
+        missing = np.flatnonzero(predictions[name].isna())
+        if missing.size:
+            faults.append(f"{missing.size} rows have no {name}, the first is row {missing[0]}")
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 def _codes(rows: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.int64], list[tuple[str, object]]]:

@@ -106,9 +106,8 @@ class Point:
     @property
     def fixes(self) -> str | None:
         """The rate that the rule fixes on the films on which the threshold is found."""
-        if self.rule is high_sensitivity:
-            return "sensitivity"
-        return "specificity" if self.rule is high_specificity else None
+        fixed: dict[Any, str] = {high_sensitivity: "sensitivity", high_specificity: "specificity"}
+        return fixed.get(self.rule)
 
     @property
     def films_needed(self) -> int:

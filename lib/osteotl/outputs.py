@@ -52,8 +52,32 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
         return _scored(step, file), TRAINING_RUNS
-    given = read_scores_file(step.study.predictions, step.study.reference)
+    return predictions_of_file(step.study.predictions, step.study.reference)
+
+
+def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple[pd.DataFrame, str]:
+    """The table of a score file as `scores_of` takes it, and what its runs are (readers or training runs).
+
+    Parameters
+    ----------
+    path, reference
+        As for `scores_files.reading.read_scores`.
+
+    Returns
+    -------
+    table : DataFrame
+        Without patient_id where the file names none: films are then drawn, and every basis says so.
+    kind : {"training runs", "readers"}
+
+    Raises
+    ------
+    ScoresError
+        With every fault of the file.
+    """
+    given = read_scores_file(path, reference)
     table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    if (table["patient_id"] == table["image_id"]).all():
+        table = table.drop(columns="patient_id")
     if given.run_names:
         table["seed"] = table["seed"].map(lambda run: given.run_names.get(run, run))
     return table, READERS if given.readers else TRAINING_RUNS

@@ -324,6 +324,14 @@ def test_a_notebook_refuses_inputs_made_under_other_settings(project):
     said = opened(project, "04_statistics", "flipped.yaml", "outputs")
     assert said.returncode == 1
     assert "03_evaluate in outputs: detector.test_time_flip changed from false to true" in said.stderr
+    (project.root / "longer.yaml").write_text(text.replace("{epochs: 2,", "{epochs: 3,"))
+    said = opened(project, "04_statistics", "longer.yaml", "outputs")
+    assert said.returncode == 1  # two steps back
+    assert "02_finetune_scratch_1_0 in outputs: detector.epochs changed from 2 to 3" in said.stderr
+    (project.root / "extra.yaml").write_text(text.replace("seeds: [0, 1]", "seeds: [0, 1, 2]"))
+    said = opened(project, "04_statistics", "extra.yaml", "outputs")
+    assert said.returncode == 1
+    assert "03_evaluate in outputs: run transfer/1/2 (arm, fraction, seed) is not among those scored" in said.stderr
     # fewer seeds select among what is there; statistics of all of them are another study's
     assert opened(project, "04_statistics", "fewer.yaml", "outputs").returncode == 0
     said = opened(project, "05_figures", "fewer.yaml", "outputs")
@@ -345,6 +353,14 @@ def test_scratch_belongs_to_one_study(project):
     assert "04_statistics in outputs/scratch: statistics.bootstrap changed from 300 to 400" in said.stderr
     assert "./run_all.sh clean" in said.stderr
     assert project.plan() == {}
+
+
+def test_what_takes_seconds_is_computed_every_time(project):
+    """00 to 03 load what holds; 04 to 06 never do, and by hand they write to scratch."""
+    for name in ("00_cohorts", "03_evaluate"):
+        assert "finished and unchanged" in opened(project, name, "study.yaml", "outputs").stdout
+    for name in ("04_statistics", "05_figures", "06_report"):
+        assert f"{name}: outputs are made in outputs/scratch" in opened(project, name, "study.yaml", "outputs").stdout
 
 
 @pytest.mark.slow

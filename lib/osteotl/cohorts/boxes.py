@@ -217,7 +217,7 @@ def _size_mismatches(films: pd.DataFrame) -> list[Fault]:
 
 
 def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> list[Fault]:
-    """Films labelled 0 with a box, and malignant films without one."""
+    """Films labelled 0 with a box, and malignant films without one; film by film where it `trains`."""
     boxed = films["image_id"].isin(boxes["image_id"])
     malignant = films["label"] == 1
     found = [

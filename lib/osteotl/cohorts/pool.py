@@ -51,6 +51,7 @@ def step_of(cohort: str, step: Step) -> dict[str, Any]:
 
 
 def read_pool(cohorts: Cohorts, data_root: Path) -> Pool:
+    """Read every cohort of a study into one pool, in the order of COHORTS; pixels are not read yet."""
     films, boxes, faults, flow = [], [], [], []
     for name in COHORTS:
         if getattr(cohorts, name) is None:
@@ -136,6 +137,7 @@ def join_patients_of_duplicates(pool: Pool) -> None:
 
 
 def make_partitions(pool: Pool, cohorts: Cohorts) -> None:
+    """Set the column `partition`, by patient or as shipped; without an external cohort, the test part is external."""
     pool.films["partition"] = pool.films.get("partition", "training")
     for name in COHORTS:
         rows = pool.films[pool.films["cohort"] == name]
@@ -226,6 +228,7 @@ def _stated(pool: Pool, rows: pd.DataFrame, stated: pd.Series, cohorts: Cohorts)
 
 
 def boxes_of(pool: Pool) -> pd.DataFrame:
+    """Lesion boxes of all cohorts in native pixels; faults of boxes are added to the pool."""
     done = []
     for cohort, films in pool.films.groupby("cohort", sort=False):
         own = pool.boxes[pool.boxes["cohort"] == cohort]
@@ -262,6 +265,7 @@ def _relative(films: pd.DataFrame) -> list[str]:
 
 
 def sizes_of(films: pd.DataFrame) -> dict[str, Any]:
+    """Numbers of films and patients, by cohort and partition."""
     found: dict[str, Any] = {}
     for (cohort, partition), rows in films.groupby(["cohort", "partition"], sort=True):
         found.setdefault(str(cohort), {})[str(partition)] = {

@@ -146,7 +146,18 @@ def static_facts(
 
 
 def finetune_plan(study: Study, replicate: Replicate, films: int, out: Path, mode: str | None = None) -> Plan:
-    """How a replicate trains: a fraction takes as many steps as the whole set, unless equal epochs are asked for."""
+    """How a replicate trains: a fraction takes as many steps as the whole set, unless equal epochs are asked for.
+
+    Parameters
+    ----------
+    study : Study
+    replicate : Replicate
+    films : int
+        Training films of the fraction.
+    out : Path
+    mode : {"equal_steps", "equal_epochs"}, optional
+        Default: `detector.fraction_training`.
+    """
     detector, arm = study.detector, study.arms[replicate.arm]
     whole = len(_training_rows(out))
     full_epoch, own_epoch = math.ceil(whole / detector.batch), math.ceil(films / detector.batch)

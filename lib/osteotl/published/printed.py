@@ -34,22 +34,30 @@ class _Strict(BaseModel):
 
 
 class Films(_Strict):
+    """Numbers of malignant and normal films."""
+
     malignant: int = Field(ge=1)
     normal: int = Field(ge=0)
 
 
 class PrintedAuc(_Strict):
+    """An AUC with its interval."""
+
     value: Printed
     lower: Printed
     upper: Printed
 
 
 class PrintedP(_Strict):
+    """A p value and the test that it belongs to."""
+
     value: Printed
     test: Literal["mcnemar", "bootstrap", "score", "other"] = "other"
 
 
 class Rule(_Strict):
+    """How an operating point was chosen: one rate is maximised where the other reaches a target."""
+
     maximise: Literal["sensitivity", "specificity"]
     subject_to: Literal["sensitivity", "specificity"]
     at_least: Printed
@@ -78,6 +86,8 @@ class Point(_Strict):
 
 
 class Rival(_Strict):
+    """Another reading of the printed figures: what it says, and the operating points that it swaps."""
+
     says: str
     swap: list[str]
 

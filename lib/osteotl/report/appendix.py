@@ -102,7 +102,15 @@ def chosen(folder: Path) -> list[tuple[str, Path]]:
 
 
 def joined(others: Iterable[tuple[str, NotebookNode]], known: FilmNames) -> NotebookNode:
-    """All notebooks as one, a marker cell before each, without names of films, repeated pictures or scripts."""
+    """All notebooks as one, a marker cell before each, without names of films, repeated pictures or scripts.
+
+    Parameters
+    ----------
+    others : iterable of (title, notebook)
+        Executed notebooks in the order of the page.
+    known : FilmNames
+        Names that must not be shown.
+    """
     whole = nbformat.v4.new_notebook()
     left, shown = IMAGE_BUDGET, set[str]()
     for title, notebook in others:

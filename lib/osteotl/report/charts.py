@@ -39,7 +39,7 @@ class Icons:
 
 
 def icon_array(icons: Icons, title: str, across: int = 50) -> Markup:
-    """A thousand dots in one picture: filled, ringed, crossed and faint, so that no colour is needed to read it."""
+    """A thousand signs in one picture, `across` in a row: filled, ringed, crossed, faint, to be read without colour."""
     kinds = (
         ("missed", icons.missed),
         ("found", icons.found),

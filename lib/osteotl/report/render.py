@@ -106,7 +106,7 @@ def render_alone(executed: NotebookNode, title: str, known: FilmNames | None = N
             else:
                 parts[-1] = replace(parts[-1], body=parts[-1].body + prose)
         elif cell.cell_type == "code" and parts:
-            shown = Markup("").join(_shown(output, known) for output in cell.outputs)
+            shown = Markup("").join(_shown(output, known, parts[-1].title) for output in cell.outputs)
             parts[-1] = replace(parts[-1], body=parts[-1].body + shown)
     if not parts:
         raise ValueError(f"{title} has no Markdown cell: begin it with a heading")
@@ -114,13 +114,14 @@ def render_alone(executed: NotebookNode, title: str, known: FilmNames | None = N
     return _page(replace(header, body=header.prose + header.body), parts, [(title, executed)], known)
 
 
-def _shown(output: NotebookNode, known: FilmNames) -> Markup:
-    """One output of a cell: HTML, a picture that has an alternative text, or plain text."""
+def _shown(output: NotebookNode, known: FilmNames, heading: str) -> Markup:
+    """One output of a cell: HTML, a picture with an alternative text, or plain text."""
     data = output.get("data", {})
     if "text/html" in data:
         return Markup(clean("".join(data["text/html"]), known))
-    alt = output.get("metadata", {}).get("image/png", output.get("metadata", {})).get("alt")
-    if "image/png" in data and alt:
+    if "image/png" in data:
+        about = output.get("metadata", {})
+        alt = about.get("image/png", about).get("alt") or f"Figure: {heading}; the text and tables here describe it"
         source = "".join(data["image/png"]).replace("\n", "")
         return tag("img", alt=private(alt, known), src=f"data:image/png;base64,{source}")
     text = "".join(data.get("text/plain", output.get("text", "")))

@@ -80,7 +80,7 @@ _ELSEWHERE = re.compile(r"url\(\s*['\"]?(?!#)", re.I)
 
 
 def allowed(tag: str, name: str, content: str) -> bool:
-    """Whether an element may carry an attribute with this content: nothing that runs, loads or styles."""
+    """Whether an element `tag` may carry an attribute with this content: nothing that runs, loads or styles."""
     name = name.lower()
     if name in GENERAL or re.fullmatch(r"(aria|data)-[a-z][a-z0-9-]*", name):
         return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import importlib
+import logging
 import os
 import re
 import signal
@@ -92,32 +93,16 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places:
     sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]  # papermill's door to Hadoop, 0.1 s
     import nbformat
     import papermill
-    from jupyter_client.manager import AsyncKernelManager
 
-    class Manager(AsyncKernelManager):
-        """Its kernels die with us, and hold the folder's lock as long as they live.
-
-        They are reached over sockets in a folder of this user alone: no port that others on a shared machine see or
-        that two kernels could take at once, and no need of any network, not even a loopback.
-        """
-
-        def __init__(self, **given: Any):
-            super().__init__(**given)
-            self.transport, self.ip = "ipc", f"{sockets}/kernel"
-
-        async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
-            kw |= {"preexec_fn": lambda: die_with(here), "pass_fds": (descriptor,)}
-            await super()._async_launch_kernel(kernel_cmd, **kw)
-
-    here = os.getpid()
     aside, failed = (target.with_name(target.stem + ending) for ending in (".running.ipynb", ".failed.ipynb"))
     _check_parameters(source, parameters)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it does not know parameters such as `icc: float | None`
     target.parent.mkdir(parents=True, exist_ok=True)
     sockets = _sockets()
     try:
         notebook = papermill.execute_notebook(
             _plain(source), _plain(aside), parameters=parameters, progress_bar=False, cwd=str(ROOT),
-            kernel_name="python3", coalesce_streams=True, kernel_manager_class=Manager,
+            kernel_name="python3", coalesce_streams=True, kernel_manager_class=_kernel_manager(sockets, descriptor),
             start_timeout=300, execution_timeout=int(os.environ.get("OSTEOTL_CELL_TIMEOUT", "0")) or None,
         )  # fmt: skip
     except papermill.PapermillExecutionError:
@@ -133,6 +118,28 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places:
     write_text(target, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
     return notebook
+
+
+def _kernel_manager(sockets: str, descriptor: int) -> type:
+    """A manager whose kernels die with this process, and hold the folder's lock as long as they live.
+
+    They are reached over sockets in a folder of this user alone: no port that others on a shared machine see or that
+    two kernels could take at once, and no need of any network, not even a loopback.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+
+    here = os.getpid()
+
+    class Manager(AsyncKernelManager):
+        def __init__(self, **given: Any):
+            super().__init__(**given)
+            self.transport, self.ip = "ipc", f"{sockets}/kernel"
+
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
+            kw |= {"preexec_fn": lambda: die_with(here), "pass_fds": (descriptor,)}
+            await super()._async_launch_kernel(kernel_cmd, **kw)
+
+    return Manager
 
 
 def _sockets() -> str:
@@ -184,7 +191,10 @@ def _plain(path: Path) -> str:
 
 
 def run_step(name: str, whole: Whole, descriptor: int) -> str:
-    """Run a step unless it holds, and say so; leave its record only when all that it is to write has been written."""
+    """Run a step unless it holds, and say so; leave its record only when all that it is to write has been written.
+
+    `descriptor` is the open, locked file of the folder, which kernels inherit.
+    """
     step, began = whole.steps[name], time.time()
     if unmet := whole.unmet(step):
         raise Failure(f"{name}: parts of the study do not belong together", *unmet, "run ./run_all.sh again")

@@ -48,7 +48,7 @@ def output_folder(outputs: str | Path) -> Path:
 
 
 def main(words: list[str]) -> int:
-    """Run the notebook of a verb with the options of the command line; returns the exit code."""
+    """Run the notebook of a verb with the options of the command line (`words`); returns the exit code."""
     verb, *rest = words
     source = ROOT / "notebooks" / f"{NOTEBOOKS[verb]}.ipynb"
     if not source.is_file():

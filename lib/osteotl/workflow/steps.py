@@ -21,7 +21,6 @@ ENGINE = ".engine"  # below the outputs folder: records, locks, the engine's own
 
 _TRAINING = ("model", "image_size", "batch", "optimizer", "learning_rate", "augmentation", "device", "precision")
 _COMPARISON = ("title", "reference", "seeds", "fractions", "predictions", "arms", "statistics")
-DOCUMENTS = ("methods.md", "methods.docx", "checklists/", "model_cards/")  # what 06 writes, beside the page
 _TRAINED = ("weights.safetensors", "training.csv", "model.json")
 
 # The settings that a notebook heeds. 03 heeds none of `statistics`: the analysis plan is locked when films are first
@@ -106,8 +105,7 @@ def steps_of(study: Study) -> dict[str, Step]:
     _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"),
          ["statistics.csv", "analysis.json", "tables/"], data=[study.predictions])  # fmt: skip
     _add(steps, "05_figures", _made(steps), ["figures/"])
-    _add(steps, "06_report", _made(steps), ["provenance.json", *DOCUMENTS])
-    steps["06_report"] = replace(steps["06_report"], may_write=("tables.docx", "table_one.csv"))  # where it has them
+    _add(steps, "06_report", _made(steps), ["provenance.json", "documents/"])
     # every executed notebook is on the page, and the cohort tables hold what must not stand on it
     tables = [file for file in _made(steps, "00_cohorts") if file.endswith(".csv")]
     _add(steps, RENDER, [*tables, *(f"{step.executed}?shown" for step in steps.values())], ["report.html"])

@@ -39,7 +39,7 @@ def annotation_files(draft: Draft, suffix: str) -> list[Path]:
 
 
 def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "native") -> None:
-    """Add the films and boxes of one COCO mapping."""
+    """Add the films and boxes of one COCO mapping; `annotated_as`: the pixels that its corners refer to."""
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         draft.fault(
             "file_unreadable", path, "is JSON but not COCO: it has no list `images`", "export it as COCO (detection)"

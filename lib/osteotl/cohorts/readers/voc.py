@@ -76,7 +76,7 @@ def parse(draft: Draft, path: Path) -> Element | None:
 def add_annotation(
     draft: Draft, path: Path, annotation: Element, film: Path | None, annotated_as: str = "native", **values: Any
 ) -> None:
-    """Add one film and its objects."""
+    """Add one film and the objects of its `annotation`; `annotated_as`: the pixels that its corners refer to."""
     image_id = path.stem if film is None else film.relative_to(draft.root).as_posix()
     kept, whole = 0, True
     for place, item in enumerate(annotation.findall("object")):

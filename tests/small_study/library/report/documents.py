@@ -8,10 +8,7 @@ from osteotl.files import write_text
 def write(step):
     """Methods, cards and a checklist."""
     trace(step)
-    write_text(step.write("methods.md"), "words\n")
-    write_text(step.write("methods.docx"), "words\n")
-    if step.study.cohorts:
-        write_text(step.write("table_one.csv"), "words\n")
+    write_text(step.write("documents/methods.md"), "words\n")
     for arm in step.study.arms or ["a"]:
-        write_text(step.write(f"model_cards/{arm}.md"), f"card of {arm}\n")
-    write_text(step.write("checklists/claim.csv"), "item,answer\n")
+        write_text(step.write(f"documents/model_cards/{arm}.md"), f"card of {arm}\n")
+    write_text(step.write("documents/checklists/claim.csv"), "item,answer\n")
