@@ -52,8 +52,8 @@ UNITS = "%|of 100 malignant|on 1,000 normal|percentage points|per 1,000 films"
 TRIPLE = re.compile(rf"([+−]?[\d,]*\.?\d+)(?: (?:{UNITS}))? "
                     r"\(([+−]?[\d,]*\.?\d+) to ([+−]?[\d,]*\.?\d+)\)")  # fmt: skip
 
-KEYS = ("high_sensitivity", "labels_swapped", "missed_per_100", "auc_margin", "as_published", "hsv_v", "None", "nan", "{{",
-        "study: ", "pairing.json")  # fmt: skip
+KEYS = ("high_sensitivity", "labels_swapped", "missed_per_100", "auc_margin", "as_published", "hsv_v", "None", "nan",
+        "{{", "study: ", "pairing.json")  # fmt: skip
 
 
 def opened(folder, kind=None, training=True, **report):
