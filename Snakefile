@@ -23,7 +23,8 @@ JOBS = {  # notebook: processors, resources
     "03_evaluate": (workers, TRAIN),
     "04_statistics": (workers, {"mem_mb": 8000, "runtime": 240}),
     "05_figures": (1, {"mem_mb": 4000, "runtime": 60}),
-    "report": (1, {"mem_mb": 4000, "runtime": 60}),
+    "06_report": (1, {"mem_mb": 4000, "runtime": 60}),
+    "render": (1, {"mem_mb": 4000, "runtime": 60}),
 }
 
 

@@ -114,10 +114,7 @@ case "${1:-}" in
     if [ $# -gt 0 ]; then name="$1"; shift; exec "$python" "benchmarks/bench_$name.py" "$@"; fi
     for file in benchmarks/bench_*.py; do "$python" "$file"; done
     exec "$python" benchmarks/make_results.py ;;
-  lab)
-    shift; cd -- "$here"
-    if [ "$(id -u)" = 0 ]; then set -- --allow-root "$@"; fi # as in a container; JupyterLab refuses without a word
-    exec "$python" -m jupyter lab "$@" ;;
-  plan) shift; exec "$python" -m osteotl.statistics.plan_study "$@" ;;
+  lab) shift; exec "$python" -m osteotl.workflow.lab "$@" ;;
+  plan|published) exec "$python" -m osteotl.workflow.standalone "$@" ;;
   *) exec "$python" -m osteotl.workflow "$@" ;;
 esac

@@ -218,8 +218,8 @@ def _truth(
 
 # --- all cohorts ------------------------------------------------------------------------------------------------------
 
-KEEP = ["measure", "arm", "reference", "unit", "point", "threshold_from", "at", "prevalence", "recalibration", "estimate",
-        "lower", "upper", "p"]  # fmt: skip
+IDENTITY = ["measure", "reference", "unit", "point", "threshold_from", "at", "prevalence", "recalibration"]
+KEEP = [*IDENTITY, "arm", "estimate", "lower", "upper", "p"]
 
 
 def chunk(name: str, first: int, last: int, replicates: int) -> tuple[list[Any], pd.DataFrame]:
@@ -241,10 +241,9 @@ def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[st
     expected = {key: np.array([truth[key] for truth in truths]) for key in truths[0]}  # (cohorts, arms)
     if not own:
         expected = {key: np.tile(value.mean(axis=0), (len(truths), 1)) for key, value in expected.items()}
-    identity = ["measure", "reference", "unit", "point", "threshold_from", "at", "prevalence", "recalibration"]
     rows = []
-    for key, part in table.groupby(identity, dropna=False, sort=False):
-        setting = dict(zip(identity, key, strict=True))
+    for key, part in table.groupby(IDENTITY, dropna=False, sort=False):
+        setting = dict(zip(IDENTITY, key, strict=True))
         measure = MEASURES[setting["measure"]]
         at = None if pd.isna(setting["at"]) else setting["at"]
         given = None if pd.isna(setting["prevalence"]) or setting["measure"] != "net_benefit" else setting["prevalence"]
@@ -258,8 +257,9 @@ def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[st
         lower, upper = part["lower"].fillna(-np.inf), part["upper"].fillna(np.inf)
         inside = ((lower <= target) & (target <= upper))[part["lower"].notna() | part["upper"].notna()]
         what = "difference" if setting["reference"] else "arm"
-        label = "/".join(str(v) for v in (setting["measure"], setting["unit"], setting["point"], setting["threshold_from"],
-                                          "" if at is None else f"{at:g}", "" if pd.isna(setting["prevalence"]) else f"at {pi:g}") if v)  # fmt: skip
+        words = [setting[name] for name in ("measure", "unit", "point", "threshold_from")]
+        words += ["" if at is None else f"{at:g}", "" if pd.isna(setting["prevalence"]) else f"at {pi:g}"]
+        label = "/".join(word for word in words if word)
         row = {"name": f"{label} {what}", "configuration": name, "runs": configuration["runs"], "cohorts": len(part),
                "shown": round(float(shown.mean()), 4), "truth": round(float(np.mean(target)), 5),
                "bias": round(float((part["estimate"] - target).mean()), 5),

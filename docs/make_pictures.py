@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from osteotl.reporting.printing import find_browser
+from osteotl.report.printing import find_browser
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = {"report.png": "light", "report-dark.png": "dark"}

@@ -61,7 +61,7 @@ def chromium() -> Iterator[Any]:
     """One Chromium for all tests that need a browser."""
     from playwright.sync_api import sync_playwright
 
-    from osteotl.reporting.printing import find_browser
+    from osteotl.report.printing import find_browser
 
     path = find_browser()
     assert path, "no Chromium found: browser tests need one (leave them out with -m 'not browser')"

@@ -34,11 +34,10 @@ WITHOUT_SUMMARY = {
         "stages of cohorts.tables.build_cohorts, which tells them in order",
         {"read_pool", "make_partitions", "boxes_of", "sizes_of"},
     ),
-    "osteotl.statistics.published": (
-        "records of the YAML file that published.Published explains; their fields are its keys",
+    "osteotl.published.printed": (
+        "records of the YAML file that printed.Published explains; their fields are its keys",
         {"PrintedAuc", "PrintedP", "Films", "Rule", "Rival"},
     ),
-    "osteotl.statistics.rederivation": ("a row of one table; its fields are the columns", {"Predictive"}),
     "osteotl.reporting.film_tables": ("small, and named for what it returns", {"written"}),
 }
 # module: why a parameter of these is explained nowhere

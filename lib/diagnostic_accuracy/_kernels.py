@@ -206,7 +206,7 @@ def draw_units(seed, first, strata, counts):  # type: ignore[no-untyped-def]
 @compiled()
 def cumulate(weights, order, label, tp, fp):  # type: ignore[no-untyped-def]
     """tp[i], fp[i] = weighted malignant and normal cases among the i highest scored."""
-    ill, well = 0, 0
+    ill, well = np.int64(0), np.int64(0)
     for i in range(order.shape[0]):
         w = np.int64(weights[order[i]])
         if label[order[i]]:

@@ -28,6 +28,7 @@ from diagnostic_accuracy.paired import (
     predictive_bootstrap,
 )
 from diagnostic_accuracy.rates import confusion, rate_estimate
+from diagnostic_accuracy.thresholds import Point
 
 Flags = NDArray[np.bool_]
 Rows = list[dict[str, Any]]
@@ -67,7 +68,7 @@ def compare_run_by_run(
         name = str(run) if run == other_run else f"{run} against {other_run}"
         place = shared | {"arm": arm, "reference": reference, "run": name}
         rows += _delong(films, one, other, confidence, place)
-        for point in draws.points:
+        for point in films.points(one, other):
             at = place | {"point": point.name, "threshold_from": point.threshold_from}
             rows += _calls(films, (one, other), (point.name, point.threshold_from), confidence, replicates, at)
     return results(rows)
@@ -97,6 +98,11 @@ class _Films:
     def calls(self, column: int, point: tuple[str, str]) -> Flags:
         return self.values[:, column] >= self.draws.thresholds[point][column]
 
+    def points(self, *columns: int) -> list[Point]:
+        """Points that have a threshold in these runs."""
+        found = self.draws.thresholds
+        return [p for p in self.draws.points if not np.isnan(found[p.name, p.threshold_from][list(columns)]).any()]
+
 
 def _based(found: Estimate, events: int | None = None) -> Estimate:
     return replace(found, basis=BASIS, events=found.events if events is None else events)
@@ -107,7 +113,7 @@ def _one_run(films: _Films, column: int, confidence: float, place: dict[str, Any
     rows = [
         _based(auc_interval(films.label, films.values[:, column], patients, confidence)).row(**place, measure="auc")
     ]
-    for point in films.draws.points:
+    for point in films.points(column):
         counts = confusion(films.label, films.calls(column, (point.name, point.threshold_from)))
         at = place | {"point": point.name, "threshold_from": point.threshold_from}
         for name in RATES:
@@ -137,8 +143,8 @@ def _calls(
     one, other = (films.calls(column, point) for column in columns)
     rows: Rows = []
     for rate, side in (("sensitivity", films.label), ("specificity", ~films.label)):
-        right = [calls[side] == films.label[side] for calls in (one, other)]
-        rows += _rate(*right, films.patient[side] if films.clustered else None, confidence, place | {"group": rate})
+        a, b = (calls[side] == films.label[side] for calls in (one, other))
+        rows += _rate(a, b, films.patient[side] if films.clustered else None, confidence, place | {"group": rate})
     test = compare_predictive_values(paired_calls(films.label, one, other), "ppv")
     patients = films.patient if films.clustered else None
     found = predictive_bootstrap(films.label, one, other, "ppv", patients, replicates, 0, confidence)

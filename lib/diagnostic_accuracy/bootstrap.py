@@ -221,16 +221,21 @@ def _apply(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64], cuts: Flo
         index = np.zeros(tp.shape[0], np.int64)
         apply_rule(code, tp, fp, target, index)
     else:
-        rows = [int(point.rule(a, b, int(a[-1]), int(b[-1]), target)) if a[-1] and b[-1] else -1
-                for a, b in zip(tp, fp, strict=True)]  # type: ignore[misc]  # fmt: skip
-        index = np.array([_highest(i, a, b) for i, a, b in zip(rows, tp, fp, strict=True)])
-    if index.size and index.max() >= cuts.size:
-        raise ValueError(f"the rule of {point.name!r} returned {index.max()}; the last index is {cuts.size - 1}")
+        index = np.array([_index(point, a, b) for a, b in zip(tp, fp, strict=True)], np.int64)
     return np.where(index >= 0, cuts[index], np.nan)
 
 
-def _highest(index: int, tp: NDArray[np.int64], fp: NDArray[np.int64]) -> int:
-    return index if index < 0 else max(int(np.searchsorted(tp, tp[index])), int(np.searchsorted(fp, fp[index])))
+def _index(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64]) -> int:
+    """What a rule written in Python chooses; -1 where a class is missing."""
+    if not (tp[-1] and fp[-1]):
+        return -1
+    target = np.nan if point.target is None else point.target
+    chosen = int(point.rule(tp, fp, int(tp[-1]), int(fp[-1]), target))  # type: ignore[misc]
+    if not 0 <= chosen < tp.size:
+        raise ValueError(
+            f"the rule of {point.name!r} returned {chosen}; it must return an index from 0 to {tp.size - 1}"
+        )
+    return max(int(np.searchsorted(tp, tp[chosen])), int(np.searchsorted(fp, fp[chosen])))
 
 
 CODES: dict[Any, int] = {rule: code for code, rule in enumerate(RULES.values())}
@@ -314,6 +319,7 @@ def bootstrap(
     check_one_of(sampling, SAMPLINGS, "sampling")
     check_one_of(held, ("", "external", "validation"), "held")
     at = tuple(check_share(float(t), "a threshold probability of net_benefit_at") for t in net_benefit_at)
+    _check_points(points, scores.arms)
     with_validation = len(scores.validation.values) > 0
     kept = [p for p in points if with_validation or p.threshold_from != "validation"]
     draws = Draws(scores, kept, replicates, seed, sampling, at, tuple(prevalences), tuple(recalibrations), held)
@@ -323,10 +329,21 @@ def bootstrap(
     for key in whole:
         values = np.concatenate([part[key] for part in parts])
         draws.observed[key], draws.values[key] = whole[key][0], values
-    draws.thresholds.update(plan.thresholds)
+    draws.thresholds.update(plan.thresholds())
     draws.lines.update(plan.lines)
     draws.undefined.update(plan.undefined)
     return draws
+
+
+def _check_points(points: Sequence[Point], arms: Sequence[str]) -> None:
+    names = [(p.name, p.threshold_from) for p in points]
+    faults = [f"the point {name!r} from {source} is given twice; give each point a name of its own"
+              for name, source in dict.fromkeys(names) if names.count((name, source)) > 1]  # fmt: skip
+    for point in (p for p in points if p.threshold_from == "given"):
+        if lacking := [arm for arm in arms if arm not in point.given]:
+            faults.append(f"the point {point.name!r} gives no threshold for {', '.join(map(repr, lacking))}")
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 def measures_at(
@@ -358,7 +375,8 @@ def measures_at(
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)
     units = np.zeros((len(rows), int(plan.external.strata[-1])), np.uint16)
     validation = plan.ones()[2][[0] * len(rows)]
-    return plan.measure(given, units, validation, pi)
+    found = plan.measure(given, units, validation, pi)
+    return {key: value for key, value in found.items() if key[-1] != "patient"}  # weights are those of films
 
 
 @dataclass
@@ -373,7 +391,6 @@ class _Plan:
     by_patient: list[_Sorted]
     patients: NDArray[np.int64]
     validation_sorted: list[_Sorted]
-    thresholds: dict[tuple[str, str], Floats] = field(default_factory=dict)
     lines: dict[str, Floats] = field(default_factory=dict)
     undefined: dict[Key, str] = field(default_factory=dict)
 
@@ -461,15 +478,19 @@ class _Plan:
         for k, point in enumerate(self.draws.points):
             if point.threshold_from == "given":
                 cuts[:, k] = point.given[arm]
-            if rows == 1:
-                everyone = np.full(len(self.draws.runs), np.nan)
-                self.thresholds.setdefault((point.name, point.threshold_from), everyone)[r] = cuts[0, k]
         return cuts
+
+    def thresholds(self) -> dict[tuple[str, str], Floats]:
+        """The thresholds that the sample itself gives, of every point for every run."""
+        films, _, validation = self.ones()
+        cuts = np.stack([self._cuts(r, films, validation)[0] for r in range(len(self.draws.runs))], axis=1)
+        return {(p.name, p.threshold_from): cuts[k] for k, p in enumerate(self.draws.points)}
 
     def _fit_lines(self, validation: Scores) -> None:
         """The recalibration of every run on the validation films as they are; no change where scores are risks."""
         runs, wanted = len(self.draws.runs), self.draws.recalibrations
-        if "none" in wanted and bool(((validation.values >= 0) & (validation.values <= 1)).all(axis=None)):
+        values = self.draws.scores.values  # of all films: one score outside [0, 1] and none is a risk
+        if "none" in wanted and bool(((values >= 0) & (values <= 1)).all(axis=None)):
             self.lines["none"] = np.tile([0.0, 1.0], (runs, 1))
         if "logistic" not in wanted or not self.validation.films:
             return
@@ -532,7 +553,7 @@ def _scaled(x: Floats) -> tuple[Floats, float, float]:
 
 
 def _recalibrations(validation: Scores, r: int, weights: Any, line: Floats) -> Floats:
-    """Intercept and slope of the recalibration in every row; the observed line where all weights are 1."""
+    """Intercept and slope of the recalibration in every row; that of the sample where all weights are 1."""
     label = validation.label.to_numpy()
     lines = np.full((len(weights), 2), np.nan)
     if np.isnan(line[0]):
@@ -542,8 +563,7 @@ def _recalibrations(validation: Scores, r: int, weights: Any, line: Floats) -> F
     _kernels.recalibrate(weights, label, x, int(label.sum()), start, expit(start[0] + start[1] * x), lines)
     lines[:, 1] /= scale
     lines[:, 0] -= middle * lines[:, 1]
-    if len(weights) == 1:
-        lines[0] = line
+    lines[(weights == 1).all(axis=1)] = line
     return lines
 
 

@@ -142,8 +142,8 @@ def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -
 def lesion_curves(marks: Mapping[tuple[str, object], Marks]) -> dict[str, pd.DataFrame]:
     """FROC and LROC curves: arm, run, threshold, x, y.
 
-    x is false marks per film (FROC) or the share of normal films with a mark (LROC); y is the share of lesions hit, or of
-    malignant films whose highest mark is on the lesion. An empty run is the mean over runs, taken vertically.
+    x is false marks per film (FROC) or the share of normal films with a mark (LROC); y is the share of lesions hit, or
+    of malignant films whose highest mark is on the lesion. An empty run is the mean over runs, taken vertically.
     """
     read: dict[str, Callable[[Marks], tuple[Floats, Floats, Floats]]] = {
         "froc": lambda m: (froc(m).threshold, froc(m).per_film, froc(m).sensitivity),

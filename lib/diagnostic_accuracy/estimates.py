@@ -218,12 +218,12 @@ def one(table: pd.DataFrame, **identity: Any) -> pd.Series:
 
 def estimates_of(table: pd.DataFrame, by: str) -> dict[str, Estimate]:
     """Rows of a table of results as numbers, by the value of one column."""
-    texts, numbers = ("method", "note", "basis"), ("estimate", "lower", "upper", "p", "df")
-    return {
-        str(row[by]): Estimate(
-            **{name: None if pd.isna(row[name]) else float(row[name]) for name in numbers},
-            **{name: row[name] for name in texts},
-            n=int(row["n"]),
-        )
-        for _, row in table.iterrows()
-    }
+    found = {}
+    for _, row in table.iterrows():
+        values = {name: None if pd.isna(row[name]) else float(row[name]) for name in ("estimate", "lower", "upper")}
+        tests = {name: None if pd.isna(row[name]) else float(row[name]) for name in ("p", "df")}
+        told = {name: str(row[name]) for name in ("note", "basis")}
+        n, events = (0 if pd.isna(row[name]) else int(row[name]) for name in ("n", "events"))
+        whole = values | tests | told | {"events": events if pd.notna(row["events"]) else None}
+        found[str(row[by])] = Estimate(method=str(row["method"]), n=n, **whole)  # type: ignore[arg-type]
+    return found

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -33,11 +34,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import expit, logit
 
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.checks import check_confidence, check_one_of, check_share
 from diagnostic_accuracy.estimates import Estimate, results
+from diagnostic_accuracy.intervals import Limits, critical_value, edge_reach, mover_sum, on_logit, wilson
 from diagnostic_accuracy.measures import MEASURES, Measure
 from diagnostic_accuracy.scores import READERS
 from diagnostic_accuracy.thresholds import Point
@@ -87,7 +88,11 @@ def mean_squares(values: Floats, draws: Floats) -> tuple[float, float]:
 
 
 def contrast(
-    values: Sequence[Floats], draws: Sequence[Floats], crossed: bool = False, unit: str = "patients"
+    values: Sequence[Floats],
+    draws: Sequence[Floats],
+    crossed: bool = False,
+    unit: str = "patients",
+    names: str = "runs",
 ) -> Contrast:
     """Variance of the mean of one arm, or of the difference of two (arm, reference).
 
@@ -98,10 +103,11 @@ def contrast(
     crossed : bool
         Runs are readers who read with both arms, in the same order.
     unit : {"patients", "films"}
+    names : {"runs", "readers"}
+        What the runs are called in `basis`.
     """
     sign = (1.0, -1.0)[: len(values)]
     fixed = float(np.var(sum(s * d.mean(axis=1) for s, d in zip(sign, draws, strict=True)), ddof=1))
-    names = "readers" if crossed else "runs"
     if max(len(v) for v in values) == 1:
         return Contrast(fixed, np.inf, fixed, "this run only")
     if crossed and len(values) == 2:
@@ -146,31 +152,23 @@ def _crossed(values: Sequence[Floats], draws: Sequence[Floats]) -> tuple[list[tu
 # --- scales -----------------------------------------------------------------------------------------------------------
 
 
-def wilson(p: float, n: float, critical: float) -> tuple[float, float]:
-    """Wilson's limits of a proportion p among n, with a critical value of the normal or t distribution."""
-    q = critical**2 / n
-    centre, half = (p + q / 2) / (1 + q), np.sqrt(q * p * (1 - p) + q * q / 4) / (1 + q)
-    return (0.0 if p == 0 else float(centre - half)), (1.0 if p == 1 else float(centre + half))
-
-
 def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
     """Wilson's limits at the effective number p (1 - p) / V, at most n; at n where p is 0 or 1 or nothing varies."""
-    if not 0 < p < 1 or variance <= 0:
-        return wilson(p, n, normal)
-    return wilson(p, min(p * (1 - p) / variance, n), critical)
+    seen = 0 < p < 1 and variance > 0
+    low, high = wilson(p, min(p * (1 - p) / variance, n) if seen else n, critical if seen else normal)
+    return float(low), float(high)
 
 
 def logit_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
     """Limits by the delta method on the logit; at 0 or 1 the far limit is that of n cases without an exception."""
-    far = n / (n + normal**2)
+    reach = edge_reach(n, critical=normal)
     if p >= 1:
-        return far, 1.0
+        return 1 - reach, 1.0
     if p <= 0:
-        return 0.0, 1 - far
+        return 0.0, reach
     if variance <= 0:
-        return wilson(p, n, normal)
-    half = critical * np.sqrt(variance) / (p * (1 - p))
-    return float(expit(logit(p) - half)), float(expit(logit(p) + half))
+        return rate_limits(p, 0.0, critical, normal, n)
+    return on_logit(p, float(np.sqrt(variance)), critical)
 
 
 def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
@@ -193,21 +191,25 @@ class Component:
         The draws that define all of them, one array a measure.
     undefined : float
         Share of the draws that were left out.
+    runs : list
+        Names of the runs.
     """
 
     observed: Floats
     values: list[Floats]
     undefined: float
+    runs: list[object]
 
     @classmethod
     def of(cls, draws: Draws, keys: Sequence[tuple[Any, ...]], columns: list[int]) -> Component:
         """Columns are those of one arm, or of an arm and its reference."""
         observed = np.array([draws.observed[key][columns] for key in keys])
         values = [draws.values[key][:, columns] for key in keys]
+        runs = [draws.runs[column][1] for column in columns]
         if all(draws.finite(key) for key in keys):
-            return cls(observed, values, 0.0)
+            return cls(observed, values, 0.0, runs)
         fine = np.logical_and.reduce([np.isfinite(one).all(axis=1) for one in values])
-        return cls(observed, [one[fine] for one in values], float(1 - fine.mean()))
+        return cls(observed, [one[fine] for one in values], float(1 - fine.mean()), runs)
 
     @property
     def mean(self) -> Floats:
@@ -216,13 +218,18 @@ class Component:
 
     def part(self, first: int, last: int) -> Component:
         """Some of the runs, on the same draws."""
-        return Component(self.observed[:, first:last], [one[:, first:last] for one in self.values], self.undefined)
+        values = [one[:, first:last] for one in self.values]
+        return Component(self.observed[:, first:last], values, self.undefined, self.runs[first:last])
 
     def linear(self, function: Callable[[Floats], float]) -> tuple[Floats, Floats]:
         """The function linearised at the mean rates, up to a constant: its values in every run, and in draws x runs."""
         slope = gradient(function, self.mean)
         drawn = sum(weight * one for weight, one in zip(slope, self.values, strict=True))
         return slope @ (self.observed - self.mean[:, None]), np.asarray(drawn)
+
+
+def _nth(k: int, rates: Floats) -> float:
+    return float(rates[k])
 
 
 def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
@@ -254,16 +261,21 @@ class Question:
 
     @property
     def normal(self) -> float:
-        return float(stats.norm.ppf(0.5 + self.confidence / 2))
+        return critical_value(self.confidence)
+
+    @property
+    def units(self) -> dict[str, int]:
+        """Patients with a malignant film, patients with a normal one, all; as cases, a patient is one or the other."""
+        units = self.draws.units
+        return units | {"normal": units["all"] - units["malignant"]} if self.setting["unit"] == "patient" else units
 
     @property
     def n(self) -> int:
         """Units of the class that the measure rests on."""
-        units = self.draws.units
-        small = min(units["malignant"], units["normal"])
+        units = self.units
         cases = units["all"] if self.setting["unit"] == "patient" else len(self.draws.scores.external.values)
-        counted = {"malignant": units["malignant"], "normal": units["normal"], "all": units["all"], "small": small}
-        return (counted | {"cases": cases})[self.measure.units]
+        small = min(units["malignant"], units["normal"])
+        return (units | {"small": small, "cases": cases})[self.measure.units]
 
     def value(self, rates: Floats) -> float:
         return self.measure.value(rates, self.pi, self.setting)
@@ -352,6 +364,8 @@ class Question:
         found = self._contrast([part], self.value if self.measure.scale != "rate" else self._rate)
         lower, upper = self._limits(part, estimate, found)
         note = found.note or (f"{part.undefined:.2%} of the draws do not define it" if part.undefined else "")
+        if lower is None and upper is None:
+            note = "the draws do not vary: no interval can be derived from them"
         df = None if np.isinf(found.df) else found.df
         return Estimate(estimate, lower, upper, self.measure.method, self.n, df=df, note=note, basis=found.basis)
 
@@ -375,10 +389,15 @@ class Question:
         """The rate itself where the measure is a linear function of it."""
         return float(rates[0]) if self.measure.rate else self.value(rates)
 
+    def crossed(self, parts: Sequence[Component]) -> bool:
+        """Whether the runs are readers who read with both arms."""
+        return self.draws.scores.kind == READERS and len(parts) == 2 and parts[0].runs == parts[1].runs
+
     def _contrast(self, parts: Sequence[Component], function: Callable[[Floats], float]) -> Contrast:
         linear = [part.linear(function) for part in parts]
-        crossed = self.draws.scores.kind == READERS
-        found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word)
+        names = "readers" if self.draws.scores.kind == READERS else "runs"
+        crossed = self.crossed(parts)
+        found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word, names)
         single = [len(v) for v, _ in linear]
         if len(single) == 2 and min(single) == 1 and max(single) > 1:
             lonely = "the arm" if single[0] == 1 else "the reference"
@@ -388,7 +407,7 @@ class Question:
     def _difference(self, gap: float, found: Contrast) -> Estimate:
         bounded = self.measure.scale in ("rate", "logit", "predictive")
         if found.variance <= 1e-24:
-            half = self.normal**2 / (self.n + self.normal**2) * self.measure.per
+            half = edge_reach(self.n, critical=self.normal) * self.measure.per
             note, p, df = "the draws do not vary: limits are those of n cases without an exception, no test", None, None
         else:
             half = found.quantile(self.confidence) * np.sqrt(found.variance)
@@ -410,7 +429,7 @@ class Question:
         if scale == "predictive":
             return self._predictive(part)
         if self.measure.name == "net_benefit" and any(rate in (0.0, 1.0) for rate in part.mean):
-            return self._net_benefit_at_edge(part, estimate)
+            return self._net_benefit_at_edge(part)
         half = critical * np.sqrt(found.variance)
         return (estimate - half, estimate + half) if half > 0 else (None, None)
 
@@ -418,9 +437,9 @@ class Question:
         """Limits of sensitivity and specificity."""
         pairs = []
         for k, side in enumerate(("malignant", "normal")):
-            found = self._contrast([part], lambda rates, k=k: float(rates[k]))
+            found = self._contrast([part], partial(_nth, k))
             critical = found.quantile(self.confidence)
-            pairs.append(rate_limits(part.mean[k], found.variance, critical, self.normal, self.draws.units[side]))
+            pairs.append(rate_limits(part.mean[k], found.variance, critical, self.normal, self.units[side]))
         return pairs
 
     def _ratio(
@@ -428,9 +447,13 @@ class Question:
     ) -> tuple[float | None, float | None]:
         if all(0 < rate < 1 for rate in part.mean) and found.variance > 0:
             return ratio_limits(estimate, found.variance, critical)
+        return self._ratio_from_rates(self.measure.name == "lr_positive", part)
+
+    def _ratio_from_rates(self, positive: bool, part: Component) -> tuple[float | None, float | None]:
+        """Limits of LR+ or LR- from those of the two rates; None where there is no upper bound."""
         (low1, high1), (low0, high0) = self._rate_pair(part)
         with np.errstate(divide="ignore"):
-            if self.measure.name == "lr_positive":
+            if positive:
                 limits = np.array([low1, high1]) / np.array([1 - low0, 1 - high0])
             else:
                 limits = np.array([1 - high1, 1 - low1]) / np.array([high0, low0])
@@ -448,8 +471,7 @@ class Question:
             found = other._contrast([part], other.value)
             low, high = other._ratio(part, ratio, found, found.quantile(self.confidence))
         else:
-            (low1, _), (low0, _) = self._rate_pair(part)
-            low, high = low1 / (1 - low0), None
+            low, high = self._ratio_from_rates(positive, part)
         if positive:
             bounds = [0.0 if low is None else pi * low / (pi * low + 1 - pi)]
             bounds.append(1.0 if high is None else pi * high / (pi * high + 1 - pi))
@@ -459,14 +481,13 @@ class Question:
             1.0 if low is None else (1 - pi) / ((1 - pi) + pi * low),
         )
 
-    def _net_benefit_at_edge(self, part: Component, estimate: float) -> tuple[float, float]:
-        """MOVER: the limits of the two rates combined (Donner & Zou 2012)."""
+    def _net_benefit_at_edge(self, part: Component) -> tuple[float, float]:
+        """MOVER: the limits of the two rates combined."""
         pi, odds = self.pi, self.setting["at"] / (1 - self.setting["at"])
-        (low1, high1), (low0, high0) = self._rate_pair(part)
-        sensitivity, specificity = part.mean
-        below = np.hypot(pi * (sensitivity - low1), (1 - pi) * odds * (specificity - low0))
-        above = np.hypot(pi * (high1 - sensitivity), (1 - pi) * odds * (high0 - specificity))
-        return float(estimate - below), float(estimate + above)
+        one, other = (Limits(rate, *ends) for rate, ends in zip(part.mean, self._rate_pair(part), strict=True))
+        found = mover_sum(one.times(pi), other.times((1 - pi) * odds))  # net benefit, but for a constant
+        less = (1 - pi) * odds
+        return float(np.asarray(found.lower)) - less, float(np.asarray(found.upper)) - less
 
     def _undefined(self, arm: str) -> str:
         for run in (run for name, run in self.draws.runs if name == arm):
@@ -492,7 +513,7 @@ def question(draws: Draws, measure: str, confidence: float, setting: dict[str, A
         An unknown measure, or one that the draws do not hold.
     """
     check_confidence(confidence)
-    whole = {
+    whole: dict[str, Any] = {
         "point": None,
         "threshold_from": None,
         "unit": "film",
@@ -576,7 +597,8 @@ def infer(
                    "recalibration": recalibration}  # fmt: skip
         asked = question(draws, name, confidence, setting)
         shared = {
-            "section": asked.measure.section, "measure": name, "fraction": fraction, "unit": unit, "group": group,
+            "section": asked.measure.section, "measure": name, "fraction": fraction, "group": group,
+            "unit": "patient" if draws.scores.unit == "patient" else unit,
             "point": point or "", "threshold_from": threshold_from or "", "at": mark, "prevalence": share,
             "recalibration": recalibration or "", "confidence": confidence,
         }  # fmt: skip

@@ -40,25 +40,35 @@ def wald_interval(
     clip: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
     """estimate -/+ quantile x se (normal, or t with `df`), cut to the range `clip`."""
-    tail = (1 + confidence) / 2
-    quantile = float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
+    quantile = critical_value(confidence, df)
     low, high = estimate - quantile * se, estimate + quantile * se
     return (low, high) if clip is None else (max(low, clip[0]), min(high, clip[1]))
 
 
 def logit_interval(share: float, se: float, confidence: float = 0.95, df: float | None = None) -> tuple[float, float]:
     """Interval of a number strictly between 0 and 1, symmetric on its logit (delta method)."""
-    low, high = wald_interval(float(logit(share)), se / (share * (1 - share)), confidence, df)
-    return float(expit(low)), float(expit(high))
+    return on_logit(share, se, critical_value(confidence, df))
 
 
-def edge_reach(n: float, confidence: float = 0.95) -> float:
+def on_logit(share: float, se: float, critical: float) -> tuple[float, float]:
+    """As `logit_interval`, for a critical value of the normal or t distribution."""
+    half = critical * se / (share * (1 - share))
+    return float(expit(logit(share) - half)), float(expit(logit(share) + half))
+
+
+def edge_reach(n: float, confidence: float = 0.95, critical: float | None = None) -> float:
     """z^2 / (n + z^2): how far from where it was seen a number without any variation in n cases may lie.
 
-    The lower limit n / (n + z^2) of a proportion of 1 is Wilson's.
+    The lower limit n / (n + z^2) of a proportion of 1 is Wilson's. `critical` stands in for z.
     """
-    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+    z2 = (critical_value(confidence) if critical is None else critical) ** 2
     return z2 / (n + z2)
+
+
+def critical_value(confidence: float, df: float | None = None) -> float:
+    """Quantile of a two-sided interval: of the normal distribution, or of t with `df`."""
+    tail = (1 + confidence) / 2
+    return float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
 
 
 def tail_probability(statistic: float, alternative: str = "two-sided", df: float | None = None) -> float:
@@ -72,6 +82,17 @@ def tail_probability(statistic: float, alternative: str = "two-sided", df: float
 
 
 # --- of a proportion --------------------------------------------------------------------------------------------------
+
+
+def wilson(p: ArrayLike, n: ArrayLike, critical: float) -> tuple[Vector, Vector]:
+    """Wilson's limits of proportions among n (a count or an effective number), for a critical value of z or t.
+
+    Matches statsmodels' `proportion_confint(method="wilson")`; exactly 0 and 1 at the ends.
+    """
+    share = np.asarray(p, np.float64)
+    q = critical**2 / np.asarray(n, np.float64)
+    centre, half = (share + q / 2) / (1 + q), np.sqrt(q * share * (1 - share) + q * q / 4) / (1 + q)
+    return np.where(share == 0, 0.0, centre - half), np.where(share == 1, 1.0, centre + half)
 
 
 def proportion_interval(
@@ -97,7 +118,7 @@ def proportion_interval(
 
     Notes
     -----
-    Wilson and Clopper-Pearson are statsmodels' `proportion_confint`, which match R's `prop.test(correct = FALSE)` and
+    Wilson and Clopper-Pearson equal statsmodels' `proportion_confint`, and R's `prop.test(correct = FALSE)` and
     `binom.test`; mid-p is solved to machine precision (PropCIs::midPci searches a grid of 0.0005).
 
     Examples
@@ -111,9 +132,11 @@ def proportion_interval(
         raise ValueError(f"{successes} of {n} is not a proportion; successes must lie in [0, n] and n above 0")
     if method == "midp":
         return _midp_interval(successes, n, 1 - confidence)
-    kind = "wilson" if method == "wilson" else "beta"
-    low, high = proportion_confint(successes, n, alpha=1 - confidence, method=kind)
-    # statsmodels leaves rounding dust at the ends (and NaN for the exact interval at 0 and n in some versions)
+    if method == "wilson":
+        low, high = wilson(successes / n, n, critical_value(confidence))
+    else:
+        low, high = proportion_confint(successes, n, alpha=1 - confidence, method="beta")
+    # statsmodels gives NaN for the exact interval at 0 and n in some versions
     return (0.0 if successes == 0 else float(low)), (1.0 if successes == n else float(high))
 
 
@@ -178,11 +201,10 @@ def effective_interval(
         raise ValueError(f"share {p} of {units} units is not a proportion; give shares in [0, 1] and at least 1 unit")
     seen = (p > 0) & (p < 1) & (spread > 0)
     effective = np.divide(p * (1 - p), spread, out=np.full(p.shape, float(units)), where=seen)
-    tail = (1 + confidence) / 2
-    shrink = 1.0 if df is None else float(stats.norm.ppf(tail) / stats.t.ppf(tail, df)) ** 2
+    normal = critical_value(confidence)
+    shrink = 1.0 if df is None else (normal / critical_value(confidence, df)) ** 2
     effective = np.where(seen, np.maximum(np.minimum(effective, most) * shrink, 1.0), effective)
-    low, high = proportion_confint(p * effective, effective, alpha=1 - confidence, method="wilson")
-    return np.where(p == 0, 0.0, low), np.where(p == 1, 1.0, high), effective
+    return *wilson(p, effective, normal), effective
 
 
 # --- from bootstrap draws ---------------------------------------------------------------------------------------------

@@ -225,10 +225,8 @@ def pilot_of_aucs(
     """
     target = 0.5 if correlation is None else max(0.0, correlation)
     said = f"correlation of the AUCs taken as {target:.2f}"
-    said += "" if correlation is None else f" (its p value implies {correlation:.2f})"
-    rest = (
-        "spread of the AUC between training runs assumed to be 0.01, one film a patient: published figures hold neither"
-    )
+    said += "" if correlation is None or correlation >= 0 else f" (given: {correlation:.2f})"
+    rest = "spread of the AUC between training runs assumed to be 0.01, one film a patient: two AUCs tell neither"
     found = Pilot(auc_arm, auc_reference, malignant_share=films[0] / sum(films), source=source, remarks=(said, rest))
 
     def gap(within: float) -> float:

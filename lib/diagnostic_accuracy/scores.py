@@ -115,7 +115,7 @@ class Scores:
         ValueError
             An arm or run that does not exist.
         """
-        lacking = [arm for arm in arms or [] if arm not in self.arms]
+        lacking: list[object] = [arm for arm in arms or [] if arm not in self.arms]
         lacking += [run for run in runs or [] if run not in {r for _, r in self.runs}]
         if lacking:
             raise ValueError(f"{lacking[0]!r} is no arm or run of these scores; they hold {self.runs}")

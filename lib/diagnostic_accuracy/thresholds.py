@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from diagnostic_accuracy._kernels import compiled
-from diagnostic_accuracy.checks import check_labels, check_one_of, check_scores, check_share
+from diagnostic_accuracy.checks import check_one_of, check_share
 from diagnostic_accuracy.estimates import Estimate, results
+from diagnostic_accuracy.roc import roc_curve
 
 Rule = Callable[[NDArray[np.int64], NDArray[np.int64], int, int, float], int]
 
@@ -97,13 +98,16 @@ class Point:
         check_one_of(self.threshold_from, ("validation", "external", "given"), "threshold_from")
         if self.rule is None and self.threshold_from != "given":
             raise ValueError(f"point {self.name!r} has no rule; give one of {', '.join(RULES)} or a function")
+        if self.target is None and self.fixes is not None:
+            raise ValueError(f"point {self.name!r} has no target; say which {self.fixes} its rule must reach")
         if self.target is not None:
             check_share(self.target, f"target of {self.name!r}")
 
     @property
     def fixes(self) -> str | None:
         """The rate that the rule fixes on the films on which the threshold is found."""
-        return {high_sensitivity: "sensitivity", high_specificity: "specificity"}.get(self.rule)
+        fixed: dict[Any, str] = {high_sensitivity: "sensitivity", high_specificity: "specificity"}
+        return fixed.get(self.rule)
 
     @property
     def films_needed(self) -> int:
@@ -135,11 +139,8 @@ def cumulative_counts(
     labels: ArrayLike, scores: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Cuts (descending, the first infinite) and the counts tp and fp of cases called positive at each."""
-    label, score = check_labels(labels), check_scores(scores)
-    order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    tp, fp = (np.r_[0, np.cumsum(side[order])[last]].astype(np.int64) for side in (label, ~label))
-    return np.r_[np.inf, score[order][last]], tp, fp
+    curve = roc_curve(labels, scores)
+    return curve.thresholds, curve.true_positives.astype(np.int64), curve.false_positives.astype(np.int64)
 
 
 def find_threshold(labels: ArrayLike, scores: ArrayLike, rule: str | Rule, target: float | None = None) -> float:
@@ -186,18 +187,23 @@ def find_threshold(labels: ArrayLike, scores: ArrayLike, rule: str | Rule, targe
 
 def thresholds_of(draws: Any) -> pd.DataFrame:
     """The threshold of every run at every point, as a table of results (measure 'threshold')."""
-    rows = []
+    rows, external = [], len(draws.scores.external.values)
+    films = {"validation": len(draws.scores.values) - external, "external": external, "given": external}
     for (point, source), values in draws.thresholds.items():
         for (arm, run), value in zip(draws.runs, values, strict=True):
-            method, n = "threshold on the score: positive when score >= threshold", len(draws.scores.values)
-            found = (
-                Estimate(float(value), None, None, method, n, note="a setting, without an interval")
-                if math.isfinite(value)
-                else Estimate.missing("no finite threshold meets the rule: nothing is called positive", method, n)
-            )
+            method, n = "threshold on the score: positive when score >= threshold", films[source]
+            found = Estimate.missing(_why_no_threshold(value), method, n)
+            if math.isfinite(value):
+                found = Estimate(float(value), None, None, method, n, note="a setting, without an interval")
             place = {"point": point, "threshold_from": source, "unit": "film"}
             rows.append(found.row(section="operating_points", measure="threshold", arm=arm, run=str(run), **place))
     return results(rows)
+
+
+def _why_no_threshold(value: float) -> str:
+    if math.isnan(value):
+        return "the films on which it is found hold one class only"
+    return "no finite threshold meets the rule: nothing is called positive"
 
 
 def positives_to_assure(target: float, confidence: float = 0.95) -> int:

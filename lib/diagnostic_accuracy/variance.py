@@ -13,7 +13,7 @@ from scipy import stats
 
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.inference import Component, mean_squares, question
+from diagnostic_accuracy.inference import Component, Floats, Question, mean_squares, question
 from diagnostic_accuracy.scores import READERS
 
 
@@ -47,19 +47,25 @@ def run_spread(
     rows = []
     for arm in draws.scores.arms:
         part = Component.of(draws, asked.keys, asked.columns(arm))
-        values, drawn = part.linear(asked.value)
-        rows.append(
-            _spread(values, drawn, confidence, asked.n).row(**_identity(asked.setting, measure, confidence), arm=arm)
-        )
+        found = _spread(part, asked, confidence)
+        rows.append(found.row(**_identity(asked.setting, measure, confidence), arm=arm))
     return results(rows)
 
 
-def _spread(values: Any, drawn: Any, confidence: float, n: int) -> Estimate:
-    method = "standard deviation between runs, apart from the variance of their own draws"
-    if values.size == 1:
-        return Estimate.missing("one run: runs cannot be compared", method, n)
+def run_variance(values: Floats, drawn: Floats) -> tuple[float, float]:
+    """MS, and C2 - V1: what their own draws take off (or add to) the variance between runs."""
     square, covariance = mean_squares(values, drawn)
-    own = covariance - float(np.var(drawn, axis=0, ddof=1).mean())
+    return square, covariance - float(np.var(drawn, axis=0, ddof=1).mean())
+
+
+def _spread(part: Component, asked: Question, confidence: float) -> Estimate:
+    method, n = "standard deviation between runs, apart from the variance of their own draws", asked.n
+    if len(part.runs) == 1:
+        return Estimate.missing("one run: runs cannot be compared", method, n)
+    values, drawn = part.linear(asked.value)
+    if not np.isfinite(values).all() or len(drawn) < 2:
+        return Estimate.missing(asked.measure.undefined, method, n)
+    square, own = run_variance(values, drawn)
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], values.size - 1)
     limits = [max(square * (values.size - 1) / tail + own, 0.0) for tail in tails]
     estimate = max(square + own, 0.0)
@@ -82,6 +88,7 @@ def _identity(setting: dict[str, Any], measure: str, confidence: float | None) -
         "group": measure,
         "confidence": confidence,
         "at": setting["at"],
+        "prevalence": setting["prevalence"],
         **shown,
     }
 
@@ -109,10 +116,13 @@ def shares(
     rows = []
     for arm in (arm for arm in draws.scores.arms if arm != reference):
         parts = variances(draws, validation_only, external_only, measure, arm, reference, setting)
-        total = sum(parts.values())
+        total, method = sum(parts.values()), "share of the variance of the difference"
         for source, variance in parts.items():
-            found = Estimate(variance / total if total > 0 else None, None, None, "share of the variance of the difference",
-                             asked.n, note="a share, shown without an interval" if total > 0 else "nothing varies")  # fmt: skip
+            found = Estimate.missing("nothing varies, or a run is not defined", method, asked.n)
+            if total > 0:
+                found = Estimate(
+                    variance / total, None, None, method, asked.n, note="a share, shown without an interval"
+                )
             identity = _identity(asked.setting, measure, None) | {"measure": "share", "group": f"{measure}: {source}"}
             rows.append(found.row(**identity, arm=arm, reference=reference))
     return results(rows)
@@ -129,30 +139,44 @@ def variances(
 ) -> dict[str, float]:
     """Variance of a difference by source: between runs, external patients, validation patients."""
     asked = question(draws, measure, 0.95, setting)
-    word = asked.unit_word
-    runs = 0.0
-    for name in (arm, reference):
-        part = Component.of(draws, asked.keys, asked.columns(name))
-        values, drawn = part.linear(asked.value)
-        if values.size > 1:
-            square, covariance = mean_squares(values, drawn)
-            runs += max(square - float(np.var(drawn, axis=0, ddof=1).mean()) + covariance, 0.0) / values.size
-    found = {"readers" if draws.scores.kind == READERS else "training runs": runs}
-    for source, alone in ((f"external {word}", external_only), (f"validation {word}", validation_only)):
+    runs = sum(spread / size for spread, size in _between(asked, arm, reference) if size > 1)
+    found = {"readers" if draws.scores.kind == READERS else "training runs": float(runs)}
+    for source, alone in (
+        (f"external {asked.unit_word}", external_only),
+        (f"validation {asked.unit_word}", validation_only),
+    ):
         found[source] = fixed_variance(alone, measure, arm, reference, setting)
     return found
 
 
-def fixed_variance(
-    draws: Draws, measure: str, arm: str, reference: str, setting: dict[str, Any], runs: int | None = None
-) -> float:
-    """Variance of the draws of a difference with runs held fixed; of the first `runs` runs, or of all."""
-    asked = question(draws, measure, 0.95, setting)
-    both = [
-        Component.of(draws, asked.keys, asked.columns(name)[:runs]).linear(asked.value)[1] for name in (arm, reference)
+def _between(asked: Question, arm: str, reference: str) -> list[tuple[float, int]]:
+    """Variances that runs add to a difference of single runs, each with its number of runs.
+
+    One an arm; readers who read with both arms differ in their own difference only.
+    """
+    parts = _pair(asked.draws, asked, arm, reference)
+    pairs = [part.linear(asked.value) for part in parts]
+    if asked.crossed(parts):
+        (one, drawn), (other, against) = pairs
+        pairs = [(one - other, drawn - against)]
+    return [
+        (max(sum(run_variance(values, drawn)), 0.0) if values.size > 1 else np.nan, values.size)
+        for values, drawn in pairs
     ]
-    size = min(len(b) for b in both)
-    return float(np.var(both[0][:size].mean(axis=1) - both[1][:size].mean(axis=1), ddof=1))
+
+
+def _pair(draws: Draws, asked: Question, arm: str, reference: str) -> list[Component]:
+    """Both arms on the same draws: a draw that one of them leaves undefined is left out of both."""
+    columns = [asked.columns(name) for name in (arm, reference)]
+    both, cut = Component.of(draws, asked.keys, columns[0] + columns[1]), len(columns[0])
+    return [both.part(0, cut), both.part(cut, cut + len(columns[1]))]
+
+
+def fixed_variance(draws: Draws, measure: str, arm: str, reference: str, setting: dict[str, Any]) -> float:
+    """Variance of the draws of a difference of means, with runs held fixed."""
+    asked = question(draws, measure, 0.95, setting)
+    one, other = (part.linear(asked.value)[1] for part in _pair(draws, asked, arm, reference))
+    return float(np.var(one.mean(axis=1) - other.mean(axis=1), ddof=1))
 
 
 def false_difference_rate(
@@ -191,11 +215,8 @@ def false_difference_rate(
             }  # fmt: skip
             method = "rejections of a test within one run at equal arms"
             if single is None:
-                rows.append(
-                    Estimate.missing("one run an arm: the spread between runs is not known", method, asked.n).row(
-                        **identity
-                    )
-                )
+                why = "one run an arm: the spread between runs is not known"
+                rows.append(Estimate.missing(why, method, asked.n).row(**identity))
                 continue
             test, truth = single
             rate = float(2 * stats.norm.sf(critical * np.sqrt(test / truth))) if truth > 0 else level
@@ -204,21 +225,17 @@ def false_difference_rate(
     return results(rows)
 
 
-def _one_run(draws: Draws, external_only: Draws, asked: Any, arm: str, reference: str) -> tuple[float, float] | None:
+def _one_run(
+    draws: Draws, external_only: Draws, asked: Question, arm: str, reference: str
+) -> tuple[float, float] | None:
     """Variance that the test of one run takes, and the true one; means over pairs of runs in their order."""
-    between = 0.0
-    for name in (arm, reference):
-        values, drawn = Component.of(draws, asked.keys, asked.columns(name)).linear(asked.value)
-        if values.size < 2:
-            return None
-        square, covariance = mean_squares(values, drawn)
-        between += max(square - float(np.var(drawn, axis=0, ddof=1).mean()) + covariance, 0.0)
+    between = sum(spread for spread, _ in _between(asked, arm, reference))
+    if np.isnan(between):
+        return None
     found = []
     for source in (external_only, draws):
-        both = [
-            Component.of(source, asked.keys, asked.columns(name)).linear(asked.value)[1] for name in (arm, reference)
-        ]
-        size, runs = min(len(b) for b in both), min(b.shape[1] for b in both)
-        gaps = both[0][:size, :runs] - both[1][:size, :runs]
+        one, other = (part.linear(asked.value)[1] for part in _pair(source, asked, arm, reference))
+        runs = min(one.shape[1], other.shape[1])
+        gaps = one[:, :runs] - other[:, :runs]
         found.append(float(np.var(gaps, axis=0, ddof=1).mean()))
-    return found[0], found[1] + between
+    return found[0], found[1] + float(between)

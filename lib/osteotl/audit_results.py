@@ -59,7 +59,8 @@ def audit_results(audit: Audit, scores: Scores, confidence: float) -> pd.DataFra
         whole = part[part["fraction"] == part["fraction"].max()] if section == "audit" else part
         one = whole[whole["seed"] == whole["seed"].min()] if section == "audit" else whole
         found = _auc(one, external, confidence)
-        place = {"section": section, "measure": "auc", "arm": name, "group": kind, "unit": "film", "confidence": confidence}
+        place = {"section": section, "measure": "auc", "arm": name, "group": kind, "unit": "film"}
+        place["confidence"] = confidence
         rows.append(found.row(**place, run="" if section == "baseline" else f"{int(one['seed'].iloc[0])}"))
     return results(rows)
 

@@ -51,7 +51,12 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
-        return pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str}), TRAINING_RUNS
+        table = pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str})
+        # a study file that names fewer arms, seeds or fractions than were scored selects among them
+        study = step.study
+        for column, wanted in {"arm": study.arms, "seed": study.seeds, "fraction": study.fractions}.items():
+            table = table[table[column].isin(list(wanted))]
+        return table, TRAINING_RUNS
     given = read_scores_file(step.study.predictions, step.study.reference)
     table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
     if given.run_names:

@@ -15,6 +15,8 @@ from PIL import Image
 from cohorts import layouts
 from osteotl.cohorts import tables
 from osteotl.cohorts.boxes import native_boxes
+from osteotl.cohorts.pool import exclude as exclude_films
+from osteotl.cohorts.pool import make_partitions, read_pool
 from osteotl.cohorts.readers.draft import FilmIndex
 from osteotl.cohorts.readers.files import plain_numbers
 from osteotl.cohorts.readers.splits import part_of
@@ -41,6 +43,14 @@ def study_of(root, reader="manifest", exclude=(), **settings):
         "cohorts": {"development": {"reader": reader, "root": str(root), **settings}},
         "integrity": {"exclude": list(exclude)},
     })  # fmt: skip
+
+
+def partitioned(study, data):
+    """The cohorts of a study with their partitions, films not decoded."""
+    pool = read_pool(study.cohorts, data)
+    exclude_films(pool, study.integrity.exclude)
+    make_partitions(pool, study.cohorts)
+    return pool
 
 
 def check(root, reader="manifest", exclude=(), **settings):
@@ -924,8 +934,7 @@ def split_study(root, external=None, **development):
     if external:
         cohorts["external"] = external
     arms = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
-    study = parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": cohorts})
-    return tables._assemble(study, root / "data", write=False, with_pixels=False)[0]
+    return partitioned(parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": cohorts}), root)
 
 
 def test_the_shipped_split_makes_the_partitions(tmp_path):
@@ -942,7 +951,7 @@ def test_a_shipped_split_beside_a_part_that_ships_none(tmp_path):
     arms = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
     study = parse_study({"title": "T", "reference": "a", "arms": arms, "cohorts": {
         "development": {"reader": "concat", "parts": parts, "validation": 0.3}}})  # fmt: skip
-    summary = tables._assemble(study, tmp_path, write=False, with_pixels=False)[0]
+    summary = partitioned(study, tmp_path)
     assert "row_invalid" not in {fault.code for fault in summary.faults}
     assert (summary.films["partition"] == "test").sum() > 6  # the shipped six, and some patients of the other part
     assert set(summary.films["partition"]) == {"training", "validation", "test"}
@@ -958,7 +967,8 @@ def test_published_test_films_never_train_and_can_be_the_external_cohort(tmp_pat
     }
     same = split_study(root, {"reader": "manifest", "root": str(root), "split": "shipped"})
     assert same.films.groupby("cohort").size().to_dict() == {"development": 8, "external": 6}
-    assert not {"film_in_two_cohorts", "patient_in_two_cohorts"} & {fault.code for fault in same.faults}
+    paths = {cohort: set(rows["path"]) for cohort, rows in same.films.groupby("cohort")}
+    assert not paths["development"] & paths["external"]
 
 
 def renamed_patients(root):
@@ -1013,7 +1023,7 @@ def test_every_remedy_that_excludes_a_film_excludes_that_film_alone(tmp_path):
     after = check(root, exclude=[name])
     assert not [fault for fault in after if "duplicate" in fault.code or fault.code == "exclude_unknown"]
     study = study_of(root, exclude=[name])
-    assert len(tables._assemble(study, tmp_path, write=False, with_pixels=False)[0].films) == 23
+    assert len(partitioned(study, tmp_path).films) == 23
 
 
 def test_two_cohorts_in_folders_of_one_name_are_told_apart_by_a_remedy(tmp_path):
@@ -1026,9 +1036,9 @@ def test_two_cohorts_in_folders_of_one_name_are_told_apart_by_a_remedy(tmp_path)
     (fault,) = [f for f in tables.check(parse_study(content), tmp_path) if f.code == "duplicate_exact_across"]
     assert "integrity.exclude: [there/knees/films/f003.png]" in fault.remedy
     content["integrity"] = {"exclude": ["there/knees/films/f003.png"]}
-    summary = tables._assemble(parse_study(content), tmp_path, write=False)[0]
-    assert summary.films.groupby("cohort").size().to_dict() == {"development": 24, "external": 23}
-    assert "duplicate_exact_across" not in {fault.code for fault in summary.faults}
+    kept = partitioned(parse_study(content), tmp_path).films
+    assert kept.groupby("cohort").size().to_dict() == {"development": 24, "external": 23}
+    assert "duplicate_exact_across" not in {fault.code for fault in tables.check(parse_study(content), tmp_path)}
 
 
 @pytest.mark.parametrize("code", ["film_missing", "malignant_without_box", "film_unreadable"])

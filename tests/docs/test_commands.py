@@ -41,6 +41,9 @@ RUN_BY = {
     "./run_all.sh -n": f"{HERE}::test_quick_commands",
     "./run_all.sh -n --config studies/btxrd.yaml": f"{HERE}::test_quick_commands",
     "./run_all.sh --help": f"{HERE}::test_quick_commands",
+    "./run_all.sh published": "tests/published/test_notebooks.py::test_the_published_figures_come_out",
+    "./run_all.sh plan": f"{HERE}::test_quick_commands",
+    "./run_all.sh plan --target sensitivity --validation 250 --seeds 5": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --help": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --predictions examples/scores.csv --simulations 50": f"{HERE}::test_quick_commands",
     "./run_all.sh lab": f"{HERE}::test_quick_commands",
@@ -72,7 +75,9 @@ SOON = {
     "./run_all.sh check": (["--config", "studies/quick.yaml"], 0, "few_malignant"),
     "./run_all.sh check --predictions examples/scores.csv": ([], 0, "external: 743 films"),
     "./run_all.sh plan --help": ([], 0, "--target"),
-    "./run_all.sh plan --predictions examples/scores.csv --simulations 50": ([], 0, "malignant  normal  power"),
+    "./run_all.sh plan --predictions examples/scores.csv --simulations 50": ([], 0, "power 80%"),
+    "./run_all.sh plan": (["--simulations", "50"], 0, "power 80%"),
+    "./run_all.sh plan --target sensitivity --validation 250 --seeds 5": (["--simulations", "50"], 0, "power 80%"),
     "./run_all.sh lab": (["--version"], 0, "."),
 }
 

@@ -129,7 +129,7 @@ def test_a_kernel_that_hangs_is_ended(finished):
 
 
 def test_out_of_memory_is_told(finished):
-    path = "lib/osteotl/statistics/analysis.py"
+    path = "lib/osteotl/analysis.py"
     finished.edit(path, "    arms = {}\n", "    bytearray(10**13)\n    arms = {}\n")
     said = finished.run()
     assert said.returncode == 1

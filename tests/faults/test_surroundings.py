@@ -72,7 +72,7 @@ def test_outputs_that_cannot_be_written_are_refused(finished):
 
 def test_no_home_and_no_cache_folder(finished, undisturbed, tmp_path):
     (tmp_path / "home").mkdir()
-    (finished.outputs / "statistics.json").unlink()
+    (finished.outputs / "statistics.csv").unlink()
     with read_only(tmp_path / "home"):
         done = finished.run(HOME=str(tmp_path / "home"), XDG_CACHE_HOME=str(tmp_path / "home/cache"))
     assert done.returncode == 0, done.stdout
@@ -91,7 +91,7 @@ def test_a_clock_set_back_changes_nothing(finished):
             os.utime(path, (future, future))
     finished.edit("study.yaml", "bootstrap: 100", "bootstrap: 300")
     assert finished.run().returncode == 0
-    assert finished.ran() == ["04_statistics", "05_figures", "report"]
+    assert finished.ran() == ["04_statistics", "05_figures", "06_report", "render"]
     assert finished.plan() == {}
 
 
@@ -120,7 +120,7 @@ def test_an_output_edited_by_hand_is_made_again(finished, undisturbed):
 def test_leftovers_of_another_configuration_take_no_part(finished, undisturbed):
     shutil.copytree(finished.outputs / "finetune/scratch", finished.outputs / "finetune/older")
     (finished.outputs / "tables/older.csv").write_text("arm,mean\nolder,1\n")
-    (finished.outputs / "statistics.json").unlink()
+    (finished.outputs / "statistics.csv").unlink()
     assert finished.run().returncode == 0
     assert not (finished.outputs / "tables/older.csv").exists()
     assert finished.results() == undisturbed.results()

@@ -72,7 +72,9 @@ def _labels(scores: Scores) -> dict[str, str]:
 
 def _results(draws: Draws, points: list[Point], scores: Scores) -> pd.DataFrame:
     more = {"reference": scores.arms[0], "fraction": 1.0}
-    parts = [infer(draws, ["auc", "average_precision"], **more), infer(draws, "auc", unit="patient", **more)]
+    parts = [infer(draws, ["auc", "average_precision"], **more)]
+    if ("auc", "patient") in draws.observed:  # not where every film has a patient of its own
+        parts.append(infer(draws, "auc", unit="patient", **more))
     for point in points:
         rates = ["sensitivity", "specificity", "ppv", "npv"]
         parts.append(infer(draws, rates, point=point.name, threshold_from=point.threshold_from, **more))

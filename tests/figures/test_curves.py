@@ -94,6 +94,12 @@ def test_with_one_run_the_strong_line_is_that_run_and_the_label_says_so(one_run)
     assert max(width for width, _ in lines_of(figure)) > 1
 
 
+def test_runs_of_people_are_called_readers(study):
+    read = replace(study, results=study.results.assign(basis="readers and patients"))
+    assert "mean over 3 readers" in draw("roc", read).caption
+    assert "reader 0" in set(draw("runs", read).numbers["row"])
+
+
 def test_roc_marks_the_mean_operating_points_of_the_validation_thresholds(study, drawn):
     axes = drawn["roc"].picture.axes[0]
     marks = [line.get_xydata() for line in axes.lines if line.get_marker() not in ("None", None, "")]
@@ -235,6 +241,14 @@ def test_tables_are_read_with_empty_texts(tmp_path):
     table = read_tables(tmp_path)["roc"]
     assert table["arm"].tolist() == ["1.0", "1.0"]
     assert table["run"].tolist() == ["", "0"]
+
+
+def test_signs_that_the_font_lacks_are_text_in_the_svg(study, tmp_path):
+    labels = {arm: f"v1.0 \N{BONE} {arm}" for arm in study.labels}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_figures({"roc": draw("roc", replace(study, labels=labels))}, tmp_path)
+    assert "v1.0 \N{BONE} transfer" in (tmp_path / "roc.svg").read_text(encoding="utf-8")
 
 
 # --- words on the picture ---------------------------------------------------------------------------------------------

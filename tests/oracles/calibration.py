@@ -12,8 +12,8 @@ from diagnostic_accuracy.calibration import brier_score, calibration_fit, spiege
 from diagnostic_accuracy.calibration_curves import smooth_calibration
 from diagnostic_accuracy.decision import decision_curve
 from diagnostic_accuracy.estimates import Estimate
+from diagnostic_accuracy.roc import auc
 from oracles.registry import Case, Informational, Near, quantity
-from osteotl.statistics.roc import auc
 
 
 @quantity(r"brier\.(?P<score>\w+)")

@@ -12,9 +12,9 @@ from diagnostic_accuracy import lesion_figures as lf
 from diagnostic_accuracy.estimates import Estimate
 from diagnostic_accuracy.lesion_curves import coco_summary
 from diagnostic_accuracy.lesions import Marks, marks_from_ratings, match_boxes
+from diagnostic_accuracy.readers import CrossedValues
 from oracles.registry import Case, quantity
 from oracles.replicates import whole_analysis
-from osteotl.statistics.replicates import Replicates
 
 RULE = r"(?P<rule>iou50|iou30|iou10|centre)"
 ARM = r"arm(?P<arm>\d)"
@@ -325,7 +325,8 @@ def readers_compared(case: Case, figure: str, column: str | None) -> dict[str, A
     arms, readers = (tuple(sorted({key[place] for key in runs})) for place in (0, 1))
     values, covariance = lf.figure_covariance(runs, figure)
     table, films = values.reshape(len(arms), len(readers)), next(iter(runs.values())).films
-    return whole_analysis(Replicates(figure, tuple(map(str, arms)), readers, table, covariance, films, "jackknife"))
+    names = tuple(map(str, arms))
+    return whole_analysis(CrossedValues(figure, names, readers, table, covariance, films, films, "jackknife"))
 
 
 @quantity(r"sens_at_fppi")

@@ -15,12 +15,8 @@ from oracles.registry import Case, quantity
 KINDS = {"RRRC": "readers and patients", "FRRC": "patients", "RRFC": "readers"}
 
 
-def whole_analysis(data: Any) -> dict[str, Any]:
+def whole_analysis(data: CrossedValues) -> dict[str, Any]:
     """RJafroc's tables (VarCom, MS, RRRC, FRRC, RRFC) from our analysis; for any measure."""
-    if not isinstance(data, CrossedValues):  # the lesion figures' own table of the same content
-        data = CrossedValues(
-            data.measure, data.arms, data.seeds, data.values, data.covariance, data.units, data.units, data.method
-        )
     parts = components(data)
     arms, readers = parts.arms, parts.readers
     pairs = _pairs(data)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from diagnostic_accuracy.bootstrap import Draws, bootstrap, measures_at
+from diagnostic_accuracy.decision import net_benefit
 from diagnostic_accuracy.delong import auc_covariance
+from diagnostic_accuracy.rates import derived
 from diagnostic_accuracy.roc import average_precision, interpolated_area, max_f1
+from diagnostic_accuracy.scores import Scores, scores_of
+from diagnostic_accuracy.thresholds import Point, points_of
 from oracles.registry import Case, Near, quantity
-from osteotl.statistics.bootstrap import JointBootstrap, joint_bootstrap, weighted_statistics
 
 
 @quantity(r"average_precision\.(?P<score>\w+)")
@@ -38,13 +43,24 @@ def davis_goadrich(case: Case) -> dict[str, float]:
 REPLICATES = 20_000
 
 
-def _bootstrap(case: Case) -> JointBootstrap:
-    scores = {"s2": case["s2"], "s1": case["s1"]}
+ARMS, RATES = ("s1", "s2"), ("sensitivity", "specificity")
 
-    def compute() -> JointBootstrap:
-        return joint_bootstrap(case["y"], scores, replicates=REPLICATES, seed=1)
+
+def _scores(case: Case) -> Scores:
+    """Two arms of one run, external films only; the film is the row of the case."""
+    rows = pd.DataFrame({"image_id": range(case["y"].size), "cohort": "external", "label": case["y"], "seed": 0})
+    return scores_of(pd.concat([rows.assign(arm=arm, score=case[arm]) for arm in ARMS]))
+
+
+def _bootstrap(case: Case) -> Draws:
+    def compute() -> Draws:
+        return bootstrap(_scores(case), replicates=REPLICATES, seed=1, recalibrations=())
 
     return case.cached("joint_bootstrap", compute)
+
+
+def _drawn(case: Case) -> dict[str, np.ndarray]:
+    return dict(zip(ARMS, _bootstrap(case).values["auc", "film"].T, strict=True))
 
 
 def _monte_carlo(case: Case, draws: np.ndarray, expected: float) -> Near:
@@ -54,21 +70,20 @@ def _monte_carlo(case: Case, draws: np.ndarray, expected: float) -> Near:
 
 @quantity(r"auc_se_stratified_bootstrap_exact\.(?P<score>s[12])")
 def bootstrap_error(case: Case, score: str, expected: float) -> Near:
-    return _monte_carlo(case, _bootstrap(case).draws.of(score, "auc"), expected)
+    return _monte_carlo(case, _drawn(case)[score], expected)
 
 
 @quantity(r"auc_diff_se_stratified_bootstrap_exact")
 def bootstrap_error_of_difference(case: Case, expected: float) -> Near:
-    draws = _bootstrap(case).draws
-    return _monte_carlo(case, draws.of("s1", "auc") - draws.of("s2", "auc"), expected)
+    draws = _drawn(case)
+    return _monte_carlo(case, draws["s1"] - draws["s2"], expected)
 
 
 @quantity(r"bootstrap_paired_B(?P<replicates>\d+)")
 def bootstrap_test(case: Case, replicates: str, expected: dict[str, float]) -> dict[str, Near]:
     """pROC's test: difference / standard deviation of its draws, referred to a normal; both sides are Monte Carlo."""
-    result = _bootstrap(case)
-    spread = (result.draws.of("s1", "auc") - result.draws.of("s2", "auc")).std(ddof=1)
-    d = result.differences["s1"]["auc"].estimate / spread
+    draws, observed = _drawn(case), _bootstrap(case).observed["auc", "film"]
+    d = (observed[0] - observed[1]) / (draws["s1"] - draws["s2"]).std(ddof=1)
     tolerance = 4 * abs(d) * np.sqrt(1 / (2 * REPLICATES) + 1 / (2 * int(replicates)))
     return {"D": Near(d, tolerance), "p": Near(2 * stats.norm.sf(abs(d)), 2 * stats.norm.pdf(d) * tolerance)}
 
@@ -120,19 +135,15 @@ def _probabilities(case: Case) -> list[float]:
     return [float(CANDIDATES[place]) for place in gap.argmin(axis=1)]
 
 
-def _at_weights(case: Case) -> Any:
-    def compute() -> Any:
-        scores = {arm: case[arm] for arm in ("s1", "s2")}
+def _at_weights(case: Case) -> dict[Any, np.ndarray]:
+    def compute() -> dict[Any, np.ndarray]:
         known = any(ref["quantity"] == "rep0" for ref in case.content["refs"])
-        return weighted_statistics(
-            case["y"],
-            scores,
-            _weights(case),
-            risks=scores,
-            thresholds={"op": dict.fromkeys(scores, _cut(case) if known else 0.5)},
-            reselect={"best": ("youden", None)},
-            net_benefit_at=sorted(set(_probabilities(case))) if known else (),
-        )
+        scores = _scores(case)
+        given = Point("op", "given", given=dict.fromkeys(ARMS, _cut(case) if known else 0.5))
+        at = sorted(set(_probabilities(case))) if known else ()
+        points = [given, *points_of({"youden": None}, ("external",))]
+        weights = _weights(case)[:, scores.external.values.index]
+        return measures_at(scores, weights, points, net_benefit_at=at, recalibrations=("none",))
 
     return case.cached("at_weights", compute)
 
@@ -144,29 +155,29 @@ def _weight_columns(case: Case) -> list[str]:
 @quantity(r"rep(?P<index>\d+)", when=lambda case: "extra_data" not in case.content and "w0" in case.frame)
 def replicate(case: Case, index: str) -> dict[str, Any]:
     """All statistics at the weights of column w{index}."""
-    draws, b = _at_weights(case), int(index)
+    found, b = _at_weights(case), int(index)
     repeated = np.repeat(np.arange(case["y"].size), case[f"w{b}"].astype(int))
-    delong = auc_covariance(case["y"][repeated], {arm: case[arm][repeated] for arm in ("s1", "s2")}).covariance
+    label = case["y"][repeated]
+    delong = auc_covariance(label, {arm: case[arm][repeated] for arm in ARMS}).covariance
+    pi, at = float(label.mean()), case.cached("probabilities", lambda: _probabilities(case))
     ours: dict[str, Any] = {"delong_var1": delong[0, 0], "delong_cov": delong[0, 1]}
-    for number, arm in (("1", "s1"), ("2", "s2")):
+    for column, number in enumerate("12"):
 
-        def of(name: str, arm: str = arm) -> float:
-            return float(draws.of(arm, name)[b])
+        def of(*key: Any, column: int = column) -> float:
+            return float(found[key][b, column])
 
-        ours[f"auc{number}"] = of("auc")
-        ours[f"youden{number}"] = of("best/sum")
-        ours[f"brier{number}"] = of("brier")
-        ours[f"cal{number}"] = [of("calibration_intercept"), of("calibration_slope")]
-        rates = {"sens": "sensitivity", "spec": "specificity", "ppv": "ppv", "npv": "npv"}
-        ours[f"op{number}"] = {short: of(f"op/{name}") for short, name in rates.items()}
-        ours[f"nb{number}"] = [
-            of(f"net_benefit/{t:.4g}") for t in case.cached("probabilities", lambda: _probabilities(case))
-        ]
+        ours[f"auc{number}"] = of("auc", "film")
+        ours[f"youden{number}"] = sum(of(rate, "youden", "external", "film") for rate in RATES)
+        ours[f"brier{number}"] = of("brier", "none")
+        ours[f"cal{number}"] = [of("calibration_intercept", "none"), of("calibration_slope", "none")]
+        pair = [of(rate, "op", "given", "film") for rate in RATES]
+        rates = {"sens": pair[0], "spec": pair[1]}
+        ours[f"op{number}"] = rates | {name: float(derived(name, *pair, pi)) for name in ("ppv", "npv")}
+        acted = [[of(rate, "risk", t, None) for rate in RATES] for t in at]
+        ours[f"nb{number}"] = [float(net_benefit(*both, t, pi)) for both, t in zip(acted, at, strict=True)]
     return ours
 
 
 @quantity(r"average_precision_s1_s2")
 def average_precision_at_weights(case: Case) -> dict[str, list[float]]:
-    draws = _at_weights(case)
-    both = zip(*(draws.of(arm, "average_precision") for arm in ("s1", "s2")), strict=True)
-    return {f"rep{b}": [float(one), float(other)] for b, (one, other) in enumerate(both)}
+    return {f"rep{b}": list(pair) for b, pair in enumerate(_at_weights(case)["average_precision", "film"])}

@@ -18,8 +18,8 @@ from diagnostic_accuracy.roc import (
     sensitivity_at_specificity,
     specificity_at_sensitivity,
 )
+from diagnostic_accuracy.thresholds import find_threshold
 from oracles.registry import Case, quantity
-from osteotl.statistics.operating_points import select_threshold
 
 
 def _fit(case: Case) -> Any:
@@ -173,7 +173,7 @@ def closest(case: Case, score: str) -> dict[str, Any]:
 def locked_point(case: Case, rule: str, target: str, score: str) -> dict[str, Any]:
     curve = _curve(case, score)
     name = {"sens": "high_sensitivity", "spec": "high_specificity"}[rule]
-    chosen = select_threshold(case["y"], case[score], name, float(target)).threshold
+    chosen = find_threshold(case["y"], case[score], name, float(target))
     return _at(curve, int(np.flatnonzero(curve.thresholds == chosen)[0]))
 
 

@@ -10,13 +10,11 @@ import papermill
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_outputs import Kind, make_outputs
+from simulated_outputs import PLANTED, Kind, make_outputs
 
 from osteotl.report.render import write_report
 
 ROOT = Path(__file__).resolve().parents[2]
-PLANTED = "\"><script>window.hacked=1</script><img src=x onerror=window.hacked=1>'&lt;"
-"""What a hostile label looks like: it tries to leave an attribute, an element and a string."""
 
 
 @dataclass(frozen=True)
@@ -58,5 +56,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Scores of other programs: five models, one run, no validation films, long names with dots and emoji."""
     labels = {f"model_{i}": f"model v1.{i} \N{BONE} " + "a rather long name " * 3 for i in range(5)}
-    kind = Kind(labels, runs=1, validation=False, boxes=False, cohorts=False, beside=("one run a model",))
+    kind = Kind(
+        labels,
+        runs=1,
+        validation=False,
+        boxes=False,
+        cohorts=False,
+        beside=("one run a model",),
+        changed=("margin 0.02 in place of 0.03",),
+    )
     return make_page(tmp_path_factory.mktemp("bare"), kind)

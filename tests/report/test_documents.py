@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_outputs import Kind, make_outputs
+from simulated_outputs import Kind, make_outputs
 
 from diagnostic_accuracy.estimates import read_results
 from osteotl.display import characteristics

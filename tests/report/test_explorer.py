@@ -195,6 +195,15 @@ def test_it_opens_on_the_mean_over_runs_with_the_target_as_slider(page, open_pag
     assert opened.page.locator("[data-control=mode]").input_value() == "target"
     assert "90.0 % of the validation tumours" in opened.page.locator(".explorer-live").inner_text()
     assert not opened.page.locator(".explorer-static").is_visible()
+    assert (
+        "Strong lines: mean over 3 runs; faint lines: single runs" in opened.page.locator(".explorer-live").inner_text()
+    )
+
+
+def test_runs_of_people_are_called_readers(study):
+    read = study.results.assign(basis="readers and patients")
+    assert explorer_data(study.tables, read, study.labels)["word"] == "reader"
+    assert "mean over readers" in static_table(read, study.labels)
 
 
 @pytest.mark.browser

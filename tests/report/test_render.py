@@ -6,9 +6,11 @@ import re
 
 import nbformat
 import pytest
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from osteotl.report import Section, omit
+from osteotl.report.pictures import own_figure
 from osteotl.report.render import render
 from osteotl.report.section import MIME
 
@@ -136,6 +138,18 @@ def test_appended_notebooks_keep_their_code_and_repeat_no_identifier():
 def test_the_same_notebooks_give_the_same_bytes():
     one = render(notebook(*ROC), [("x", new_notebook(cells=[new_markdown_cell("text")]))])
     assert one == render(notebook(*ROC), [("x", new_notebook(cells=[new_markdown_cell("text")]))])
+
+
+def test_a_figure_of_ones_own_is_a_drawing_without_styles():
+    figure = Figure()
+    figure.subplots().plot([0, 1], [0, 1])
+    html = render(
+        notebook(new_markdown_cell("## Mine"), returned(Section("mine", own_figure(figure, "mine", "A rising line"))))
+    )
+    drawn = html[html.index('id="figure-mine"') :]
+    assert 'aria-label="A rising line"' in drawn
+    assert "<path" in drawn
+    assert " style=" not in drawn
 
 
 def test_a_section_is_stored_and_read_back_by_jupyter(tmp_path):

@@ -53,7 +53,7 @@ def test_what_runs_loads_or_styles_goes(given, left):
 def test_paths_and_names_of_films_go_from_text_and_attributes_but_pictures_stay():
     names = pd.DataFrame({"path": ["site/secret name 7.png", "a/film123.png"], "image_id": ["h1", "h2"]})
     known, image = film_names([names]), f'<img alt="film123.png" src="{PICTURE}">'
-    html = f'<p title="/home/someone/x.png">secret name 7.png, film123 in /home/someone/x.png</p>{image}'
+    html = f'<p title="/Users/someone/x.png">secret name 7.png, film123 in /Users/someone/x.png</p>{image}'
     assert clean(html, known) == f'<p title="…/x.png">h1, h2 in …/x.png</p><img alt="h2" src="{PICTURE}">'
     assert private("a/film123.png", known) == "h2"
 

@@ -50,7 +50,7 @@ class Project:
         shutil.copytree(
             HERE / "library", root / "lib/osteotl", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pyc*")
         )
-        modules = ("__init__", "study", "study_rules", "strict_yaml", "names", "files", "reporting/provenance")
+        modules = ("__init__", "study", "study_rules", "strict_yaml", "names", "files", "report/provenance")
         own = [f"lib/osteotl/{name}.py" for name in modules]
         for name in [*own, "run_all.sh", "Snakefile", "requirements.lock"]:
             shutil.copy2(REAL / name, root / name)
@@ -151,7 +151,8 @@ class Project:
         """Every file that must come out byte-identical, however the run went."""
         files = [
             self.outputs / "predictions.csv",
-            self.outputs / "statistics.json",
+            self.outputs / "statistics.csv",
+            self.outputs / "analysis.json",
             *(self.outputs / "figures").iterdir(),
         ]
         return {path.relative_to(self.outputs).as_posix(): path.read_bytes() for path in files}

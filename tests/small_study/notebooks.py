@@ -29,16 +29,21 @@ CELLS = {
     "03_evaluate": _notebook(
         "03_evaluate", "", "",
         "from osteotl.detection import scoring\n\nif not step.fresh:\n    scoring.score(step)",
-        'len(step.read("predictions.csv").read_text().splitlines())',
+        'from osteotl.display import show\n\nshow(step.read("predictions.csv").read_text())',
     ),
     "04_statistics": _notebook(
         "04_statistics", "", "",
-        "from osteotl.statistics import analysis\n\nif not step.fresh:\n    analysis.analyse(step)",
-        'step.read("statistics.json").read_text()',
+        "from osteotl import analysis\n\nanalysis.analyse(step)",
+        'from osteotl.display import show\n\nshow(step.read("statistics.csv").read_text())',
     ),
     "05_figures": _notebook(
         "05_figures", "", "",
-        "from osteotl.reporting import figures\n\nif not step.fresh:\n    figures.draw(step)",
+        "from osteotl import figures\n\nfigures.draw(step)",
         'step.read("figures/index.json").read_text()',
+    ),
+    "06_report": _notebook(
+        "06_report", "", "",
+        "from osteotl.report import documents\n\ndocuments.write(step)",
+        'sorted([step.read("provenance.json").name, step.read("statistics.csv").read_text()])',
     ),
 }  # fmt: skip

@@ -55,7 +55,7 @@ def test_help_and_version_need_no_set_up(tmp_path):
 def test_without_slurm_a_profile_for_it_is_refused(project):
     (project.root / "profiles/slurm").mkdir(parents=True)
     (project.root / "profiles/slurm/config.v8+.yaml").write_text("executor: slurm\n")
-    (project.outputs / "statistics.json").unlink()
+    (project.outputs / "statistics.csv").unlink()
     said = project.run("--profile", "profiles/slurm")
     assert said.returncode == 2
     assert "squeue was not found: is this a SLURM login node?" in said.stderr
@@ -176,20 +176,20 @@ def test_a_second_run_says_who_holds_the_folder(project):
 @pytest.mark.slow
 def test_a_failing_cell_is_told_so_that_a_person_can_act(project):
     project.edit(
-        "lib/osteotl/statistics/analysis.py", "    arms = {}\n", '    raise RuntimeError("the bone is broken")\n'
+        "lib/osteotl/analysis.py", "    arms = {}\n", '    raise RuntimeError("the bone is broken")\n'
     )
     said = project.run()
     assert said.returncode == 1
     assert "04_statistics failed in cell 4" in said.stdout
-    assert "line 4: analysis.analyse(step)" in said.stdout
-    assert "lib/osteotl/statistics/analysis.py" in said.stdout
+    assert "line 3: analysis.analyse(step)" in said.stdout
+    assert "lib/osteotl/analysis.py" in said.stdout
     assert "RuntimeError: the bone is broken" in said.stdout
     assert "outputs/notebooks/04_statistics.failed.ipynb" in said.stdout
     assert "Traceback" not in said.stdout
     failed = project.outputs / "notebooks/04_statistics.failed.ipynb"
     assert nbformat.read(failed, 4)
     project.edit(
-        "lib/osteotl/statistics/analysis.py", '    raise RuntimeError("the bone is broken")\n', "    arms = {}\n"
+        "lib/osteotl/analysis.py", '    raise RuntimeError("the bone is broken")\n', "    arms = {}\n"
     )
     assert project.run().returncode == 0
     assert not failed.exists()
@@ -216,7 +216,7 @@ def test_independent_steps_go_on(project):
     assert said.stdout.count("ZeroDivisionError") == 2
     assert {f"02_finetune_transfer_1_{seed}" for seed in (0, 1)} <= set(project.ran())
     assert set(project.plan()) == {f"02_finetune_scratch_1_{s}" for s in (0, 1)} | {
-        "03_evaluate", "04_statistics", "05_figures", "report"}  # fmt: skip
+        "03_evaluate", "04_statistics", "05_figures", "06_report", "render"}  # fmt: skip
 
 
 @pytest.mark.slow
@@ -245,19 +245,21 @@ def test_a_mistyped_or_untagged_parameter_fails(project, cell):
 
 
 @pytest.mark.slow
-def test_the_report_refuses_to_mix(project):
-    text = (project.outputs / "statistics.json").read_text()
-    (project.outputs / "statistics.json").write_text(text.replace("100", "200"))
-    assert one_step(project, "report") == 1
-    assert "statistics.json" in told(project, "report")[1]
-    (project.outputs / "statistics.json").write_text(text)
+def test_the_page_refuses_to_mix(project):
+    text = (project.outputs / "analysis.json").read_text()
+    (project.outputs / "analysis.json").write_text(text.replace("100", "200"))
+    for step in ("06_report", "render"):
+        assert one_step(project, step) == 1
+        assert "analysis.json" in told(project, step)[1]
+    (project.outputs / "analysis.json").write_text(text)
     project.edit("study.yaml", "bootstrap: 100", "bootstrap: 200")
-    assert one_step(project, "report") == 1
-    assert "04_statistics: statistics.bootstrap changed from 100 to 200" in told(project, "report")
+    for step in ("06_report", "render"):
+        assert one_step(project, step) == 1
+        assert "04_statistics: statistics.bootstrap changed from 100 to 200" in told(project, step)
 
 
 @pytest.mark.slow
-def test_scores_made_elsewhere_need_three_steps(project):
+def test_scores_made_elsewhere_need_four_steps(project):
     (project.root / "studies").mkdir()
     (project.root / "studies/scores.yaml").write_text(
         "title: Scores\npredictions: scores.csv\nstatistics: {bootstrap: 100}\n"
@@ -266,9 +268,9 @@ def test_scores_made_elsewhere_need_three_steps(project):
     scores.write_bytes((project.outputs / "predictions.csv").read_bytes())
     said = project.run("--predictions", "my scores.csv", "--reference", "scratch")
     assert said.returncode == 0, said.stdout + said.stderr
-    assert project.ran() == ["04_statistics", "05_figures", "report"]
+    assert project.ran() == ["04_statistics", "05_figures", "06_report", "render"]
     out = project.root / "outputs/my scores"
-    assert json.loads((out / "statistics.json").read_text())["settings"]["title"] == "Scores"
+    assert json.loads((out / "analysis.json").read_text())["settings"]["title"] == "Scores"
     again = ("--predictions", "my scores.csv", "--reference", "scratch")
     assert "Nothing has changed" in project.run(*again).stdout
     lines = scores.read_text().splitlines()
@@ -322,6 +324,14 @@ def test_a_notebook_refuses_inputs_made_under_other_settings(project):
     said = opened(project, "04_statistics", "flipped.yaml", "outputs")
     assert said.returncode == 1
     assert "03_evaluate in outputs: detector.test_time_flip changed from false to true" in said.stderr
+    (project.root / "longer.yaml").write_text(text.replace("{epochs: 2,", "{epochs: 3,"))
+    said = opened(project, "04_statistics", "longer.yaml", "outputs")
+    assert said.returncode == 1  # two steps back
+    assert "02_finetune_scratch_1_0 in outputs: detector.epochs changed from 2 to 3" in said.stderr
+    (project.root / "extra.yaml").write_text(text.replace("seeds: [0, 1]", "seeds: [0, 1, 2]"))
+    said = opened(project, "04_statistics", "extra.yaml", "outputs")
+    assert said.returncode == 1
+    assert "03_evaluate in outputs: run transfer/1/2 (arm, fraction, seed) is not among those scored" in said.stderr
     # fewer seeds select among what is there; statistics of all of them are another study's
     assert opened(project, "04_statistics", "fewer.yaml", "outputs").returncode == 0
     said = opened(project, "05_figures", "fewer.yaml", "outputs")
@@ -333,7 +343,7 @@ def test_scratch_belongs_to_one_study(project):
     text = (project.root / "study.yaml").read_text()
     (project.root / "more.yaml").write_text(text.replace("bootstrap: 100", "bootstrap: 300"))
     assert opened(project, "04_statistics", "more.yaml", "outputs").returncode == 0
-    for file in ("statistics.json", "tables/means.csv"):  # as the notebook would write them
+    for file in ("statistics.csv", "analysis.json", "tables/means.csv"):  # as the notebook would write them
         (project.outputs / "scratch" / file).parent.mkdir(exist_ok=True)
         (project.outputs / "scratch" / file).write_text("{}")
     assert opened(project, "05_figures", "more.yaml", "outputs").returncode == 0
@@ -343,6 +353,14 @@ def test_scratch_belongs_to_one_study(project):
     assert "04_statistics in outputs/scratch: statistics.bootstrap changed from 300 to 400" in said.stderr
     assert "./run_all.sh clean" in said.stderr
     assert project.plan() == {}
+
+
+def test_what_takes_seconds_is_computed_every_time(project):
+    """00 to 03 load what holds; 04 to 06 never do, and by hand they write to scratch."""
+    for name in ("00_cohorts", "03_evaluate"):
+        assert "finished and unchanged" in opened(project, name, "study.yaml", "outputs").stdout
+    for name in ("04_statistics", "05_figures", "06_report"):
+        assert f"{name}: outputs are made in outputs/scratch" in opened(project, name, "study.yaml", "outputs").stdout
 
 
 @pytest.mark.slow

@@ -2,31 +2,48 @@
 
 import json
 import os
+import sysconfig
+from pathlib import Path
 
 import pytest
 
 from osteotl.workflow import fingerprint
 
-CODE = 'import osteotl.statistics.roc\n\n\ndef f(x):\n    """Say."""\n    # why\n    return x + 1\n'
+CODE = 'import osteotl.curves.roc\n\n\ndef f(x):\n    """Say."""\n    # why\n    return x + 1\n'
+
+
+def of_code(text, lib):
+    """Hash and imports of a module with this text."""
+    (lib / "osteotl/one.py").write_text(text)
+    return fingerprint.module(lib / "osteotl/one.py", str(lib))
 
 
 def same(a, b, lib):
-    return fingerprint.code(a, "", lib) == fingerprint.code(b, "", lib)
+    return of_code(a, lib) == of_code(b, lib)
+
+
+def reached(names, lib):
+    return fingerprint.reached(names, lib, fingerprint.Memory())
 
 
 @pytest.fixture
 def lib(tmp_path):
-    """A small library: roc imports its neighbour and, lazily, another package."""
+    """A small library: roc imports its neighbour and, inside a function, another module."""
     files = {
-        "osteotl/__init__.py": "",
-        "osteotl/files.py": "x = 1\n",
-        "osteotl/statistics/__init__.py": "",
-        "osteotl/statistics/roc.py": "from . import area\n\n\ndef f():\n    from osteotl.files import x\n",
-        "osteotl/statistics/area.py": "y = 1\n",
-        "osteotl/statistics/table.csv": "a\n",
-        "osteotl/reporting/__init__.py": "from ..statistics import roc\n",
-        "osteotl/detection/__init__.py": "",
+        "osteotl/__init__.py": '__version__ = "1"\n',
+        "osteotl/files.py": "import json\n\nimport numpy as np\nx = 1\n",
+        "osteotl/study.py": "KNOWN = (1, 2)\n\n\nclass Study: pass\n",
+        "osteotl/curves/__init__.py": "",
+        "osteotl/curves/roc.py": "from . import area\n\n\ndef f():\n    from osteotl.files import x\n",
+        "osteotl/curves/area.py": "TABLE = 'table.csv'\n",
+        "osteotl/curves/alone.py": "y = 1\n",
+        "osteotl/curves/table.csv": "a\n",
+        "osteotl/page/__init__.py": "from ..curves import roc\n",
+        "osteotl/page/template/page.css": "a {}\n",
+        "osteotl/page/render.py": "FOLDER = 'template'\n",
+        "osteotl/workflow/__init__.py": "",
         "osteotl/cohorts/__init__.py": "from diagnostic_accuracy.expressions import evaluate\n",
+        "osteotl/training.py": "from osteotl.study import KNOWN, Study\nimport PIL.Image\n",
         "diagnostic_accuracy/__init__.py": "",
         "diagnostic_accuracy/expressions.py": "def evaluate(): pass\n",
     }
@@ -50,30 +67,72 @@ def test_words_and_layout_do_not_count(old, new, lib):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("x + 1", "x + 2"), ("def f(x)", "def f(x=0)"), ("import osteotl.statistics.roc", "")]
+    ("old", "new"), [("x + 1", "x + 2"), ("def f(x)", "def f(x=0)"), ("import osteotl.curves.roc", "")]
 )
 def test_what_code_does_counts(old, new, lib):
     assert not same(CODE, CODE.replace(old, new), lib)
 
 
-def test_a_package_is_the_unit_and_is_reached_through_others(lib):
-    reached = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
-    assert list(reached) == ["osteotl.files", "osteotl.reporting", "osteotl.statistics"]
+def test_modules_are_reached_through_others_also_from_inside_functions(lib):
+    hashes, outside = reached(["osteotl.page", "osteotl.workflow.step"], lib)
+    assert list(hashes) == ["osteotl", "osteotl.curves", "osteotl.curves.area", "osteotl.curves.roc", "osteotl.files",
+                            "osteotl.page"]  # fmt: skip
+    assert outside == {"numpy"}
+
+
+def test_modules_that_do_not_count_lead_nowhere(lib):
+    hashes, _ = fingerprint.reached(["osteotl.page"], lib, fingerprint.Memory(), ("osteotl.curves.roc",))
+    assert list(hashes) == ["osteotl", "osteotl.curves", "osteotl.page"]
 
 
 def test_the_other_package_of_lib_counts_too(lib):
-    before = fingerprint.packages(["osteotl.cohorts"], lib, fingerprint.Memory())
-    assert list(before) == ["diagnostic_accuracy.expressions", "osteotl.cohorts"]
+    before, _ = reached(["osteotl.cohorts"], lib)
+    assert list(before) == ["diagnostic_accuracy", "diagnostic_accuracy.expressions", "osteotl", "osteotl.cohorts"]
     (lib / "diagnostic_accuracy/expressions.py").write_text("def evaluate(): return 1\n")
-    assert fingerprint.packages(["osteotl.cohorts"], lib, fingerprint.Memory()) != before
+    assert reached(["osteotl.cohorts"], lib)[0] != before
 
 
-@pytest.mark.parametrize("file", ["roc.py", "area.py", "table.csv"])
-def test_any_file_of_a_package_counts_for_who_imports_it(file, lib):
-    before = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
-    (lib / "osteotl/statistics" / file).write_text("z = 2\n")
-    after = fingerprint.packages(["osteotl.reporting"], lib, fingerprint.Memory())
-    assert [unit for unit in after if before[unit] != after[unit]] == ["osteotl.statistics"]
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("curves/roc.py", ["osteotl.curves.roc"]),
+        ("curves/area.py", ["osteotl.curves.area"]),
+        ("curves/table.csv", ["osteotl.curves.area"]),  # the one that names it
+        ("curves/alone.py", []),  # of the same package, and not reached
+        ("page/template/page.css", ["osteotl.page.render"]),
+    ],
+)
+def test_a_change_counts_for_who_reaches_the_module(file, changed, lib):
+    names = ["osteotl.page.render"]
+    before, _ = reached(names, lib)
+    path = lib / "osteotl" / file
+    path.write_text(path.read_text() + "z = 2\n")
+    after, _ = reached(names, lib)
+    assert [name for name in after if before[name] != after[name]] == changed
+
+
+def test_of_the_study_only_values_count(lib):
+    study, before = lib / "osteotl/study.py", reached(["osteotl.training"], lib)
+    assert list(before[0]) == ["osteotl", "osteotl.study.KNOWN", "osteotl.training"]
+    study.write_text(study.read_text().replace("pass", "x: int"))
+    assert reached(["osteotl.training"], lib) == before
+    study.write_text(study.read_text().replace("(1, 2)", "(1, 3)"))
+    assert reached(["osteotl.training"], lib) != before
+
+
+def test_a_new_version_of_the_library_alone_changes_nothing(lib):
+    before = reached(["osteotl.page"], lib)
+    (lib / "osteotl/__init__.py").write_text('__version__ = "2"\n')
+    assert reached(["osteotl.page"], lib) == before
+
+
+def test_versions_are_those_of_the_distributions_that_are_imported(tmp_path):
+    """`PIL` is brought by pillow; what is not pinned does not count."""
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("numpy==2.1.0 \\\n    --hash=sha256:a\nPillow==11.0 ; python_version > '3'\ntorch==2.0\n")
+    installed = Path(sysconfig.get_path("purelib"))
+    found = fingerprint.versions({"numpy", "PIL", "nowhere"}, lock, installed, fingerprint.Memory())
+    assert found == {"numpy": "2.1.0", "pillow": "11.0"}
 
 
 def notebook(path, cells):
@@ -83,24 +142,46 @@ def notebook(path, cells):
     return path
 
 
-def test_a_notebook_is_its_code_cells(tmp_path, lib):
+def test_a_notebook_is_its_code_cells(tmp_path):
     cells = [("markdown", "Why", []), ("code", "%matplotlib inline\nimport osteotl.files", []), ("code", "x = 1", [])]
-    whole = fingerprint.notebook(notebook(tmp_path / "a.ipynb", cells), lib)
-    assert whole[1] == ["osteotl.files"]
+    whole = fingerprint.notebook(notebook(tmp_path / "a.ipynb", cells))
+    assert whole["shown"][1] == ["osteotl.files"]
     prose = [("markdown", "Because", []), *cells[1:-1], ("code", "x = 1  # one", ["an output"])]
-    assert fingerprint.notebook(notebook(tmp_path / "b.ipynb", prose), lib) == whole
+    assert fingerprint.notebook(notebook(tmp_path / "b.ipynb", prose)) == whole
     for change in ("x = 2", "%time x = 1", "%%bash\nx=1"):
-        changed = fingerprint.notebook(notebook(tmp_path / "c.ipynb", [*cells[:-1], ("code", change, [])]), lib)
-        assert changed[0] != whole[0]
+        changed = fingerprint.notebook(notebook(tmp_path / "c.ipynb", [*cells[:-1], ("code", change, [])]))
+        assert changed != whole
 
 
-def test_values_of_parameters_do_not_count_and_their_names_do(tmp_path, lib):
-    """JupyterLab saves what an explorer sets in that cell; a run of the study sets values of its own."""
+def test_what_is_made_and_what_is_shown_are_told_apart(tmp_path):
+    cells = ["from osteotl import tables, figures\nfrom osteotl.workflow.step import open_step\nstep = open_step(1)",
+             "films = 3\nmore = {}\nmore['a'] = films",
+             "if not step.fresh:\n    tables.build(step, more)",
+             "y = figures.draw(films)\ny"]  # fmt: skip
+
+    def parts(*changed):
+        texts = [cell.replace(*changed) if changed else cell for cell in cells]
+        return fingerprint.notebook(notebook(tmp_path / "a.ipynb", [("code", text, []) for text in texts]))
+
+    before = parts()
+    assert before["made"][1] == ["osteotl", "osteotl.tables", "osteotl.workflow.step",
+                                 "osteotl.workflow.step.open_step"]  # fmt: skip
+    assert before["shown"][1] == ["osteotl", "osteotl.figures"]
+    for change in (("films = 3", "films = 4"), ("'a'", "'b'"), ("build", "rebuild"), ("open_step(1)", "open_step(2)")):
+        assert parts(*change)["made"][0] != before["made"][0]
+        assert parts(*change)["shown"] == before["shown"]
+    shown = parts("draw", "redraw")
+    assert shown["made"] == before["made"]
+    assert shown["shown"][0] != before["shown"][0]
+
+
+def test_values_of_parameters_do_not_count_and_their_names_do(tmp_path):
+    """A run of the study sets values of its own."""
 
     def with_parameters(source):
         cells = [{"cell_type": "code", "source": source, "metadata": {"tags": ["parameters"]}, "outputs": []}]
         (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
-        return fingerprint.notebook(tmp_path / "a.ipynb", str(lib))
+        return fingerprint.notebook(tmp_path / "a.ipynb")
 
     shipped = with_parameters('config = "study.yaml"\nseed = 0\nfraction = 1.0')
     assert with_parameters("config = 'studies/a b.yaml'\nseed = 7  # mine\nfraction = 0.25") == shipped

@@ -6,7 +6,7 @@ import time
 
 
 def test_a_run_needs_no_loopback(project):
-    (project.outputs / "statistics.json").unlink()
+    (project.outputs / "statistics.csv").unlink()
     lone = ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--net", "--map-root-user"]
     began = time.monotonic()
     done = subprocess.run([*lone, str(project.root / "run_all.sh")], env=project.environment(), cwd=project.root,

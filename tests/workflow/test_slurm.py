@@ -30,7 +30,7 @@ def with_profile(project):
         {"seconds-between-status-checks": 2, "latency-wait": 10, "slurm-init-seconds-before-status-checks": 2}
     )
     profile["default-resources"] = ["slurm_partition=gpu", "mem_mb=1500", "runtime=10"]
-    rules = ("cohorts", "pretrain", "finetune", "evaluate", "statistics", "figures", "report")
+    rules = ("cohorts", "pretrain", "finetune", "evaluate", "statistics", "figures", "report", "render")
     profile["set-resources"] = {rule: {"mem_mb": 1500, "runtime": 10} for rule in rules}
     profile["set-threads"] = dict.fromkeys(profile["set-threads"], 1)
     (project.root / "my profile").mkdir()

@@ -19,7 +19,7 @@ def declared(arms=None, fractions=(1.0,), **detector):
 def test_scoring_writes_occlusion_maps_and_whoever_follows_reads_them():
     steps = declared()
     assert "occlusion/" in steps["03_evaluate"].writes
-    assert "occlusion/" in steps["report"].reads
+    assert "occlusion/" in steps["06_report"].reads
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_fraction_trained_both_ways_writes_both():
 def test_a_replicate_leaves_the_facts_of_its_model_card():
     steps = declared()
     assert "finetune/scratch/1/0/model.json" in steps["02_finetune_scratch_1_0"].writes
-    assert "finetune/scratch/1/0/model.json" in steps["report"].reads
+    assert "finetune/scratch/1/0/model.json" in steps["06_report"].reads
 
 
 def test_an_arm_that_trains_longer_makes_every_replicate_count_the_pretraining_films():

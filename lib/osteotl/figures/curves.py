@@ -31,11 +31,11 @@ from osteotl.figures.parts import (
     interval,
     key_of_lines,
     legend_below,
+    lines_in_words,
     looks,
     means,
     need,
     one_in,
-    over_runs,
     runs_of,
     said,
     sample,
@@ -76,7 +76,7 @@ def roc(results: pd.DataFrame, tables: Tables, labels: Labels, threshold_from: s
         axes.plot(1 - rates["specificity"], rates["sensitivity"], look.marker, color=look.colour, mfc=PAPER, ms=4.5,
                   mew=1.1, zorder=3)  # fmt: skip
         entries.append(sample(look, labels[arm], f"AUC {interval(area[arm])}", PAPER))
-    entries += key_of_lines(table)
+    entries += key_of_lines(table, results)
     if source:
         key = {"validation": "from validation films", "external": "found on these films", "given": "given"}[source]
         entries.append(
@@ -88,8 +88,8 @@ def roc(results: pd.DataFrame, tables: Tables, labels: Labels, threshold_from: s
         picture,
         table,
         "ROC curves",
-        f"Sensitivity against 1 \N{MINUS SIGN} specificity at every threshold. Strong line: {over_runs(table)}, "
-        "averaged vertically; faint lines: single runs. Hollow markers: operating points, mean over runs.",
+        f"Sensitivity against 1 \N{MINUS SIGN} specificity at every threshold. "
+        f"{lines_in_words(table, results, ', averaged vertically')} Hollow markers: operating points, likewise.",
         "ROC curves on the external films. Area under the curve: "
         f"{said(labels, {arm: interval(row) for arm, row in area.items()})}.",
         good="A curve that hugs the upper left corner; single runs close to the mean.",
@@ -121,13 +121,13 @@ def precision_recall(results: pd.DataFrame, tables: Tables, labels: Labels) -> F
         draw_runs(axes, table[table["arm"] == arm], look, drawstyle="steps-post")
         entries.append(sample(look, labels[arm], f"average precision {interval(rows[arm])}", face=None))
     square(axes, "Sensitivity (recall)", "Positive predictive value (precision)")
-    legend_below(picture, [*entries, *key_of_lines(table)])
+    legend_below(picture, [*entries, *key_of_lines(table, results)])
     return Figure(
         picture,
         table,
         "Precision-recall curves",
         "Positive predictive value against sensitivity at every threshold, at the study's share of malignant films. "
-        f"Strong line: {over_runs(table)}; faint lines: single runs.",
+        f"{lines_in_words(table, results)}",
         "Precision-recall curves on the external films. Average precision: "
         f"{said(labels, {arm: interval(row) for arm, row in rows.items()})}.",
         good="A curve that stays near 1 up to high sensitivity.",
@@ -164,16 +164,15 @@ def localisation(results: pd.DataFrame, tables: Tables, labels: Labels, hit_rule
     axes.set(xlim=(-0.01 * end, end), ylim=(-0.015, 1.015))
     axes.set(xlabel="False marks per film", ylabel="Share of lesions hit")
     entries = [sample(look, labels[arm], face=None) for arm, look in looks(labels).items()]
-    legend_below(picture, [*entries, *key_of_lines(table)])
+    legend_below(picture, [*entries, *key_of_lines(table, results)])
     areas = by_arm(means(results, measure="lroc_auc", reference=None, point=None, unit="film"), labels)
     rule = f" A mark hits if {HIT_RULES[hit_rule]}." if hit_rule else ""
     return Figure(
         picture,
         table,
         "FROC curves",
-        f"Share of reference lesions hit against false marks per film, as the threshold falls. Strong line: "
-        f"{over_runs(table)}; faint lines: single runs.{rule} The axis ends where the mean over "
-        "runs does, or where no curve rises any more.",
+        f"Share of reference lesions hit against false marks per film, as the threshold falls. "
+        f"{lines_in_words(table, results)}{rule} The axis ends where the mean does, or where no curve rises any more.",
         "FROC curves on the external films. Area under the localisation ROC curve: "
         f"{said(labels, {arm: interval(row) for arm, row in areas.items()})}.",
         good="A curve that rises steeply: lesions are marked before false marks appear.",
@@ -220,14 +219,16 @@ def calibration(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure
         if len(kinds) > 1:  # half the width has room for three numbers
             axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.set_title("scores as they are" if kind == "none" else "recalibrated", loc="left")
-    legend_below(picture, [*(sample(look, labels[arm]) for arm, look in looks(labels).items()), *key_of_lines(drawn)])
+    legend_below(
+        picture, [*(sample(look, labels[arm]) for arm, look in looks(labels).items()), *key_of_lines(drawn, results)]
+    )
     rows = by_arm(means(results, measure="calibration_slope", reference=None, recalibration="logistic"), labels)
     return Figure(
         picture,
         drawn,
         "Calibration",
-        "Films in ten groups of rising predicted risk: predicted against observed share of malignant films. Strong "
-        f"line: {over_runs(drawn)}; faint lines: single runs. Scores as they are were never meant as probabilities.",
+        "Films in ten groups of rising predicted risk: predicted against observed share of malignant films. "
+        f"{lines_in_words(drawn, results)} Scores as they are were never meant as probabilities.",
         f"Calibration in ten groups. Slope after recalibration: "
         f"{said(labels, {arm: interval(row, 2) for arm, row in rows.items()})}.",
         good="Points on the diagonal: of films with a risk of 20 %, one in five is malignant in this study.",

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import blended_transform_factory
 
 from osteotl.figures.parts import (
     HEIGHT,
     INK,
+    PAPER,
     RULE,
     SOFT,
     WIDTH,
     Figure,
     Labels,
-    Line,
+    Look,
     NoData,
     Tables,
     by_arm,
     counted,
     fixed,
-    forest,
     interval,
     legend_below,
     looks,
@@ -29,14 +36,15 @@ from osteotl.figures.parts import (
     need,
     one_in,
     point_words,
+    run_word,
     runs_of,
     said,
     sample,
     styled,
-    table_of,
     wrapped,
 )
 
+ROW = 0.142  # height of one line of a forest plot in inches: 7-point type with air
 OTHER_POINTS = ("validation", "given", "external")
 
 
@@ -189,7 +197,9 @@ def runs(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         if len(own) < 2:
             raise NoData("one run of a model: the spread between runs is unknown")
         numbered = {str(r["run"]): r for _, r in own.iterrows()}
-        lines += [Line(labels[arm], f"run {run}", arm, numbered[run], bare=True) for run in runs_of(own)]
+        lines += [
+            Line(labels[arm], f"{run_word(results)} {run}", arm, numbered[run], bare=True) for run in runs_of(own)
+        ]
         lines.append(Line(labels[arm], "mean", arm, row, strong=True))
         spread[arm] = (
             f"{own['estimate'].max() - own['estimate'].min():.3f}" if own["estimate"].notna().any() else "not estimable"
@@ -351,3 +361,110 @@ def predictive_values(
         good="Markers that stay high towards the left, where tumours are rare.",
         bad="Nearly zero at a clinic's share: almost every alarm is false there, whatever the AUC.",
     )
+
+
+# --- the forest plot --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One interval of a forest plot; lines of equal heading and label stand together, one a model."""
+
+    heading: str
+    label: str
+    arm: str
+    number: Mapping[str, Any] | None
+    strong: bool = False
+    bare: bool = False  # one run: a mark without an interval
+
+
+def table_of(lines: Sequence[Line]) -> pd.DataFrame:
+    """The lines as the CSV beside the figure."""
+    ends = ("estimate", "lower", "upper")
+    return pd.DataFrame(
+        [{"heading": line.heading, "row": line.label, "arm": line.arm,
+          **{end: None if line.number is None else line.number[end] for end in ends}} for line in lines]
+    )  # fmt: skip
+
+
+def forest(lines: Sequence[Line], labels: Labels, x: str, zero: float | None = None, digits: int = 3) -> Canvas:
+    """Intervals one below the other with their numbers beside them.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        From top to bottom.
+    labels : mapping of arm to label
+    x : str
+        What the intervals measure.
+    zero : float, optional
+        Where a line of 'no difference' stands.
+    digits : int
+        Decimals of the numbers.
+    """
+    heights, headings, depth = _heights(lines)
+    name = wrapped(x, 44)
+    picture, axes = plt.subplots(figsize=(WIDTH, ROW * depth + 0.5 + 0.13 * name.count("\n")))
+    if zero is not None:
+        axes.axvline(zero, color=SOFT, lw=0.6, zorder=1)
+    look = looks(labels)
+    for line, height in zip(lines, heights, strict=True):
+        _interval(axes, line, height, look[line.arm], digits)
+    across = blended_transform_factory(picture.transFigure, axes.transData)
+    for text, height in headings:
+        axes.text(0.015, height, text, transform=across, va="top", fontsize=6.8, fontweight="bold", zorder=3,
+                  bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}, in_layout=False)  # fmt: skip
+    _row_names(axes, lines, heights)
+    axes.set(xlabel=name, ylim=(depth - 0.4, -0.6))
+    axes.spines["left"].set_visible(False)
+    arms = list(dict.fromkeys(line.arm for line in lines))
+    if len(arms) > 1:
+        legend_below(picture, [sample(look[arm], labels[arm]) for arm in arms])
+    return picture
+
+
+def _heights(lines: Sequence[Line]) -> tuple[list[float], list[tuple[str, float]], float]:
+    """Where each line and each heading stands, and how deep the whole is, in rows."""
+    heights: list[float] = []
+    headings: list[tuple[str, float]] = []
+    depth, before = 0.0, None
+    for line in lines:
+        if before is None or line.heading != before.heading:
+            depth += 0.3 if before else 0
+            if line.heading:
+                text = wrapped(line.heading, 56)
+                headings.append((text, depth - 0.5))
+                depth += 1 + text.count("\n")
+        elif line.label != before.label:
+            depth += 0.15
+        heights.append(depth)
+        depth, before = depth + 1, line
+    return heights, headings, depth
+
+
+def _interval(axes: Axes, line: Line, height: float, look: Look, digits: int) -> None:
+    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.2}
+    number = line.number
+    if number is None or pd.isna(number["estimate"]):
+        axes.text(1.02, height, "not estimable", fontstyle="italic", color=SOFT, **beside)
+        return
+    known = pd.notna(number["lower"]) and pd.notna(number["upper"])
+    if known:
+        axes.plot([number["lower"], number["upper"]], [height, height], color=look.colour,
+                  lw=1.8 if line.strong else 1.0, zorder=2)  # fmt: skip
+    axes.plot(number["estimate"], height, look.marker, color=look.colour, mfc=look.colour if known else PAPER,
+              zorder=2.5, ms=5 if line.strong else 3.8, mew=1)  # fmt: skip
+    text = fixed(number["estimate"], digits) if line.bare else interval(number, digits)
+    axes.text(1.02, height, text, fontweight="bold" if line.strong else "normal", **beside)
+
+
+def _row_names(axes: Axes, lines: Sequence[Line], heights: Sequence[float]) -> None:
+    """A label stands once, midway beside the lines that share it."""
+    places: dict[tuple[str, str], list[float]] = {}
+    for line, height in zip(lines, heights, strict=True):
+        places.setdefault((line.heading, line.label), []).append(height)
+    strong = {(line.heading, line.label) for line in lines if line.strong}
+    axes.set_yticks([sum(at) / len(at) for at in places.values()], [wrapped(name, 18) for _, name in places])
+    for tick, key in zip(axes.get_yticklabels(), places, strict=True):
+        tick.set_fontweight("bold" if key in strong else "normal")
+    axes.tick_params(axis="y", length=0)

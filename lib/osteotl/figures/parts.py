@@ -1,10 +1,12 @@
-"""What every figure is made of: style, models' looks, legends, forest plots, and saving with an SVG for the page."""
+"""What every figure is made of: style, models' looks, legends, and saving with an SVG for the page."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from io import BytesIO
@@ -18,7 +20,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.transforms import blended_transform_factory
 
 from diagnostic_accuracy import estimates
 from osteotl.files import write_bytes, write_csv, write_json, write_text
@@ -28,7 +29,6 @@ Labels = Mapping[str, str]
 
 MM = 1 / 25.4
 WIDTH, HEIGHT = 84 * MM, 76 * MM
-ROW = 0.142  # height of one line of a forest plot in inches: 7-point type with air
 MINUS = "\N{MINUS SIGN}"
 
 # Colours are roles: the page gives each a value for light, dark and forced colours. Those of the models are Okabe and
@@ -80,6 +80,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+@contextmanager
+def _style() -> Iterator[None]:
+    """The common style. A sign that the font lacks is a box in the PNG; the SVG has it as text."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 class NoData(Exception):
     """The study has nothing to draw here; the message says what is missing."""
 
@@ -114,7 +122,7 @@ class Figure:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """The picture and its alternative text in a notebook."""
-        with mpl.rc_context(_STYLE):
+        with _style():
             shown = {"image/png": _png(self.picture, 110), "text/plain": self.alt}
         return shown, {"image/png": {"alt": self.alt}}
 
@@ -145,7 +153,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure | Omitted]:
 
     @wraps(draw)
     def figure(*args: Any, **settings: Any) -> Figure | Omitted:
-        with mpl.rc_context(_STYLE):
+        with _style():
             try:
                 drawn = draw(*args, **settings)
             except NoData as reason:
@@ -197,7 +205,7 @@ def save_figures(figures: Mapping[str, Figure | Omitted], folder: Path) -> dict[
     for name, figure in figures.items():
         if isinstance(figure, Omitted):
             continue
-        with mpl.rc_context(_STYLE):
+        with _style():
             content = _png(figure.picture, 150 if figure.photograph else 300)
             write_bytes(folder / f"{name}.png", partial(_put, content))
             if not figure.photograph:
@@ -420,10 +428,20 @@ def runs_of(table: pd.DataFrame) -> list[str]:
     return sorted({str(run) for run in table["run"] if run != ""}, key=lambda run: (len(run), run))
 
 
-def over_runs(table: pd.DataFrame) -> str:
+def run_word(results: pd.DataFrame) -> str:
+    """What a run is called: 'reader' where people read the films, else 'run'."""
+    return "reader" if results["basis"].astype(str).str.startswith("readers").any() else "run"
+
+
+def over_runs(table: pd.DataFrame, results: pd.DataFrame) -> str:
     """What the strong line is: `mean over 3 runs`, or `the only run`."""
-    most = int(table[table["run"] != ""].groupby("arm")["run"].nunique().max())
-    return f"mean over {most} runs" if most > 1 else "the only run"
+    most, word = int(table[table["run"] != ""].groupby("arm")["run"].nunique().max()), run_word(results)
+    return f"mean over {most} {word}s" if most > 1 else f"the only {word}"
+
+
+def lines_in_words(table: pd.DataFrame, results: pd.DataFrame, how: str = "") -> str:
+    """What strong and faint lines are, for a caption."""
+    return f"Strong line: {over_runs(table, results)}{how}; faint lines: single {run_word(results)}s."
 
 
 # --- looks, axes and legends ------------------------------------------------------------------------------------------
@@ -473,12 +491,12 @@ def sample(look: Look, name: str, number: str = "", face: str | None = "own") ->
     return Line2D([], [], label=text, **look.line, **kind)
 
 
-def key_of_lines(table: pd.DataFrame) -> list[Line2D]:
+def key_of_lines(table: pd.DataFrame, results: pd.DataFrame) -> list[Line2D]:
     """Legend entries that say what strong and faint lines are."""
-    strong = Line2D([], [], color=INK, lw=1.4, label=f"strong: {over_runs(table)}")
     if len(runs_of(table)) < 2:
         return []
-    return [strong, Line2D([], [], color=INK, lw=0.5, alpha=0.6, label="faint: single runs")]
+    strong = Line2D([], [], color=INK, lw=1.4, label=f"strong: {over_runs(table, results)}")
+    return [strong, Line2D([], [], color=INK, lw=0.5, alpha=0.6, label=f"faint: single {run_word(results)}s")]
 
 
 def legend_below(picture: Canvas, entries: Sequence[Line2D]) -> None:
@@ -490,110 +508,3 @@ def legend_below(picture: Canvas, entries: Sequence[Line2D]) -> None:
     picture.set_figheight(picture.get_figheight() + 0.1 + 0.155 * depth)
     names = [str(entry.get_label()) for entry in entries]
     picture.legend(list(entries), names, loc="outside lower center", ncols=columns, handlelength=2.6, columnspacing=1.2)
-
-
-# --- the forest plot --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Line:
-    """One interval of a forest plot; lines of equal heading and label stand together, one a model."""
-
-    heading: str
-    label: str
-    arm: str
-    number: Mapping[str, Any] | None
-    strong: bool = False
-    bare: bool = False  # one run: a mark without an interval
-
-
-def table_of(lines: Sequence[Line]) -> pd.DataFrame:
-    """The lines as the CSV beside the figure."""
-    ends = ("estimate", "lower", "upper")
-    return pd.DataFrame(
-        [{"heading": line.heading, "row": line.label, "arm": line.arm,
-          **{end: None if line.number is None else line.number[end] for end in ends}} for line in lines]
-    )  # fmt: skip
-
-
-def forest(lines: Sequence[Line], labels: Labels, x: str, zero: float | None = None, digits: int = 3) -> Canvas:
-    """Intervals one below the other with their numbers beside them.
-
-    Parameters
-    ----------
-    lines : sequence of Line
-        From top to bottom.
-    labels : mapping of arm to label
-    x : str
-        What the intervals measure.
-    zero : float, optional
-        Where a line of 'no difference' stands.
-    digits : int
-        Decimals of the numbers.
-    """
-    heights, headings, depth = _heights(lines)
-    name = wrapped(x, 44)
-    picture, axes = plt.subplots(figsize=(WIDTH, ROW * depth + 0.5 + 0.13 * name.count("\n")))
-    if zero is not None:
-        axes.axvline(zero, color=SOFT, lw=0.6, zorder=1)
-    look = looks(labels)
-    for line, height in zip(lines, heights, strict=True):
-        _interval(axes, line, height, look[line.arm], digits)
-    across = blended_transform_factory(picture.transFigure, axes.transData)
-    for text, height in headings:
-        axes.text(0.015, height, text, transform=across, va="top", fontsize=6.8, fontweight="bold", zorder=3,
-                  bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}, in_layout=False)  # fmt: skip
-    _row_names(axes, lines, heights)
-    axes.set(xlabel=name, ylim=(depth - 0.4, -0.6))
-    axes.spines["left"].set_visible(False)
-    arms = list(dict.fromkeys(line.arm for line in lines))
-    if len(arms) > 1:
-        legend_below(picture, [sample(look[arm], labels[arm]) for arm in arms])
-    return picture
-
-
-def _heights(lines: Sequence[Line]) -> tuple[list[float], list[tuple[str, float]], float]:
-    """Where each line and each heading stands, and how deep the whole is, in rows."""
-    heights: list[float] = []
-    headings: list[tuple[str, float]] = []
-    depth, before = 0.0, None
-    for line in lines:
-        if before is None or line.heading != before.heading:
-            depth += 0.3 if before else 0
-            if line.heading:
-                text = wrapped(line.heading, 56)
-                headings.append((text, depth - 0.5))
-                depth += 1 + text.count("\n")
-        elif line.label != before.label:
-            depth += 0.15
-        heights.append(depth)
-        depth, before = depth + 1, line
-    return heights, headings, depth
-
-
-def _interval(axes: Axes, line: Line, height: float, look: Look, digits: int) -> None:
-    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.2}
-    number = line.number
-    if number is None or pd.isna(number["estimate"]):
-        axes.text(1.02, height, "not estimable", fontstyle="italic", color=SOFT, **beside)
-        return
-    known = pd.notna(number["lower"]) and pd.notna(number["upper"])
-    if known:
-        axes.plot([number["lower"], number["upper"]], [height, height], color=look.colour,
-                  lw=1.8 if line.strong else 1.0, zorder=2)  # fmt: skip
-    axes.plot(number["estimate"], height, look.marker, color=look.colour, mfc=look.colour if known else PAPER,
-              zorder=2.5, ms=5 if line.strong else 3.8, mew=1)  # fmt: skip
-    text = fixed(number["estimate"], digits) if line.bare else interval(number, digits)
-    axes.text(1.02, height, text, fontweight="bold" if line.strong else "normal", **beside)
-
-
-def _row_names(axes: Axes, lines: Sequence[Line], heights: Sequence[float]) -> None:
-    """A label stands once, midway beside the lines that share it."""
-    places: dict[tuple[str, str], list[float]] = {}
-    for line, height in zip(lines, heights, strict=True):
-        places.setdefault((line.heading, line.label), []).append(height)
-    strong = {(line.heading, line.label) for line in lines if line.strong}
-    axes.set_yticks([sum(at) / len(at) for at in places.values()], [wrapped(name, 18) for _, name in places])
-    for tick, key in zip(axes.get_yticklabels(), places, strict=True):
-        tick.set_fontweight("bold" if key in strong else "normal")
-    axes.tick_params(axis="y", length=0)

@@ -64,7 +64,7 @@ class PageExporter(HTMLExporter):
     known : FilmNames
     """
 
-    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[str, dict[str, Any]]:
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[Any, dict[str, Any]]:
         """As the base class of HTMLExporter: that one parses the whole page again to look for pictures without text."""
         return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
 

@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from diagnostic_accuracy import estimates
 from diagnostic_accuracy.thresholds import cumulative_counts, high_sensitivity
-
-Labels = Mapping[str, str]
-Tables = Mapping[str, pd.DataFrame]
+from osteotl.figures.parts import Labels, Tables, run_word
 
 STEPS = 1000
 MOST_POINTS = 1000  # of a drawn curve; counts do not depend on it
@@ -81,6 +79,7 @@ def explorer_data(tables: Tables, results: pd.DataFrame, labels: Labels) -> dict
         "learnt": float(films.loc[films["cohort"] == "validation", "label"].mean()) if validation else None,
         "from": "validation" if validation else "external",
         "runs": sorted(set(scores["run"].astype(str)), key=lambda run: (len(run), run)),
+        "word": run_word(results),
         "ladder": ladder,
         "at": [float(grid.min()), float(grid.max())] if len(grid) else [0.01, 0.2],
         "points": [
@@ -192,8 +191,8 @@ def ladder_of(scores: pd.DataFrame) -> dict[str, Any]:
 def thresholds_of(ladder: Mapping[str, Any]) -> NDArray[np.float64]:
     """The thresholds of a ladder."""
     if ladder["step"] == 1 / STEPS:  # k / 1000 is the double closest to the decimal; k * 0.001 is not
-        return np.arange(STEPS + 1) / STEPS + float(ladder["low"])
-    return np.arange(STEPS + 1) * float(ladder["step"]) + float(ladder["low"])
+        return np.asarray(np.arange(STEPS + 1) / STEPS + float(ladder["low"]), np.float64)
+    return np.asarray(np.arange(STEPS + 1) * float(ladder["step"]) + float(ladder["low"]), np.float64)
 
 
 def threshold_steps(label: Any, value: Any, ladder: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -277,7 +276,7 @@ def static_table(results: pd.DataFrame, labels: Labels) -> Markup:
             lines.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(name, Markup("").join(cells)))
     heads = ("Sensitivity, %", "Specificity, %", "PPV in this study, %", "NPV in this study, %")
     head = Markup("").join(Markup('<th scope="col" class="n">{}</th>').format(text) for text in heads)
-    caption = "The study's operating points, mean over runs"
+    caption = f"The study's operating points, mean over {run_word(results)}s"
     return Markup(
         '<div class="scroll" role="group" tabindex="0" aria-label="{0}"><table><caption>{0}</caption><thead><tr>'
         '<th scope="col">Model and point</th>{1}</tr></thead><tbody>{2}</tbody></table></div>'

@@ -27,9 +27,9 @@ HEAVY = 1_200_000  # bytes of pictures of missed tumours beyond the gallery; the
 SIGNS = "●■▲◆▼✚"
 STYLES = ("dashed", "dotted", "dash-dotted", "long-dashed", "finely dotted", "short-dashed")
 KINDS = {
-    "hit": "Found by every model in every run",
-    "miss": "Missed by every model in every run",
-    "alarm": "False alarm of every model in every run",
+    "hit": "Found by every model, every time",
+    "miss": "Missed by every model, every time",
+    "alarm": "False alarm of every model, every time",
     "disagreement": "The models disagree",
 }
 
@@ -50,6 +50,8 @@ class Films:
         The reference first.
     data : Path
         The folder that holds `.prepared/`.
+    word : {"run", "reader"}
+        What a run is called (see `figures.parts.run_word`).
     """
 
     tables: Tables
@@ -58,6 +60,7 @@ class Films:
     detections: pd.DataFrame
     labels: Labels
     data: Path
+    word: str = "run"
     shown: set[str] = field(default_factory=set)
 
     @cached_property
@@ -89,11 +92,6 @@ class Films:
 def anchor(image_id: str) -> str:
     """Identifier of a film's picture on the page."""
     return f"film-{image_id}"
-
-
-def film_link(image_id: str) -> Markup:
-    """A film's short name as a link to its picture."""
-    return Markup('<a class="id" href="#{}">{}</a>').format(anchor(image_id), image_id[:6])
 
 
 def chosen_films(calls: pd.DataFrame, arms: Sequence[str], count: int, seed: int) -> dict[str, list[str]]:
@@ -151,8 +149,8 @@ def gallery(films: Films, point: str, count: int = 24, seed: int = 0) -> Markup 
     chosen = chosen_films(calls, list(films.labels), count, seed)
     rule = (
         f"Up to {count // len(KINDS)} films of each kind, drawn at random (seed {seed}) among the external films; "
-        f"nobody picked them. Calls are those at the operating point “{point}”, counted over all runs. The grey levels "
-        "are those that the detector was given. Open a film's line to enlarge it."
+        f"nobody picked them. Calls are those at the operating point “{point}”, counted over all {films.word}s. The "
+        "grey levels are those that the detector was given. Open a film's line to enlarge it."
     )
     parts = [Markup("<p>{}</p>").format(rule), box_key(films.labels)]
     for kind, names in chosen.items():
@@ -177,7 +175,7 @@ def _other_misses(films: Films, calls: pd.DataFrame) -> Markup:
     rest = len(left) - len(pictures)
     note = f" {rest} more are listed in the table of missed tumours without a picture." if rest else ""
     return Markup(
-        '<div class="no-print"><h3>All other tumours that were missed in some run</h3><p>{}</p>{}</div>'
+        '<div class="no-print"><h3>All other tumours that were missed at least once</h3><p>{}</p>{}</div>'
     ).format(f"Missed most often first.{note}", _grid(pictures))
 
 
@@ -188,56 +186,10 @@ def missed_films(calls: pd.DataFrame, arms: Sequence[str]) -> list[str]:
     return missed[missed > 1e-12].sort_index().sort_values(ascending=False, kind="stable").index.tolist()
 
 
-def missed_table(films: Films) -> Markup | None:
-    """Every malignant film that some run misses: by how many runs of each model, with a link to its picture.
-
-    Returns
-    -------
-    Markup or None
-        None where no film was missed.
-    """
-    calls = films.calls()
-    names = missed_films(calls, list(films.labels))
-    if not names:
-        return None
-    facts = films.table.drop_duplicates("image_id").set_index("image_id")
-    counts = films.table.set_index(["image_id", "arm"])
-    columns = [
-        name for name in ("subtype", "age", "sex", "view", "site") if name in facts and facts[name].notna().any()
-    ]
-    rows = []
-    for name in names:
-        cells = [missed_words(counts.loc[(name, arm)]) for arm in films.labels]
-        told = [_plain(facts.loc[name, column]) for column in columns]
-        link = film_link(name) if films.known else Markup('<span class="id">{}</span>').format(name[:6])
-        rows.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(link, _cells([*told, *cells])))
-    heads = ["Film", *(column.capitalize() for column in columns), *films.labels.values()]
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in heads)
-    caption = "Missed tumours, counted over all runs"
-    return Markup(
-        '<div class="scroll" role="group" tabindex="0" aria-label="{0}"><table class="missed-films">'
-        "<caption>{0}</caption><thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
-    ).format(caption, head, Markup("").join(rows))
-
-
-def missed_words(row: Mapping[str, Any]) -> str:
+def missed_words(row: Mapping[str, Any], word: str = "run") -> str:
     """`missed by 3 of 3 runs`, or `found by 3 of 3 runs`."""
-    missed = int(row["runs"] - row["called"])
-    return (
-        f"missed by {missed} of {row['runs']:.0f} runs"
-        if missed
-        else f"found by {row['runs']:.0f} of {row['runs']:.0f} runs"
-    )
-
-
-def _plain(value: Any) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _cells(texts: Iterable[str]) -> Markup:
-    return Markup("").join(Markup("<td>{}</td>").format(text) for text in texts)
+    missed, every = int(row["runs"] - row["called"]), f"of {row['runs']:.0f} {word}s"
+    return f"missed by {missed} {every}" if missed else f"found by {row['runs']:.0f} {every}"
 
 
 def two_misses(films: Films, seed: int = 0) -> Markup | None:
@@ -266,7 +218,9 @@ def two_misses(films: Films, seed: int = 0) -> Markup | None:
             else Markup("<p>none</p>")
         )
         groups.append(Markup("<div><p>{}</p>{}</div>").format(_mark(index, label), body))
-    rule = f"Drawn at random (seed {seed}) among the tumours that the model misses in more than half of its runs."
+    rule = (
+        f"Drawn at random (seed {seed}) among the tumours that the model misses in more than half of its {films.word}s."
+    )
     return Markup(
         '<div class="misses"><h3>Two misses of each model</h3><div class="strip">{}</div><p class="fine">{}</p>{}</div>'
     ).format(Markup("").join(groups), rule, box_key(films.labels))
@@ -297,7 +251,7 @@ def picture(films: Films, image_id: str, longest: int, arm: str = "") -> Markup 
         return None
     film, arms = rows.iloc[0], [arm] if arm else list(films.labels)
     own = films.table[films.table["image_id"] == image_id].set_index("arm")
-    words = {a: _called(own.loc[a]) for a in arms}
+    words = {a: _called(own.loc[a], films.word) for a in arms}
     shown, about = _facts(own.iloc[0])
     alt = f"Radiograph {image_id[:6]}, {', '.join([shown, *about])}. " + "; ".join(
         f"{films.labels[a]}: {text}" for a, text in words.items()) + "."  # fmt: skip
@@ -320,9 +274,10 @@ def picture(films: Films, image_id: str, longest: int, arm: str = "") -> Markup 
     ).format(named, inner, caption)
 
 
-def _called(row: Mapping[str, Any]) -> str:
+def _called(row: Mapping[str, Any], name: str) -> str:
     """How many runs call the film, with its mean score: `missed by 2 of 3 runs, score 0.02`."""
-    word = missed_words(row) if row["label"] == 1 else f"false alarm in {row['called']:.0f} of {row['runs']:.0f} runs"
+    alarm = f"false alarm in {row['called']:.0f} of {row['runs']:.0f} {name}s"
+    word = missed_words(row, name) if row["label"] == 1 else alarm
     return f"{word}, score {row['mean_score']:.2f}"
 
 
@@ -378,7 +333,7 @@ def box_key(labels: Labels) -> Markup:
     """What each line style of the boxes means."""
     items = [_key("truth", "truth", Markup("reference standard: solid, white"))]
     for i, label in enumerate(labels.values()):
-        words = Markup("{}: {}; its strongest box over all runs").format(_mark(i, label), STYLES[i % 6])
+        words = Markup("{}: {}; its strongest box of all").format(_mark(i, label), STYLES[i % 6])
         items.append(_key(f"pred arm-{i % 6} dash-{i % 6}", f"dash-{i % 6}", words))
     return Markup('<p class="legend boxes">{}</p>').format(Markup("").join(items))
 

@@ -7,9 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from markupsafe import Markup
+from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
+from osteotl.figures.parts import themed
 from osteotl.html import folded, paragraph, tag
 from osteotl.report.outputs import Outputs
 
@@ -54,6 +57,25 @@ def _figure(outputs: Outputs, name: str, entry: dict[str, Any]) -> Markup | None
     ]
     reading = folded("How to read it", told) if told else None
     return tag("figure", drawing, tag("figcaption", caption, reading), id=f"figure-{name}", class_="figure")
+
+
+def own_figure(picture: Canvas, name: str, alt: str, caption: str = "") -> Markup:
+    """A matplotlib figure of one's own, for a section: `Section("mine", own_figure(figure, "mine", "What it shows"))`.
+
+    Parameters
+    ----------
+    picture : matplotlib Figure
+    name : str
+        Its name on the page.
+    alt : str
+        The finding in words, for a screen reader.
+    caption : str
+    """
+    buffer = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "osteotl", "svg.fonttype": "none"}):
+        picture.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
+    drawing = Markup(themed(buffer.getvalue().decode("utf-8"), name, alt))
+    return tag("figure", drawing, tag("figcaption", caption), id=f"figure-{name}", class_="figure")
 
 
 def embedded(path: Path, alt: str, quality: int = 80) -> Markup:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,60 @@ def render(
     parts = [part for part in parts if part.id != HEADER]
     if omitted:
         parts.append(omissions(omitted))
+    return _page(header, parts, others, known)
+
+
+def render_alone(executed: NotebookNode, title: str, known: FilmNames | None = None) -> str:
+    """HTML of a notebook that stands alone, in the style of the page.
+
+    A notebook with cells tagged `section` is rendered as `render` does. Of any other one, the headings make the
+    sections, and the outputs below a heading its content; the notebook with its code is appended.
+
+    Parameters
+    ----------
+    executed : NotebookNode
+    title : str
+        Of the appended notebook.
+    known : FilmNames, optional
+    """
+    known = known or FilmNames()
+    if any("section" in cell.metadata.get("tags", []) for cell in executed.cells):
+        return render(executed, [(title, executed)], known)
+    parts: list[Part] = []
+    for cell in executed.cells:
+        if cell.cell_type == "markdown":
+            heading, text = _heading(cell.source)
+            prose = Markup(clean(str(markdown(text)), known)) if text.strip() else Markup("")
+            if heading or not parts:
+                name = f"{slug(heading)}-{len(parts)}" if parts else HEADER
+                parts.append(Part(name, private(heading or title, known), prose, Markup("")))
+            else:
+                parts[-1] = replace(parts[-1], body=parts[-1].body + prose)
+        elif cell.cell_type == "code" and parts:
+            shown = Markup("").join(_shown(output, known, parts[-1].title) for output in cell.outputs)
+            parts[-1] = replace(parts[-1], body=parts[-1].body + shown)
+    if not parts:
+        raise ValueError(f"{title} has no Markdown cell: begin it with a heading")
+    header, *parts = parts
+    return _page(replace(header, body=header.prose + header.body), parts, [(title, executed)], known)
+
+
+def _shown(output: NotebookNode, known: FilmNames, heading: str) -> Markup:
+    """One output of a cell: HTML, a picture with an alternative text, or plain text."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        return Markup(clean("".join(data["text/html"]), known))
+    if "image/png" in data:
+        about = output.get("metadata", {})
+        alt = about.get("image/png", about).get("alt") or f"Figure: {heading}; the text and tables here describe it"
+        source = "".join(data["image/png"]).replace("\n", "")
+        return tag("img", alt=private(alt, known), src=f"data:image/png;base64,{source}")
+    text = "".join(data.get("text/plain", output.get("text", "")))
+    return tag("pre", private(text, known), class_="out") if text.strip() else Markup("")
+
+
+def _page(header: Part, parts: Sequence[Part], others: Iterable[tuple[str, NotebookNode]], known: FilmNames) -> str:
+    """The whole page by our template."""
     appendix = joined(others, known)
     style, script = compact(template_files("css")), template_files("js")
     page = {

@@ -111,7 +111,7 @@ class FilmNames:
     phrases: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Private(Filter):  # type: ignore[misc]
+class _Private(Filter):
     """Texts and attributes without paths of the machine and names of films."""
 
     known = FilmNames()

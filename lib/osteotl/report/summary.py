@@ -232,7 +232,7 @@ def burden_table(comparison: Comparison) -> Table | None:
         for name, (*_, noun, per) in BURDENS.items()
     ]
     caption = f"Difference from {_the(comparison.reference)}"
-    return Table(caption, ["Difference in", *(units[unit] for unit in shown)], rows)
+    return Table(caption, ["Difference in", *(units[unit] for unit in shown)], rows, class_="burdens")
 
 
 def _target(comparison: Comparison) -> Child:
@@ -245,7 +245,9 @@ def _target(comparison: Comparison) -> Child:
 
 def _burden_words(burdens: Mapping[str, Row]) -> str:
     """`it misses fewer tumours and raises more false alarms`, or in which of them no difference is shown."""
-    told, alike, untested = [], [], []
+    told: list[str] = []
+    alike: list[str] = []
+    untested: list[str] = []
     for name, row in burdens.items():
         verb, things, noun, _ = BURDENS[name]
         if side := direction(row):
@@ -283,7 +285,7 @@ def comparison_of(outputs: Outputs, arm: str) -> Comparison:
     def rate(name: str, of: str, **more: Any) -> pd.Series | None:
         return outputs.one(measure=name, arm=of, **{"reference": None, **point, **more})
 
-    reached = (rate(aim, arm), rate(aim, reference)) if point else (None, None)
+    own, other = (rate(aim, arm), rate(aim, reference)) if point else (None, None)
     burdens = {
         unit: {name: row for name in BURDENS if (row := rate(name, arm, reference=reference, unit=unit)) is not None}
         for unit in _units(outputs)
@@ -296,7 +298,7 @@ def comparison_of(outputs: Outputs, arm: str) -> Comparison:
         difference=outputs.one(section="discrimination", measure="auc", arm=arm, reference=reference),
         margin=outputs.margin,
         burdens=burdens if point else {},
-        reached=None if reached[0] is None or reached[1] is None else reached,
+        reached=None if own is None or other is None else (own, other),
         target=outputs.target,
         threshold_from=str(point.get("threshold_from", "")),
         equal=outputs.one(measure="specificity", arm=arm, reference=reference, point="high_sensitivity",
@@ -352,10 +354,10 @@ def question(outputs: Outputs) -> Markup:
     names = [f"“{label}”" for label in outputs.labels.values()]
     listed = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
     told = outputs.study.report.reference_standard
-    standard = [
+    standard: list[Child] = [
         [tag("strong", f"Reference standard, {name}: "), str(told[name]).rstrip("."), ". "]
         for name in ("malignant", "normal")
-        if told.get(name)  # type: ignore[call-overload]
+        if told.get(name)
     ] or [tag("strong", "Reference standard: "), "not stated by the author."]
     asked = f"Which model better separates radiographs with a malignant bone tumour from those without: {listed}?"
     return join([paragraph(asked, class_="question"), paragraph(_tested(outputs), " ", standard, class_="scope")])
@@ -419,6 +421,8 @@ CHECKS = {
     "class_without_lesion": "classes told apart without the lesion",
     "site_probe": "sites told apart from the features",
 }
+
+FEATURES = {"mean_grey": "mean grey level", "sd_grey": "spread of grey levels", "spacing_mm": "pixel spacing"}
 
 KEY = (
     ("missed", "× missed"),
@@ -498,9 +502,13 @@ def header(outputs: Outputs) -> Section:
         ("Run", run_hash(outputs)),
     ]
     listed = [[tag("dt", f"{name}: "), tag("dd", content), " "] for name, content in entries if content]
+    changed = [sentence(text) for text in outputs.analysis.get("changed") or []]
+    by_hand = notice(
+        tag("strong", "Made by hand with other settings than the study's. "), bullets(changed), kind="warn"
+    )
     title = str(outputs.settings.get("title") or outputs.study.title)
     date = outputs.analysis.get("date")
-    return Section("top", tag("dl", listed, class_="meta"),
+    return Section("top", tag("dl", listed, class_="meta"), by_hand if changed else None,
                    about={"heading": title, "title": f"{title} ({date})" if date else title})  # fmt: skip
 
 

@@ -24,14 +24,15 @@ from osteotl.workflow.steps import ENGINE, ROOT, to_root
 if TYPE_CHECKING:
     from osteotl.study import Study
 
-VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan")  # run_all.sh itself sees to the last four
+VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan", "published")  # run_all.sh sees to the last five
 HELP = """verbs:
   (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
-  lab                  open JupyterLab
-  plan                 plan the size of a study (./run_all.sh plan --help)
+  lab                  explore in JupyterLab, on copies of the notebooks; no output of the study is changed
+  plan                 plan the size of the next study (./run_all.sh plan --help)
+  published            derive the published figures again, with simulated twins of the study
   clean                remove caches, logs, scratch and orphans; nothing of yours"""
 CODES = "exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 another run holds the outputs folder"
 
@@ -52,7 +53,7 @@ def _there(word: str) -> Path:
     return path
 
 
-class _Words(argparse.ArgumentParser):
+class Words(argparse.ArgumentParser):
     """Says which word is not known, and the nearest one that is."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -85,7 +86,7 @@ OPTIONS: dict[str, tuple[str, Any, str]] = {
 
 def options(words: list[str]) -> argparse.Namespace:
     """The words of the command line, with every path absolute."""
-    parser = _Words("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
+    parser = Words("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("verb", nargs="?", default="run", choices=VERBS[:3], help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"osteotl {osteotl.__version__}")
@@ -93,12 +94,16 @@ def options(words: list[str]) -> argparse.Namespace:
     for name, (metavar, kind, text) in OPTIONS.items():
         parser.add_argument(f"--{name}", metavar=metavar, type=kind, help=text)
     chosen = parser.parse_args(words)
-    own = ROOT / "study.yaml"
-    chosen.config = chosen.config or (ROOT / "studies" / "scores.yaml" if chosen.predictions else own)
-    named = (chosen.predictions or chosen.config).stem if chosen.predictions or chosen.config != own else ""
+    chosen.config = chosen.config or (ROOT / "studies" / "scores.yaml" if chosen.predictions else ROOT / "study.yaml")
     chosen.named = bool(chosen.outputs)
-    chosen.outputs = Path(chosen.outputs or ROOT / "outputs" / named)
+    chosen.outputs = outputs_of(chosen.config, chosen.outputs, chosen.predictions)
     return chosen
+
+
+def outputs_of(config: Path, outputs: str | None, predictions: Path | None = None) -> Path:
+    """The outputs folder that is named, or else the one that a study file, or scores, have by their name."""
+    other = predictions or (config if config != ROOT / "study.yaml" else None)
+    return Path(outputs or ROOT / "outputs" / (other.stem if other else ""))
 
 
 def study_of(chosen: argparse.Namespace) -> Study:

@@ -1,4 +1,4 @@
-"""Run one step: a notebook by papermill, or the report. Called by the Snakefile; nothing else writes a record.
+"""Run one step: a notebook by papermill, or the rendering of the page. The Snakefile calls it; only it writes records.
 
 python -m osteotl.workflow.run_notebook STEP CONFIG OUTPUTS
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import importlib
+import logging
 import os
 import re
 import signal
@@ -24,9 +25,10 @@ from typing import Any
 
 from osteotl.files import remove, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
+from osteotl.workflow.parameters import parameters_of
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
 from osteotl.workflow.step import RUNNING
-from osteotl.workflow.steps import ENGINE, ROOT, Step, from_root, to_root
+from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
 
 # nbformat's checker would compile a grammar of internet addresses at each start, 0.9 s; a notebook's schema has none
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -69,8 +71,25 @@ def hermetic(outputs: Path) -> None:
 # --- the notebook -----------------------------------------------------------------------------------------------------
 
 
-def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
-    """Execute a notebook aside and move it into place when every cell has passed."""
+def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places: list[Path], descriptor: int) -> Any:
+    """Execute a notebook aside and move it into place when every cell has passed.
+
+    Parameters
+    ----------
+    source, target : Path
+        The notebook, and where the executed one goes.
+    parameters : dict
+        All that its parameters cell holds.
+    places : list of Path
+        Folders outside the project whose names are not to be told.
+    descriptor : int
+        An open, locked file; the kernel holds the lock as long as it lives.
+
+    Returns
+    -------
+    NotebookNode
+        As executed.
+    """
     sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]  # papermill's door to Hadoop, 0.1 s
     import nbformat
     import papermill
@@ -91,12 +110,10 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
             kw |= {"preexec_fn": lambda: die_with(here), "pass_fds": (descriptor,)}
             await super()._async_launch_kernel(kernel_cmd, **kw)
 
-    here, source = os.getpid(), ROOT / "notebooks" / f"{step.notebook}.ipynb"
-    target = whole.outputs / str(step.executed)
+    here = os.getpid()
     aside, failed = (target.with_name(target.stem + ending) for ending in (".running.ipynb", ".failed.ipynb"))
-    os.environ[RUNNING] = step.name
-    parameters = {"config": to_root(whole.config), "outputs": to_root(whole.outputs), **step.parameters}
     _check_parameters(source, parameters)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it does not know parameters such as `icc: float | None`
     target.parent.mkdir(parents=True, exist_ok=True)
     sockets = _sockets()
     try:
@@ -114,9 +131,10 @@ def run_notebook(step: Step, whole: Whole, descriptor: int) -> None:
     for part in (notebook, *notebook.cells):  # times and paths, which differ at every run and on every machine
         part.metadata.pop("papermill", None)
         part.metadata.pop("execution", None)
-    _without_places(notebook, [whole.config.parent, whole.outputs, *step.data])
+    _without_places(notebook, places)
     write_text(target, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
+    return notebook
 
 
 def _sockets() -> str:
@@ -153,9 +171,7 @@ def _without_places(notebook: Any, others: list[Path]) -> None:
 
 def _check_parameters(source: Path, parameters: dict[str, Any]) -> None:
     """papermill only warns of a mistyped parameter or a missing tag, and then computes something else."""
-    import papermill
-
-    known = papermill.inspect_notebook(_plain(source))
+    known = [parameter.name for parameter in parameters_of(source)]
     if set(parameters) != set(known):
         has = ", ".join(known) or "nothing (is one cell tagged `parameters`?)"
         raise Failure(f"{to_root(source)}: its parameters cell must hold {', '.join(parameters)}; it holds {has}")
@@ -177,15 +193,20 @@ def run_step(name: str, whole: Whole, descriptor: int) -> str:
     if not whole.reasons(step):
         return f"{name}: unchanged"
     earlier = whole.record(step) or {}
-    if anew := whole.reasons(step, SHOWN):
+    if anew := whole.reasons(step, *SHOWN):
         whole.record_path(step).unlink(missing_ok=True)
         for file in (*step.writes, *step.may_write):  # so that what is there in the end is new
             remove(whole.outputs / file.partition("?")[0])
     before = whole.now(step)
+    if step.notebook == "06_report":
+        _write_provenance(whole)
     if step.executed:
-        run_notebook(step, whole, descriptor)
+        source, target = ROOT / "notebooks" / f"{step.notebook}.ipynb", whole.outputs / step.executed
+        parameters = {"config": to_root(whole.config), "outputs": to_root(whole.outputs), **step.parameters}
+        os.environ[RUNNING] = step.name
+        run_notebook(source, target, parameters, [whole.config.parent, whole.outputs, *step.data], descriptor)
     else:
-        _report(whole)
+        _render(whole)
     now = Whole(whole.config, whole.outputs).now(step)
     if lacking := [file for file, content in now["writes"].items() if content in (MISSING, EMPTY)]:
         raise Failure(f"{name}: ended without writing {', '.join(lacking)}")
@@ -197,21 +218,45 @@ def run_step(name: str, whole: Whole, descriptor: int) -> str:
     return f"{name}: {timedelta(seconds=round(time.time() - began))}"
 
 
-def _report(whole: Whole) -> None:
-    """The page; beside it where it comes from, and a PDF where one can be printed."""
-    # by name, as a notebook is: the workflow starts steps and imports none of what they compute
-    records = {step.name: whole.record(step) for step in whole.steps.values() if step.executed}
-    provenance = importlib.import_module("osteotl.reporting.provenance").provenance(whole.study, whole.config, records)
-    write_json(whole.outputs / "provenance.json", provenance)
-    report = importlib.import_module("osteotl.reporting.page").build_report(whole.study, whole.outputs, ROOT / "data")
-    importlib.import_module("osteotl.reporting.printing").write_pdf(report)
+# by name, as a notebook is: the workflow starts steps and imports none of what they compute
+
+
+def _write_provenance(whole: Whole) -> None:
+    """Where the results come from, before the page that shows it."""
+    steps = [step for step in whole.steps.values() if step.executed and step.notebook != "06_report"]
+    made = importlib.import_module("osteotl.report.provenance").provenance(
+        whole.study, whole.config, {step.name: whole.record(step) for step in steps}
+    )
+    write_json(whole.outputs / "provenance.json", made)
+
+
+def _render(whole: Whole) -> None:
+    """The page, and a PDF of it where one can be printed."""
+    page = importlib.import_module("osteotl.report.render").write_report(whole.outputs)
+    importlib.import_module("osteotl.report.printing").write_pdf(page)
 
 
 # --- what a person is told --------------------------------------------------------------------------------------------
 
 
-def _told(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
-    """Exit code of a step that failed, and its failure as a person wants it: which, where, what, which file to open."""
+def failure_lines(name: str, error: Any, notebooks: str) -> tuple[int, list[str]]:
+    """Exit code and message of a notebook that failed.
+
+    Parameters
+    ----------
+    name : str
+        The step.
+    error : Exception
+    notebooks : str
+        Folder of the executed notebook.
+
+    Returns
+    -------
+    code : int
+        2 where the input is at fault, else 1.
+    lines : list of str
+        What failed, in which cell and line, and which file to open.
+    """
     kind = type(error).__name__
     if kind != "PapermillExecutionError":
         faults = getattr(error, "faults", [f"{name}: {DEATHS.get(kind, f'{kind}: {error}')}"])
@@ -244,7 +289,7 @@ def main(name: str, config: str, outputs: str) -> int:
             code, lines = 0, [run_step(name, Whole(from_root(config), out), lock.fileno())]
         except Exception as error:
             traceback.print_exc()
-            code, lines = _told(name, error, to_root(out / "notebooks"))
+            code, lines = failure_lines(name, error, to_root(out / "notebooks"))
             lines.append(f"  everything it printed: {to_root(out / 'logs' / name)}.log")
     write_json(out / ENGINE / "ended" / name, {"code": code, "lines": lines})
     return code

@@ -7,6 +7,7 @@ long it took. A step holds while its record says what is true now; nothing else 
 from __future__ import annotations
 
 import json
+import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,24 @@ from typing import Any
 from osteotl.files import write_json
 from osteotl.workflow import fingerprint
 from osteotl.workflow.fingerprint import MISSING
-from osteotl.workflow.steps import ENGINE, ROOT, Step, phantoms, steps_of, to_root
+from osteotl.workflow.steps import BESIDE, ENGINE, ROOT, UNCOUNTED, Step, phantoms, steps_of, to_root
 
 LIB = ROOT / "lib"
 MEMORY = f"{ENGINE}/memory.json"
 KEPT = (ENGINE, "logs", "scratch", "study.yaml", "published", "planning")  # in the outputs folder, of no step
 
 # What a record holds, by kind, in the order in which a person would look for a cause; and how a difference is told.
-DEPENDS, SHOWN = ("settings", "data", "code", "reads"), "shown"
+DEPENDS = ("settings", "data", "code", "packages", "reads")
+SHOWN = ("display", "shown")  # what a notebook shows of its results: it is executed again, and nothing made anew
 WORDS = {
     "settings": "{name} changed from {before} to {now}",
     "data": "films, annotations or files in {name} changed",
     "code": "{name} changed",
+    "packages": "the package {name} changed from {before} to {now}",
     "reads": "{name} changed",
     "writes": "{name} is not what {step} wrote (edited by hand?)",
-    SHOWN: "{name} is missing or was altered (outputs hold and are loaded)",
+    "display": "{name}, which shows results, changed (outputs hold and are loaded)",
+    "shown": "{name} is missing or was altered (outputs hold and are loaded)",
 }
 
 
@@ -54,11 +58,12 @@ class Whole:
         self.steps = steps_of(self.study)
         here = json.dumps(f"{ROOT}/")[1:-1]  # a project that is moved as a whole stays what it is
         settings = json.loads(json.dumps(self.study.model_dump(mode="json")).replace(here, ""))
-        self.settings = dict(_leaves(settings))
+        derived = json.dumps(dict(_derived(self.study)), default=str).replace(here, "")
+        self.settings = dict(_leaves(settings)) | json.loads(derived)
         # whoever knows the salt can match identifiers, so no record holds it
         self.settings["privacy.salt"] = fingerprint.digest("salt", self.study.privacy.salt)
         self.memory = fingerprint.Memory((read_json(outputs / MEMORY) or {}).get("files"))
-        self._code: dict[str, dict[str, str]] = {}
+        self._code: dict[str, dict[str, dict[str, str]]] = {}
 
     # --- what is true now ---------------------------------------------------------------------------------------------
 
@@ -69,20 +74,39 @@ class Whole:
         return {
             "settings": {key: value for key, value in self.settings.items() if f"{key}.".startswith(places)},
             "data": {to_root(path): fingerprint.tree(path, self.memory) for path in step.data},
-            "code": self._code_of(step.notebook),
+            **{kind: found for kind, found in self._code_of(step).items() if kind != "display"},
             "reads": dict(self._files(step.reads)),
             "writes": dict(self._files(step.writes)) | dict(self._files(step.may_write, where_there=True)),
-            SHOWN: {file: self.memory.of(self.outputs / file, shown) for file in executed},
+            "display": self._code_of(step)["display"],
+            "shown": {file: self.memory.of(self.outputs / file, shown) for file in executed},
         }
 
-    def _code_of(self, notebook: str) -> dict[str, str]:
+    def _code_of(self, step: Step) -> dict[str, dict[str, str]]:
+        """Hashes of code and versions of packages: what makes a step's results, and what only shows them."""
+        notebook = step.notebook
         if notebook not in self._code:
-            file, units = ROOT / "notebooks" / f"{notebook}.ipynb", ["osteotl.reporting"]  # the report has no notebook
-            own = {"requirements.lock": self.memory.of(ROOT / "requirements.lock")}
-            if file.exists():
-                own[to_root(file)], units = self.memory.of(file, fingerprint.notebook, str(LIB))
-            self._code[notebook] = fingerprint.packages(units, LIB, self.memory) | own
+            file = ROOT / "notebooks" / f"{notebook}.ipynb"
+            parts = self.memory.of(file, fingerprint.notebook) if file.exists() else {}
+            made, others = (parts.get(part, ["", []]) for part in ("made", "shown"))
+            if not step.cached:  # such a notebook has one part
+                made, others = [fingerprint.digest(made[0], others[0]), made[1] + others[1]], ["", []]
+            code, packages = self._reached([*made[1], *BESIDE.get(notebook, ())], step)
+            display = {}
+            if others[0]:
+                modules, more = self._reached(others[1], step)
+                display = {name: found for name, found in (modules | more).items() if name not in code | packages}
+                display[f"{to_root(file)} (cells that show)"] = others[0]
+            if parts:
+                code |= {to_root(file): made[0]}
+            self._code[notebook] = {"code": code, "packages": packages, "display": display}
         return self._code[notebook]
+
+    def _reached(self, imported: Iterable[str], step: Step) -> tuple[dict[str, str], dict[str, str]]:
+        """Hashes of modules, and versions of packages, that imports reach."""
+        without = UNCOUNTED.get(step.notebook, ())
+        modules, tops = fingerprint.reached(imported, LIB, self.memory, without)
+        installed = Path(sysconfig.get_path("purelib"))
+        return modules, fingerprint.versions(tops, ROOT / "requirements.lock", installed, self.memory)
 
     def _files(self, names: Iterable[str], where_there: bool = False) -> Iterator[tuple[str, str]]:
         """Files below the outputs folder with their hashes, of names as a step gives them."""
@@ -97,6 +121,8 @@ class Whole:
             elif part == "phantom":
                 if drawn := [fingerprint.tree(folder, self.memory) for folder in self._phantoms(path.stem)]:
                     yield f"{file} (its phantoms)", fingerprint.digest(*drawn)
+            elif part == "shown":
+                yield file, self.memory.of(path, shown)
             elif part:
                 yield name, self.memory.of(path, fingerprint.rows, *part.split("="))
             elif path.is_dir() or (not name.endswith("/") and (path.exists() or not where_there)):
@@ -150,7 +176,7 @@ class Whole:
     def unmet(self, step: Step) -> list[str]:
         """Why what a step reads is not to be used: the steps that write it do not hold."""
         needs = [self.steps[name] for name in step.needs]
-        return [f"{need.name}: {reason}" for need in needs for reason in self.reasons(need, SHOWN)]
+        return [f"{need.name}: {reason}" for need in needs for reason in self.reasons(need, *SHOWN)]
 
     def plan(self) -> dict[str, list[str]]:
         """Steps to run, in order, each with its reasons; 'after X' means: if the result of X changes."""
@@ -167,7 +193,7 @@ class Whole:
 
     def remember(self, asked: dict[str, Any] | None = None) -> None:
         """Save what was seen, so that nothing is read twice; with what was asked where all holds, see `unchanged`."""
-        for path in (self.config, LIB / "osteotl"):
+        for path in (self.config, LIB):
             fingerprint.tree(path, self.memory)
         write_json(self.outputs / MEMORY, {"asked": asked, "files": self.memory.used})
 
@@ -199,6 +225,18 @@ def _leaves(settings: Any, place: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{place}.{key}" if place else key)
     else:
         yield place, settings
+
+
+def _derived(model: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """What a study's settings amount to, beside the settings themselves: properties of its parts, by place."""
+    if isinstance(model, dict):
+        for key, part in model.items():
+            yield from _derived(part, f"{place}{key}.")
+    for name, made in vars(type(model)).items():
+        if isinstance(made, property) and not name.startswith(("_", "model_")):
+            yield f"{place}{name}", getattr(model, name)
+    for name in getattr(type(model), "model_fields", ()):
+        yield from _derived(getattr(model, name), f"{place}{name}.")
 
 
 def differences(kind: str, before: dict[str, Any], now: dict[str, Any], step: str) -> list[str]:

@@ -7,7 +7,7 @@ Every notebook opens with
     step = open_step("02_finetune", config, outputs, arm=arm, fraction=fraction, seed=seed)
     step
 
-and then makes its outputs `if not step.fresh:` and loads them otherwise:
+00 to 03 make their outputs `if not step.fresh:` and load them otherwise:
 
     development = pd.read_csv(step.read("cohorts/development.csv"))
     if not step.fresh:
@@ -15,8 +15,9 @@ and then makes its outputs `if not step.fresh:` and loads them otherwise:
         write_csv(step.write(f"finetune/{arm}/{fraction:g}/{seed}/training.csv"), training)
     training = pd.read_csv(step.read(f"finetune/{arm}/{fraction:g}/{seed}/training.csv"))
 
-The same cells serve run_all.sh, papermill and JupyterLab. In JupyterLab a finished, unchanged step is loaded; anything
-else is made below OUT/scratch, so that exploring never touches a finished study.
+04 to 06 take seconds and compute every time; `step.fresh` is False there. The same cells serve run_all.sh, papermill
+and JupyterLab. In JupyterLab everything that is not loaded is made below OUT/scratch, so that exploring never changes
+the outputs of a study.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class OpenStep:
     study : Study
         The checked configuration.
     fresh : bool
-        Outputs exist and were made from exactly this configuration, code and input: load them.
+        Outputs exist and were made from exactly this configuration, code and input: load them. Never for 04 to 06.
     outputs : Path
         The study's outputs folder.
     out : Path
@@ -60,7 +61,7 @@ class OpenStep:
     workers : int
         Processes that this step may use.
     by_engine : bool
-        Whether run_all.sh runs the notebook; otherwise a person does.
+        Whether run_all.sh runs the notebook, so that it writes the study's outputs; otherwise a person does.
     """
 
     name: str
@@ -106,7 +107,7 @@ class OpenStep:
     def __repr__(self) -> str:
         if self.fresh:
             return f"{self.name}: finished and unchanged; outputs are loaded from {to_root(self.outputs)}"
-        why = "" if self.out == self.outputs else f" ({'; '.join(self.reasons)})"
+        why = f" ({'; '.join(self.reasons)})" if self.reasons and not self.by_engine else ""
         return f"{self.name}: outputs are made in {to_root(self.out)}{why}"
 
 
@@ -138,34 +139,35 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     if step is None:
         asked = " ".join([notebook, *map(str, parameters.values())])
         raise ValueError(f"{to_root(whole.config)} has no step {asked}; it has {', '.join(whole.steps)}")
-    reasons, by_hand = whole.reasons(step, SHOWN), os.environ.get(RUNNING) != step.name
-    if by_hand and (reasons := reasons + whole.unmet(step)):
+    by_engine = os.environ.get(RUNNING) == step.name
+    reasons = whole.reasons(step, *SHOWN) + ([] if by_engine else whole.unmet(step))
+    fresh = step.cached and not reasons
+    by_hand = not by_engine and not fresh
+    if by_hand:
+        _refuse_others(whole, step)
         _link_inputs(whole, step)
-        own = whole.outputs / "scratch" / MADE / f"{step.name}.json"
-        write_json(own, {"settings": whole.now(step)["settings"], "config": to_root(whole.config)})
+        now = whole.now(step)
+        made = {"settings": now["settings"], "reads": now["reads"], "config": to_root(whole.config)}
+        write_json(whole.outputs / "scratch" / MADE / f"{step.name}.json", made)
     return OpenStep(
         name=step.name,
         study=whole.study,
-        fresh=not reasons,
+        fresh=fresh,
         outputs=whole.outputs,
-        out=whole.outputs / "scratch" if by_hand and reasons else whole.outputs,
+        out=whole.outputs / "scratch" if by_hand else whole.outputs,
         config=whole.config,
         data=ROOT / "data",
         reasons=reasons,
         workers=int(os.environ.get("OSTEOTL_WORKERS", "1")),
-        by_engine=not by_hand,
+        by_engine=by_engine,
     )
 
 
 def _link_inputs(whole: Whole, step: Step) -> None:
-    """Let scratch show the study's files that a step reads, so that a notebook finds all in one folder.
+    """Show the study's files that a step reads in scratch, so that a notebook finds all in one folder.
 
-    Writing replaces a link, never what it points to. Scratch belongs to one study: what was made under other settings
-    than these, by hand or by a run, is refused.
+    Writing replaces a link, never what it points to.
     """
-    if wrong := [fault for name in step.needs for fault in _other_settings(whole, whole.steps[name])]:
-        raise ValueError("\n".join([*wrong, f"{step.name} would mix them with {to_root(whole.config)}: run the "
-                                    "notebooks named above first, or ./run_all.sh clean to begin anew"]))  # fmt: skip
     for file in whole.now(step)["reads"]:
         source, link = whole.outputs / file, whole.outputs / "scratch" / file
         if source.is_file() and not link.exists():
@@ -174,14 +176,36 @@ def _link_inputs(whole: Whole, step: Step) -> None:
             link.symlink_to(source)
 
 
-def _other_settings(whole: Whole, need: Step) -> list[str]:
-    """What a step made, in scratch or in a run, under settings that are not those of the study file."""
+def _refuse_others(whole: Whole, step: Step) -> None:
+    """Refuse inputs that were made under another configuration, by hand or by a run.
+
+    A study with fewer runs, arms or fractions than were scored selects among them, which is allowed; one with more is
+    refused, because their scores are not there.
+    """
+    before: dict[str, Step] = {}
+    todo = list(step.needs)
+    while todo:
+        if (name := todo.pop()) not in before:
+            before[name] = whole.steps[name]
+            todo += before[name].needs
+    ordered = [need for need in whole.steps.values() if need.name in before]
+    if wrong := [fault for need in ordered for fault in _differences(whole, need)]:
+        raise ValueError("\n".join([*wrong, f"{step.name} would mix them with {to_root(whole.config)}: run the "
+                                    "notebooks named above first, or ./run_all.sh clean to begin anew"]))  # fmt: skip
+
+
+def _differences(whole: Whole, need: Step) -> list[str]:
+    """How a step's results, in scratch or of a run, differ from what the study file asks for."""
     scratch, now = whole.outputs / "scratch", whole.now(need)
     own = [file for file in now["writes"] if (scratch / file).is_file() and not (scratch / file).is_symlink()]
     made = (read_json(scratch / MADE / f"{need.name}.json") or {}) if own else (whole.record(need) or {})
-    place = "outputs/scratch" if own else to_root(whole.outputs)
+    place = to_root(scratch if own else whole.outputs)
     if own and not made:
-        return [f"{own[0]} in {place} was made by nobody knows which study"]
+        return [f"{own[0]} in {place}: it is not known for which study it was made"]
     if not made:
         return []
-    return [f"{need.name} in {place}: {why}" for why in differences("settings", made["settings"], now["settings"], "")]
+    changed = differences("settings", made["settings"], now["settings"], "")
+    runs = [Path(file).parent for file in now["reads"] if need.notebook == "03_evaluate" and file not in made["reads"]]
+    named = [run.as_posix().removeprefix("finetune/") for run in dict.fromkeys(runs) if run.match("finetune/*/*/*")]
+    lacking = [f"run {name} (arm, fraction, seed) is not among those scored" for name in named]
+    return [f"{need.name} in {place}: {why}" for why in [*changed, *lacking]]

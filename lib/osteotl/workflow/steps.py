@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from osteotl.study import Study
 
 ROOT = Path(__file__).resolve().parents[3]
+RENDER = "render"  # the last step, the only one without a notebook
 ENGINE = ".engine"  # below the outputs folder: records, locks, the engine's own files
 
 _TRAINING = ("model", "image_size", "batch", "optimizer", "learning_rate", "augmentation", "device", "precision")
@@ -35,26 +36,34 @@ SETTINGS: dict[str, tuple[str, ...]] = {
                                                        "checkpoints", "fraction_training", "test_time_flip")),
     "04_statistics": (*_COMPARISON, "detector.fraction_training", "detector.checkpoints"),
     "05_figures": (*_COMPARISON, "report.gallery_films", "report.gallery_seed"),
-    "06_report": ("",),
-    "report": ("",),
+    "06_report": ("",),  # the page shows them all
+    RENDER: (),
 }  # fmt: skip
+
+# What a run computes once and keeps; every other notebook computes each time that it runs.
+CACHED = ("00_cohorts", "01_pretrain", "02_finetune", "03_evaluate")
+# Modules whose change does not make a step run again: the plan is locked once, see above.
+UNCOUNTED = {"03_evaluate": ("osteotl.plan",)}
+# What runs beside a notebook's cells: full names, as in imports.
+BESIDE = {"06_report": ("osteotl.report.provenance",), RENDER: ("osteotl.report.render", "osteotl.report.printing")}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One notebook with its parameters, or the report.
+    """One notebook with its parameters, or the rendering of the page.
 
     Attributes
     ----------
     name : str
         Such as 02_finetune_transfer_1_0: the name of its record, its log and its executed notebook.
     notebook : str
-        The notebook's stem; 'report' has none.
+        The notebook's stem; 'render' has no notebook.
     needs : tuple of str
         Steps that write what it reads.
     reads, writes : tuple of str
         Files below the outputs folder; `FOLDER/` means all below it, `TABLE?column=value` only those rows, and
-        `TABLE?film` the prepared films that a cohort table names, `TABLE?phantom` the phantoms drawn for it.
+        `TABLE?film` the prepared films that a cohort table names, `TABLE?phantom` the phantoms drawn for it,
+        `NOTEBOOK?shown` the sources and results of an executed notebook.
     may_write : tuple of str
         Files that it writes on some machines only.
     settings : tuple of str
@@ -78,7 +87,12 @@ class Step:
     @property
     def executed(self) -> str | None:
         """The executed notebook below the outputs folder."""
-        return None if self.notebook == "report" else f"notebooks/{self.name}.ipynb"
+        return None if self.notebook == RENDER else f"notebooks/{self.name}.ipynb"
+
+    @property
+    def cached(self) -> bool:
+        """Whether its results are loaded where they hold, instead of computed again."""
+        return self.notebook in CACHED
 
 
 def steps_of(study: Study) -> dict[str, Step]:
@@ -88,15 +102,14 @@ def steps_of(study: Study) -> dict[str, Step]:
         _add_cohorts(steps, study)
         _add_training(steps, study)
         _add_scoring(steps, study)
-    _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"), ["statistics.json", "tables/"],
-         data=[study.predictions])  # fmt: skip
+    _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"),
+         ["statistics.csv", "analysis.json", "tables/"], data=[study.predictions])  # fmt: skip
     _add(steps, "05_figures", _made(steps), ["figures/"])
-    _add(steps, "06_report", _made(steps), [])
-    beside = ["provenance.json", "methods.md", "checklists/", "model_cards/"]
-    tables = [] if study.predictions else ["table_one.csv"]
-    _add(steps, "report", _made(steps), ["report.html", *beside, *tables])
-    may = ("report.pdf", *(["film_numbers.csv"] if study.predictions else []))  # a PDF where there is a Chromium
-    steps["report"] = replace(steps["report"], may_write=may)
+    _add(steps, "06_report", _made(steps), ["provenance.json", "documents/"])
+    # every executed notebook is on the page, and the cohort tables hold what must not stand on it
+    tables = [file for file in _made(steps, "00_cohorts") if file.endswith(".csv")]
+    _add(steps, RENDER, [*tables, *(f"{step.executed}?shown" for step in steps.values())], ["report.html"])
+    steps[RENDER] = replace(steps[RENDER], may_write=("report.pdf",))  # where there is a Chromium
     return steps
 
 
@@ -106,10 +119,15 @@ def _made(steps: dict[str, Step], *notebooks: str) -> dict[str, str]:
     return {file: step.name for step in chosen for file in step.writes if "?" not in file}
 
 
+def _executed(steps: dict[str, Step]) -> dict[str, str]:
+    """Executed notebooks so far, each with its step."""
+    return {step.executed: step.name for step in steps.values() if step.executed}
+
+
 def _add(steps: dict[str, Step], notebook: str, reads: Iterable[str], writes: Iterable[str], name: str = "",
          more: Iterable[str] = (), data: Iterable[Path | None] = (), **parameters: Any) -> None:  # fmt: skip
     """One more step. What no step before it writes, it does not read; `more` are settings beside its notebook's."""
-    made, name = _made(steps), name or notebook
+    made, name = _made(steps) | _executed(steps), name or notebook
     found = {file: by for file in reads if (by := made.get(file.partition("?")[0]))}
     settings = [key.replace("ARM", str(parameters.get("arm"))) for key in SETTINGS[notebook]]
     steps[name] = Step(name, notebook, tuple(dict.fromkeys(found.values())), tuple(found), tuple(writes),

@@ -52,12 +52,12 @@ def read(draft: Draft) -> None:
         size: dict[str, Any] = {"annotated_width": 1.0, "annotated_height": 1.0, "annotated_as": "scaled"}
         size["split"] = data.parts.get(str(film)) or data.parts.get(film.stem)
         draft.add_film(image_id, film, None if kept is None else int(kept > 0), **size)
-    for path in texts.values():
-        draft.fault("film_missing", path, "labels a film that is not there", "add the film or take out the label file")
+    for file in texts.values():
+        draft.fault("film_missing", file, "labels a film that is not there", "add the film or take out the label file")
     if longer and not data.outlines and all(map(_like_key_points, longer)) and len(set(map(len, longer))) == 1:
-        text = f"every line of {len(longer[0])} numbers reads as a box with key points inside as well as as a polygon"
+        said = f"every line of {len(longer[0])} numbers reads as a box with key points inside as well as as a polygon"
         remedy = "say which in data.yaml: kpt_shape: [number of points, 2 or 3], or kpt_shape: null for polygons"
-        draft.fault("row_invalid", "data.yaml", text, remedy)
+        draft.fault("row_invalid", "data.yaml", said, remedy)
 
 
 def _texts(draft: Draft) -> dict[str, Path]:

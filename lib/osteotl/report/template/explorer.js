@@ -88,7 +88,7 @@
     D.arms.forEach((arm) => Object.values(arm.runs).forEach((run) => {
       [run.target, run.steps, run.curve].forEach((part) => Object.keys(part).forEach((key) => { part[key] = rising(part[key]); }));
     }));
-    const run = el('select', { 'data-control': 'run' }, [...(several ? [option('mean', 'mean over ' + D.runs.length + ' runs')] : []), ...D.runs.map((r) => option(r, 'run ' + r))]);
+    const run = el('select', { 'data-control': 'run' }, [...(several ? [option('mean', 'mean over ' + D.runs.length + ' ' + D.word + 's')] : []), ...D.runs.map((r) => option(r, D.word + ' ' + r))]);
     const mode = el('select', { 'data-control': 'mode' });
     const sources = [...new Set(D.points.map((p) => p.from))];
     const point = el('select', { 'data-control': 'point' }, sources.map((source) => el('optgroup', { label: 'threshold ' + source },
@@ -104,11 +104,12 @@
     const plain = (v) => '' + v, shares = (v) => +(100 * v).toFixed(1) + ' %';
     const charts = { roc: chart('ROC curve', '1 \u2212 specificity', 'Sensitivity', plain), pr: chart('Precision-recall curve', 'Sensitivity', 'PPV at this prevalence', plain),
       calibration: chart('Calibration after recalibration', 'Predicted risk', 'Observed share malignant', plain), decision: chart('Decision curve', 'Threshold probability', 'Net benefit per 1,000', shares) };
+    const key = el('p', { class: 'fine' });
     const live = el('div', { class: 'explorer-live' }, [
       el('div', { class: 'controls', role: 'group', 'aria-label': 'Settings of the explorer' }, [
-        several ? field('Runs', run) : null, field('Set the thresholds by', mode), pointField, sliderField,
+        several ? field(D.word === 'reader' ? 'Readers' : 'Runs', run) : null, field('Set the thresholds by', mode), pointField, sliderField,
         field('Share of malignant films', prevalence, el('span', { class: 'after' }, [prevalenceShown, ' ', own])), field('One tumour found is worth', odds)]),
-      cards, el('div', { class: 'charts' }, Object.values(charts).map((c) => c.svg)), said]);
+      cards, key, el('div', { class: 'charts' }, Object.values(charts).map((c) => c.svg)), said]);
     root.append(live);
 
     const chosen = () => (run.value === 'mean' ? D.runs : [run.value]);
@@ -161,7 +162,7 @@
       const interval = mode.value === 'point' && (asStudied || key === 'sensitivity' || key === 'specificity') && (arm.limits[point.value] || {})[key];
       if (interval) return '(' + percent(interval[0]) + ' to ' + percent(interval[1]) + ')';
       const all = now.spread[key];
-      return all && all.length > 1 ? 'runs ' + percent(Math.min(...all)) + ' to ' + percent(Math.max(...all)) : '';
+      return all && all.length > 1 ? D.word + 's ' + percent(Math.min(...all)) + ' to ' + percent(Math.max(...all)) : '';
     }
     function card(arm, i, now, reference) {
       const head = el('h3', { class: 'arm arm-' + i % 6 }, [el('span', { 'aria-hidden': 'true', text: arm.sign + '\u00a0' }), arm.label]);
@@ -169,7 +170,7 @@
       const cell = (key) => el('td', { class: 'n', 'data-count': key, text: number(now[key], now.many > 1 ? 1 : 0) });
       const row = (name, key, text) => el('tr', {}, [el('th', { scope: 'row', text: name }), el('td', { class: 'n', 'data-rate': key, text }), el('td', { class: 'limits', text: limits(arm, now, key) })]);
       const rate = (name, key) => row(name, key, percent(now[key]));
-      const two = el('table', { class: 'two' }, [el('caption', { text: now.many > 1 ? 'Films, mean of ' + now.many + ' runs' : 'Films' }),
+      const two = el('table', { class: 'two' }, [el('caption', { text: now.many > 1 ? 'Films, mean of ' + now.many + ' ' + D.word + 's' : 'Films' }),
         el('thead', {}, [el('tr', {}, [el('td', {}), el('th', { scope: 'col', text: 'malignant' }), el('th', { scope: 'col', text: 'normal' })])]),
         el('tbody', {}, [el('tr', {}, [el('th', { scope: 'row', text: 'called malignant' }), cell('tp'), cell('fp')]),
           el('tr', {}, [el('th', { scope: 'row', text: 'not called' }), cell('fn'), cell('tn')])])]);
@@ -204,6 +205,7 @@
     const steps = (low, high, count) => Array.from({ length: count + 1 }, (_, i) => low + (high - low) * i / count);
     function nice(top, count) { const raw = top / count, base = 10 ** Math.floor(Math.log10(raw)), step = base * [1, 2, 5, 10].find((m) => m * base >= raw); return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, i) => i * step); }
     function lines() {
+      key.textContent = 'Marks: the setting above. ' + (several ? 'Strong lines: ' + (run.value === 'mean' ? run.selectedOptions[0].textContent : D.word + ' ' + run.value) + '; faint lines: single ' + D.word + 's.' : '');
       const quarter = [0, 0.25, 0.5, 0.75, 1], all = D.arms.map((arm) => Object.entries(arm.runs));
       charts.roc.frame([0, 1, 0, 1], quarter, quarter); charts.pr.frame([0, 1, 0, 1], quarter, quarter); charts.calibration.frame([0, 1, 0, 1], quarter, quarter);
       charts.roc.line([[0, 0], [1, 1]], 'aid'); charts.calibration.line([[0, 0], [1, 1]], 'aid'); charts.pr.line([[0, q], [1, q]], 'aid');

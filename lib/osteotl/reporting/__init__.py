@@ -1,1 +1,0 @@
-"""Numbers -> tables, figures, checklists, the page; knows nothing of torch."""

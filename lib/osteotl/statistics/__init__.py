@@ -1,1 +1,0 @@
-"""Predictions -> numbers; knows nothing of films or torch."""
