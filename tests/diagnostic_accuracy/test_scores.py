@@ -138,3 +138,13 @@ def test_every_fault_at_once():
         scores_of(table, pd.DataFrame({"image_id": table["image_id"].unique(), "age": 3})).where("age > 5")
     with pytest.raises(ValueError, match="cohort is"):
         scores.where("age > 5", cohort="all")
+
+
+def test_matching_keeps_the_films_and_runs_of_another_set():
+    table = predictions({"a": (0, 1), "b": (0, 1)})
+    whole = scores_of(table)
+    part = whole.select(arms=["b"], runs=[1])._rows(whole.facts["patient"] != "e000")
+    again = scores_of(table.sample(frac=1, random_state=1)).matching(part)
+    assert again.runs == [("b", 1)]
+    pd.testing.assert_frame_equal(again.values, part.values)
+    assert whole.matching(whole).values.equals(whole.values)

@@ -17,8 +17,8 @@ STATISTICS = {"bootstrap": 200, "objective": "noninferiority", "prevalences": [0
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Two arms, two runs each, validation films, two sites; nobody has more than two films."""
-    table = predictions({"scratch": (0, 1), "transfer": (0, 1)}, (50, 70), (40, 50), most_films=2)
+    """Two arms, three runs each, validation films, two sites; nobody has more than two films."""
+    table = predictions(external=(50, 70), validation=(40, 50), most_films=2)
     return with_films(tmp_path_factory.mktemp("study"), table, statistics=STATISTICS)
 
 
@@ -76,7 +76,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Explored:
 @pytest.fixture(scope="session")
 def five_arms(tmp_path_factory: pytest.TempPathFactory) -> Explored:
     """Five arms, two runs each."""
-    arms = {name: (0, 1) for name in ("scratch", "transfer", "photographs", "control", "v1.0")}
+    arms = dict.fromkeys(("scratch", "transfer", "photographs", "control", "v1.0"), (0, 1))
     table = predictions(arms, (20, 30), (20, 30), gain=0.2)
     return explore(with_films(tmp_path_factory.mktemp("five_arms"), table), {})
 
