@@ -274,6 +274,25 @@ def differences(used: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def selected(scores: Scores, whole: Scores) -> list[str]:
+    """What an analysis leaves out of a study, one sentence each.
+
+    Parameters
+    ----------
+    scores : Scores
+        Those that were analysed.
+    whole : Scores
+        Those of the study.
+    """
+    found = []
+    for name in ("external", "validation"):
+        part, every = (len(getattr(one, name).values) for one in (scores, whole))
+        if part != every:
+            found.append(f"{part:,} of {every:,} {name} films are analysed")
+    lacking = [f"{arm} {run}" for arm, run in whole.runs if (arm, run) not in set(scores.runs)]
+    return [*found, f"left out are the runs {', '.join(lacking)}"] if lacking else found
+
+
 def fractions_of(step: Any) -> list[float]:
     """Label fractions of a study, where there are several."""
     fractions = sorted(step.study.fractions) if step.study.predictions is None else [1.0]
