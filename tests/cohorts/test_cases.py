@@ -594,6 +594,15 @@ def test_headers_that_do_not_match_name_their_own_columns_and_the_one_meant(tmp_
     assert cohort.films["patient_id"].nunique() == 22  # 15 + 7 patients, by the study's own check of the sound tables
 
 
+@pytest.mark.parametrize("names", [("width", "height"), ("W", "H"), ("bbox_width", "bbox_height")])
+def test_boxes_of_sizes_are_never_to_be_renamed_to_corners(tmp_path, names):
+    root = layouts.manifest(tmp_path)
+    layouts.table(root / "boxes.csv", ["path", "x", "y", *names], [["films/f000.png", 10, 20, 30, 40]])
+    (fault,) = [f for f in layouts.read("manifest", root).faults if f.code == "column_missing"]
+    assert "x_max = x_min + width" in fault.remedy
+    assert f"{names[0]!r} is a size" in fault.remedy
+
+
 @pytest.mark.parametrize(
     ("header", "meant"),
     [(["pfad", "etikett"], {"'pfad' to path", "'etikett' to label"}), (["Film name", "lable"], {"'lable' to label"}),
