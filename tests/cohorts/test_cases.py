@@ -715,7 +715,9 @@ def test_numbers_of_other_countries(tmp_path, hint, cells, read):
     assert "numbers_read_as" in layouts.notes(cohort)
 
 
-@pytest.mark.parametrize("cells", ["1,024;2,048;3,072;4,096", "10,5;20;1,050.25;60", "zehn;20;50;60", ";20;50;60"])
+@pytest.mark.parametrize(
+    "cells", ["1,024;2,048;3,072;4,096", "10,5;20;1,050.25;60", "zehn;20;50;60", ";20;50;60", "1_0;20;50;60"]
+)
 def test_numbers_that_could_mean_two_things_are_quoted_as_written(tmp_path, cells):
     (tmp_path / "boxes.csv").write_text(f"path;x_min;y_min;x_max;y_max\na.png;{cells}\n")
     _, cohort = one_box(tmp_path)

@@ -170,7 +170,7 @@ def few_malignant(films: pd.DataFrame) -> list[Fault]:
         fault(
             "few_malignant",
             name,
-            f"{patients} malignant patients for validation, fewer than {FEWEST_MALIGNANT}: not even "
+            f"{plural(patients, 'malignant patient')} for validation, fewer than {FEWEST_MALIGNANT}: not even "
             "29 of 29 detected would assure a sensitivity of 0.90 with 95% confidence",
             "hold more for validation",
         )
