@@ -76,7 +76,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Explored:
 @pytest.fixture(scope="session")
 def five_arms(tmp_path_factory: pytest.TempPathFactory) -> Explored:
     """Five arms, two runs each."""
-    arms = {name: (0, 1) for name in ("scratch", "transfer", "photographs", "control", "v1.0")}
+    arms = dict.fromkeys(("scratch", "transfer", "photographs", "control", "v1.0"), (0, 1))
     table = predictions(arms, (20, 30), (20, 30), gain=0.2)
     return explore(with_films(tmp_path_factory.mktemp("five_arms"), table), {})
 
