@@ -2,7 +2,7 @@
 
 The rule: every public function and class has a summary, unless it is a single statement. Where a function's body is not
 trivial, every parameter is explained: by its docstring or its module's, by a type that is a class of ours, or by the
-list of parameters that mean the same everywhere (docs/api.md). What falls short is named below with the reason.
+list of parameters that mean the same everywhere (docs/api.md).
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 import make_reference
@@ -27,39 +25,6 @@ OURS = {node.name for tree in TREES.values() for node in ast.walk(tree) if isins
 SHARED = {name.strip() for names in make_reference.SHARED for name in names.split(",")}
 
 STATEMENTS, LINES = 3, 12  # a body up to either size is taken in sooner than a list of its parameters
-
-# module: why these have no docstring of their own
-WITHOUT_SUMMARY = {
-    "osteotl.cohorts.pool": (
-        "stages of cohorts.tables.build_cohorts, which tells them in order",
-        {"read_pool", "make_partitions", "boxes_of", "sizes_of"},
-    ),
-    "osteotl.published.printed": (
-        "records of the YAML file that printed.Published explains; their fields are its keys",
-        {"PrintedAuc", "PrintedP", "Films", "Rule", "Rival"},
-    ),
-    "osteotl.reporting.film_tables": ("small, and named for what it returns", {"written"}),
-}
-# module: why a parameter of these is explained nowhere
-WITHOUT_PARAMETERS = {
-    "osteotl.cohorts.boxes": ("`trains`: whether the cohort trains, as the fault codes say", {"contradictions"}),
-    "osteotl.cohorts.readers.coco": ("`annotated_as`: the file's name in faults", {"read_content"}),
-    "osteotl.cohorts.readers.voc": ("`annotated_as`: the file's name in faults", {"add_annotation"}),
-    "osteotl.cohorts.readers.columns": ("where the cell stands, for the fault's message", {"label_of"}),
-    "osteotl.detection.training": ("`mode` as detector.fraction_training", {"finetune_plan"}),
-    "osteotl.statistics.delong": ("labels and scores of the other set of films", {"compare_auc_unpaired"}),
-    "osteotl.statistics.localisation": ("ordinates of the curve", {"read_curve"}),
-    "osteotl.statistics.replicate_values": ("which class counts as right", {"correctness"}),
-    "osteotl.reporting.charts": ("a Number of statistics.json", {"interval_mark"}),
-    "osteotl.reporting.closing": ("the HTML so far, to place figures that it lacks", {"further"}),
-    "osteotl.reporting.results": ("the data folder", {"load_results"}),
-    "osteotl.workflow.fingerprint": ("units and the library's folder, see the module", {"code", "packages"}),
-    "osteotl.workflow.run_notebook": ("the descriptor of the folder's lock", {"run_notebook", "run_step"}),
-}
-
-
-def excused(entry: Any, listed: dict[str, tuple[str, set[str]]]) -> bool:
-    return entry.name in listed.get(entry.module, ("", set()))[1]
 
 
 def body(node: ast.FunctionDef) -> list[ast.stmt]:
@@ -86,7 +51,7 @@ def unexplained(entry: Any) -> list[str]:
     return left
 
 
-def test_the_list_is_whole():
+def test_every_public_name_is_listed():
     """Every public name stands in docs/api.md under its module."""
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     missing = [f"{entry.module}.{entry.name}" for entry in PUBLIC if f"- `{entry.call}`" not in page]
@@ -94,7 +59,7 @@ def test_the_list_is_whole():
     assert len(FUNCTIONS) > 400
 
 
-def test_all_names_what_is_there():
+def test_all_names_only_what_exists():
     """`__all__` names only what the module defines or imports."""
     wrong = []
     for module, tree in TREES.items():
@@ -113,7 +78,7 @@ def test_everything_public_has_a_summary():
     silent = [
         f"{entry.module}.{entry.name}"
         for entry in PUBLIC
-        if not entry.doc and not excused(entry, WITHOUT_SUMMARY)
+        if not entry.doc
         and not (isinstance(entry.node, ast.FunctionDef) and len(entry.node.body) == 1)
     ]  # fmt: skip
     assert not silent, "say in one line what it does (numpydoc)"
@@ -141,15 +106,9 @@ def test_parameters_are_explained():
     left = {
         f"{entry.module}.{entry.name}": names
         for entry in FUNCTIONS
-        if not trivial(entry.node) and not excused(entry, WITHOUT_PARAMETERS) and (names := unexplained(entry))
+        if not trivial(entry.node) and (names := unexplained(entry))
     }
     assert not left, "explain them under 'Parameters' (numpydoc)"
-
-
-@pytest.mark.parametrize("listed", [WITHOUT_SUMMARY, WITHOUT_PARAMETERS], ids=["summary", "parameters"])
-def test_exceptions_name_what_exists(listed):
-    there = {(entry.module, entry.name) for entry in PUBLIC}
-    assert not {(module, name) for module, (_, names) in listed.items() for name in names} - there
 
 
 def test_numpydoc_sections_are_spelt_as_numpydoc_spells_them():

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnostic_accuracy.decision import net_benefit
 from diagnostic_accuracy.rates import POINT_RATES, UNDEFINED
 
 Floats = NDArray[np.float64]
@@ -80,8 +81,7 @@ def _first(rates: Floats, pi: float, setting: Setting) -> float:
 
 
 def _net_benefit(rates: Floats, pi: float, setting: Setting) -> float:
-    """Net benefit pi sens - (1 - pi)(1 - spec) t / (1 - t) (Vickers & Elkin 2006)."""
-    return float(pi * rates[0] - (1 - pi) * (1 - rates[1]) * setting["at"] / (1 - setting["at"]))
+    return float(net_benefit(rates[0], rates[1], setting["at"], pi))
 
 
 def _at_point(name: str) -> Measure:

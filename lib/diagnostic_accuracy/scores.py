@@ -22,6 +22,7 @@ CLIP = 1e-6
 
 TRAINING_RUNS, READERS = "training runs", "readers"
 KEYS = ("image_id", "patient_id", "cohort", "label", "arm", "fraction", "seed", "score", "logit")
+DEFAULTS = {"seed": 0, "cohort": "external"}  # of columns that a table of scores may lack
 
 
 @dataclass(frozen=True)
@@ -221,8 +222,8 @@ def scores_of(
     Parameters
     ----------
     predictions : DataFrame
-        image_id, cohort ('validation' or 'external'), label (1 malignant, 0 not), arm, seed (the run), score; and where
-        known patient_id, logit and fraction.
+        image_id, label (1 malignant, 0 not), arm, score; and where known seed (the run; without it an arm has one run,
+        0), cohort ('validation' or 'external'; without it all films are external), patient_id, logit and fraction.
     facts : DataFrame, optional
         image_id and further columns, one row a film, such as age and sex.
     fraction : float, optional
@@ -236,8 +237,8 @@ def scores_of(
     Raises
     ------
     ValueError
-        Runs scored different films, a film was scored twice or has two labels or patients, a score is not finite, or an
-        external class is missing. All faults are listed.
+        A column is missing, runs scored different films, a film was scored twice or has two labels or patients, a score
+        is not finite, or an external class is missing. All faults are listed.
 
     Examples
     --------
@@ -246,6 +247,7 @@ def scores_of(
     >>> scores_of(table).values.to_numpy().tolist()
     [[0.8], [0.1]]
     """
+    predictions = predictions.assign(**{name: value for name, value in DEFAULTS.items() if name not in predictions})
     _check_named(predictions)
     if fraction is None and "fraction" in predictions:
         fraction = float(predictions["fraction"].max())

@@ -1,3 +1,3 @@
 """OsteoTL compares detectors of malignant bone tumours that differ only in how they were initialised."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

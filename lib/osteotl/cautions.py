@@ -52,7 +52,8 @@ def _instead(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, str
             "can be judged."
         )
     values = draws.scores.external.values
-    constant = [f"{labels[arm]} (run {run})" for arm, run in draws.runs if values[arm, run].min() == values[arm, run].max()]
+    alike = values.min() == values.max()
+    constant = [f"{labels[arm]} (run {run})" for arm, run in draws.runs if alike[arm, run]]
     if constant:
         found.append(
             f"{', '.join(constant)} scored all external films alike: it has learnt nothing. Train for more steps."

@@ -75,13 +75,9 @@ def test_an_estimate_is_finite_or_says_why():
         Estimate(0.5, np.nan, 1.0, "m", 3)
     with pytest.raises(ValueError, match="no identifying"):
         Estimate(0.5, 0.4, 0.6, "m", 3).row(estimate=2)
-    rows = [
-        Estimate(0.5, 0.4, 0.6, "m", 3, p=0.2, df=4, basis="b", events=2).row(arm="a"),
-        Estimate.missing("why", "m", 3).row(arm="b"),
-    ]
-    assert estimates_of(results(rows), "arm") == {
-        "a": Estimate(0.5, 0.4, 0.6, "m", 3, p=0.2, df=4, basis="b", events=2), "b": Estimate.missing("why", "m", 3),
-    }  # fmt: skip
+    found = {"a": Estimate(0.5, 0.4, 0.6, "m", 3, p=0.2, df=4, basis="b", events=2)}
+    found["b"] = Estimate.missing("why", "m", 3)
+    assert estimates_of(results(number.row(arm=arm) for arm, number in found.items()), "arm") == found
 
 
 def test_reading_another_table(tmp_path):
@@ -93,19 +89,10 @@ def test_reading_another_table(tmp_path):
 
 def family():
     base = {"section": "operating_points", "unit": "film", "point": "hs", "threshold_from": "validation"}
-    rows = [
-        base | {"measure": m, "arm": arm, "reference": "r", "p": p}
-        for (m, arm), p in {
-            ("sensitivity", "a"): 0.01,
-            ("specificity", "a"): 0.02,
-            ("sensitivity", "b"): 0.03,
-            ("specificity", "b"): None,
-        }.items()
-    ]
-    others = [
-        {"reference": "", "arm": "a"}, {"run": "1"}, {"prevalence": 0.1}, {"threshold_from": "external"}, {"unit": "patient"},
-        {"group": "sex=F"}, {"point": "youden"}, {"measure": "ppv"},
-    ]  # fmt: skip
+    p = {("sensitivity", "a"): 0.01, ("specificity", "a"): 0.02, ("sensitivity", "b"): 0.03, ("specificity", "b"): None}
+    rows = [base | {"measure": m, "arm": arm, "reference": "r", "p": value} for (m, arm), value in p.items()]
+    others = [{"reference": ""}, {"run": "1"}, {"prevalence": 0.1}, {"threshold_from": "external"}, {"unit": "patient"}]
+    others += [{"group": "sex=F"}, {"point": "youden"}, {"measure": "ppv"}]
     return results(rows + [rows[0] | {"p": 0.001} | other for other in others])
 
 

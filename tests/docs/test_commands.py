@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ PAGES = [
 ]
 HERE = "tests/docs/test_commands.py"
 QUICK = "tests/end_to_end/test_quick_study.py"
-DOOR = "tests/workflow/test_door.py"
+ENTRY = "tests/workflow/test_door.py"
 
 # a command as the pages show it: the test that runs it
 RUN_BY = {
@@ -47,16 +48,17 @@ RUN_BY = {
     "./run_all.sh plan --help": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --predictions examples/scores.csv --simulations 50": f"{HERE}::test_quick_commands",
     "./run_all.sh lab": f"{HERE}::test_quick_commands",
-    "./run_all.sh clean": f"{DOOR}::test_clean_removes_what_can_be_made_again",
+    "./run_all.sh lab --config studies/quick.yaml": f"{HERE}::test_quick_commands",
+    "./run_all.sh clean": f"{ENTRY}::test_clean_removes_what_can_be_made_again",
     "./run_all.sh --predictions examples/scores.csv --reference scratch": f"{HERE}::test_your_own_scores",
     "./run_all.sh --predictions FILE": f"{HERE}::test_your_own_scores",
     "./run_all.sh --config studies/btxrd.yaml --profile profiles/slurm":
         "tests/workflow/test_slurm.py::test_the_cluster_comes_to_the_same_bytes",
     "./run_all.sh test slurm": "tests/workflow/test_slurm.py::test_the_cluster_comes_to_the_same_bytes",
-    "./run_all.sh test": f"{HERE}::test_tests_run_through_the_door",
-    "./run_all.sh test --fast": f"{HERE}::test_tests_run_through_the_door",
-    "./run_all.sh test tests/test_files.py": f"{HERE}::test_tests_run_through_the_door",
-    "./run_all.sh test --cov=osteotl": f"{HERE}::test_tests_run_through_the_door",
+    "./run_all.sh test": f"{HERE}::test_tests_run_by_the_entry",
+    "./run_all.sh test --fast": f"{HERE}::test_tests_run_by_the_entry",
+    "./run_all.sh test tests/test_files.py": f"{HERE}::test_tests_run_by_the_entry",
+    "./run_all.sh test --cov=osteotl": f"{HERE}::test_tests_run_by_the_entry",
     "conda env create -f environment.yml": "tests/workflow/test_environment.py::"
                                            "test_the_pip_section_installs_into_an_empty_environment",
     "conda activate osteotl": "tests/workflow/test_environment.py::test_the_channels_and_python",
@@ -65,6 +67,7 @@ RUN_BY = {
     "python docs/make_reference.py": "tests/docs/test_reference.py::test_committed_pages_are_what_the_generator_writes",
     ".venv/bin/python -m pre_commit install": f"{HERE}::test_the_hooks_are_valid",
     "python examples/make_scores.py": f"{HERE}::test_the_scores_file_is_written_again_byte_for_byte",
+    "pip install ./lib/diagnostic_accuracy": f"{HERE}::test_the_statistics_library_is_built_alone",
 }  # fmt: skip
 
 # command: (words added so that it ends soon, exit code, something that it says)
@@ -79,6 +82,7 @@ SOON = {
     "./run_all.sh plan": (["--simulations", "50"], 0, "power 80%"),
     "./run_all.sh plan --target sensitivity --validation 250 --seeds 5": (["--simulations", "50"], 0, "power 80%"),
     "./run_all.sh lab": (["--version"], 0, "."),
+    "./run_all.sh lab --config studies/quick.yaml": (["--version"], 0, "."),
 }
 
 
@@ -209,7 +213,7 @@ def test_your_own_scores(tmp_path):
 
 
 @pytest.mark.slow
-def test_tests_run_through_the_door():
+def test_tests_run_by_the_entry():
     """With one small file in place of all; --cov shows the coverage."""
     done = run("./run_all.sh test --fast", "--cov=osteotl", "tests/test_files.py", OSTEOTL_TEST_PROCESSES="1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -227,6 +231,22 @@ def test_the_scores_file_is_written_again_byte_for_byte(tmp_path):
     done = run(f"python {script}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "scores.csv").read_bytes() == (ROOT / "examples" / "scores.csv").read_bytes()
+
+
+BUILD = "import sys, setuptools.build_meta as backend; print(backend.build_wheel(sys.argv[1]))"  # as pip does
+
+
+def test_the_statistics_library_is_built_alone(tmp_path):
+    """A wheel of lib/diagnostic_accuracy is imported from a folder that holds nothing of osteotl."""
+    source = shutil.copytree(ROOT / "lib" / "diagnostic_accuracy", tmp_path / "source")
+    built = subprocess.run([sys.executable, "-c", BUILD, str(tmp_path)], cwd=source, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    wheel = next(tmp_path.glob("*.whl"))
+    code = "import diagnostic_accuracy.inference as made; print(made.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(wheel)},
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert str(wheel) in done.stdout
 
 
 # --- other blocks -----------------------------------------------------------------------------------------------------

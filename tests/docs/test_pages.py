@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
 import osteotl
-from osteotl.reporting.summary import BOTH, VERDICTS
+from osteotl.report.summary import Comparison, answer
 from shipped import STUDIES
 
 ROOT = Path(__file__).parents[2]
@@ -81,15 +83,39 @@ def test_no_speed_or_agreement_is_claimed_but_by_a_link_to_its_row():
     assert len(TO_A_ROW.findall((ROOT / "README.md").read_text(encoding="utf-8"))) >= 5
 
 
-def test_the_clinicians_page_speaks_of_what_the_report_shows():
-    """Every verdict and every part of the body, in the report's own words."""
+def verdicts() -> set[str]:
+    """Every heading that the answer can have: intervals on all sides of zero and of a margin of 0.03."""
+    limits = [value / 100 for value in range(-6, 7)]
+    found = set()
+    for lower, upper in [(low, high) for low in limits for high in limits if low < high]:
+        for estimate in (0.9 * lower + 0.1 * upper, 0.1 * lower + 0.9 * upper):
+            row = {"estimate": estimate, "lower": lower, "upper": upper, "p": 0.5, "note": "", "measure": "auc",
+                   "reference": "b", "unit": "film", "at": None, "basis": "", "n": 100}  # fmt: skip
+            for word in ("", "non-inferior"):
+                found.add(answer(Comparison("a", "b", None, None, row, 0.03, word=word)).heading)
+    return found | {answer(Comparison("a", "b", None, None, None, 0.03)).heading}
+
+
+def test_the_clinicians_page_explains_every_verdict():
+    page = " ".join((ROOT / "docs" / "clinician.md").read_text(encoding="utf-8").split())
+    found = verdicts()
+    assert len(found) > 10
+    assert not [words for words in found if words not in page]
+    listed = set(re.findall(r"\| ([A-Z][^|]+) \| [^|]+ \|(?= \| [A-Z]| The)", page.partition("| section |")[0]))
+    assert listed <= found
+
+
+def test_the_clinicians_page_lists_the_sections_of_the_report():
+    """In their order; title, answer and methods are told apart from the table."""
     page = (ROOT / "docs" / "clinician.md").read_text(encoding="utf-8")
-    verdicts = {*VERDICTS.values(), *BOTH.values()} - {"Worse, but by less than matters"}  # told by its counterpart
-    assert not [words for words in verdicts if words not in page]
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "lib/osteotl/reporting").glob("*.py"))
+    cells = nbformat.read(ROOT / "notebooks" / "06_report.ipynb", as_version=4).cells
+    headings = [
+        before.source.partition("\n")[0].removeprefix("## ")
+        for before, cell in itertools.pairwise(cells)
+        if "section" in cell.metadata.get("tags", [])
+    ]
     parts = re.findall(r"^\| ([A-Z][^|]+) \| [^|]+ \| [^|]*\|$", page, flags=re.M)
-    assert len(parts) > 10
-    assert not [part for part in parts if f'"{part}"' not in sources]
+    assert parts == [name for name in headings if name not in ("Title", "The answer", "Methods and checklists")]
 
 
 def test_every_study_that_ships_is_told():
