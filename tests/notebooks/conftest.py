@@ -76,7 +76,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Explored:
 @pytest.fixture(scope="session")
 def five_arms(tmp_path_factory: pytest.TempPathFactory) -> Explored:
     """Five arms, two runs each."""
-    arms = dict.fromkeys(("scratch", "transfer", "photographs", "control", "v1.0"), (0, 1))
+    arms = dict.fromkeys(("scratch", "transfer", "photographs", "control", "swapped"), (0, 1))
     table = predictions(arms, (20, 30), (20, 30), gain=0.2)
     return explore(with_films(tmp_path_factory.mktemp("five_arms"), table), {})
 
@@ -84,7 +84,7 @@ def five_arms(tmp_path_factory: pytest.TempPathFactory) -> Explored:
 @pytest.fixture(scope="session")
 def no_validation(tmp_path_factory: pytest.TempPathFactory) -> Explored:
     """Scores of external films alone, without patients."""
-    table = predictions({"old": (0, 1), "new": (0, 1)}, (20, 30), (4, 4))
+    table = predictions({"old": (0, 1), "v1.0": (0, 1)}, (20, 30), (4, 4))
     table = table[table["cohort"] == "external"].drop(columns="patient_id")
     return explore(with_scores(tmp_path_factory.mktemp("no_validation"), table, "old"), {})
 
