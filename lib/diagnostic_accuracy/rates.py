@@ -81,7 +81,9 @@ class PointRate:
         """The rate, element by element; NaN for 0 / 0, infinity where a likelihood ratio has no upper bound."""
         over, under = self.over(prevalence), self.under(prevalence)
         below = under[0] + under[1] * sensitivity + under[2] * specificity
-        return (over[0] + over[1] * sensitivity + over[2] * specificity) / below
+        value = (over[0] + over[1] * sensitivity + over[2] * specificity) / below
+        # a share: rounding must not bring a predictive value of 1 above 1
+        return np.minimum(value, 1.0) if self.scale in ("predictive", "logit") else value
 
 
 def _one(pi: Any) -> tuple[Any, Any, Any]:

@@ -173,3 +173,12 @@ def test_predictive_values_without_a_false_positive_keep_an_interval():
     assert predictive_values_at(Confusion(0, 0, 20, 10), 0.1)["ppv"].note == "no film was called positive"
     with pytest.raises(ValueError, match="prevalence is 0"):
         predictive_values_at(Confusion(8, 1, 20, 2), 0)
+
+
+def test_a_predictive_value_of_one_is_one():
+    """Without false alarms PPV is 1 at any prevalence, without missed tumours NPV is; rounding adds nothing."""
+    rng = np.random.default_rng(0)
+    rate, prevalence = rng.uniform(0.01, 1, 2000), rng.uniform(1e-4, 1, 2000)
+    assert derived("ppv", rate, 1.0, prevalence).max() == 1
+    assert derived("npv", 1.0, rate, prevalence).max() == 1
+    assert derived("ppv", rate, 1.0, prevalence) == pytest.approx(np.ones(2000), rel=1e-9)
