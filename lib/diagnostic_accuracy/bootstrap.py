@@ -106,6 +106,20 @@ class Draws:
             self._finite[key] = bool(np.isfinite(self.values[key]).all())
         return self._finite[key]
 
+    def difference(self, arm: str, reference: str, *key: Any) -> pd.Series:
+        """Draws of the difference between the means of two arms, with their runs held fixed.
+
+        Parameters
+        ----------
+        arm, reference : str
+        *key
+            Of `values`; default: 'auc', 'film'.
+        """
+        for name in (arm, reference):
+            check_one_of(name, tuple(self.scores.arms), "arm")
+        frame = pd.DataFrame(self.values[key or ("auc", "film")], columns=self.scores.values.columns)
+        return frame[arm].mean(axis=1) - frame[reference].mean(axis=1)
+
     def add(self, key: Key, observed: Floats, values: Floats) -> None:
         """Add a base measure that was computed on `weights()`.
 

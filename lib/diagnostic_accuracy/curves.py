@@ -115,13 +115,10 @@ def _calibration(label: NDArray[np.bool_], risk: Floats, smoother: str, confiden
 
 
 def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -> pd.DataFrame:
-    """Histogram in `bins` of the draws of a difference of means: measure, arm, reference, left, right, count."""
-    values, runs, parts = draws.values[measure, "film"], draws.runs, []
-    means = {
-        arm: values[:, [i for i, (name, _) in enumerate(runs) if name == arm]].mean(axis=1) for arm in draws.scores.arms
-    }
-    for arm in (arm for arm in means if arm != reference):
-        gap = means[arm] - means[reference]
+    """Histogram of the draws of a difference of means: measure, arm, reference, left, right, count."""
+    parts = []
+    for arm in (arm for arm in draws.scores.arms if arm != reference):
+        gap = draws.difference(arm, reference, measure, "film")
         count, edges = np.histogram(gap[np.isfinite(gap)], bins=bins)
         frame = {
             "measure": measure,

@@ -132,16 +132,14 @@ def decision_curve(
     at = threshold_grid() if thresholds is None else np.atleast_1d(_thresholds(thresholds))
     share = float(label.mean()) if prevalence is None else check_share(prevalence, "prevalence")
     acted = [1 - np.searchsorted(np.sort(risks[side]), at, side="left") / side.sum() for side in (label, ~label)]
-    true, false = acted[0] * share, acted[1] * (1 - share)
-    odds = at / (1 - at)
-    benefit = true - false * odds
+    benefit = net_benefit(acted[0], 1 - acted[1], at, share)
     return pd.DataFrame(
         {
             "threshold": at,
-            "true_positive_share": true,
-            "false_positive_share": false,
+            "true_positive_share": acted[0] * share,
+            "false_positive_share": acted[1] * (1 - share),
             "net_benefit": benefit,
-            "treat_all": share - (1 - share) * odds,
+            "treat_all": net_benefit(1.0, 0.0, at, share),
             "treat_none": 0.0,
             "standardised": benefit / share,
         }

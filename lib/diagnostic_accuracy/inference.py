@@ -2,23 +2,12 @@
 
 Estimand: what one newly trained run of an arm would do on new patients, at thresholds and with a recalibration learnt
 on a validation set like this one. The training films are held fixed. Training runs, external patients and validation
-patients vary. A quantity c has its value in every run and, from the draws, covariances: C2 between different runs of an
-arm, C3 between runs of different arms. Runs are nested in arms:
+patients vary. `contrasts` says how their variances are put together.
 
-    one arm      V = MS/J + max(C2, 0)                                   df = V^2 / [(MS/J)^2 / (J - 1)]
-    difference   V = MS_a/J_a + MS_r/J_r + max(C2_a + C2_r - 2 C3, 0)    df = V^2 / [sum (MS/J)^2 / (J - 1)]
-
-MS is the variance of c between an arm's runs. V0 is the variance of the draws of the same contrast with runs held
-fixed; where V < V0 / 2, V0 and the normal quantile are used. Readers who read with all arms are crossed with them: C3
-is taken between different readers, and MS of the difference over readers (Obuchowski & Rockette 1995, with the degrees
-of freedom of Hillis 2007).
-
-Measures derived from rates are computed from the mean rates of an arm; c is then their linearisation there.
+Measures derived from rates are computed from the mean rates of an arm; what varies is their linearisation there.
 
 References
 ----------
-Obuchowski NA, Rockette HE. Commun Stat Simul Comput 1995;24:285.
-Hillis SL. Stat Med 2007;26:596.
 Wilson EB. J Am Stat Assoc 1927;22:209.
 """
 
@@ -37,17 +26,10 @@ from scipy import stats
 
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.checks import check_confidence, check_one_of, check_share
+from diagnostic_accuracy.contrasts import Contrast, contrast
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.intervals import (
-    Limits,
-    critical_value,
-    edge_reach,
-    logit_limits,
-    mover_sum,
-    rate_limits,
-    ratio_limits,
-)
-from diagnostic_accuracy.measures import MEASURES, Measure, gradient
+from diagnostic_accuracy.intervals import Limits, critical_value, edge_reach, mover_sum, on_logit, wilson
+from diagnostic_accuracy.measures import MEASURES, Measure
 from diagnostic_accuracy.scores import READERS
 from diagnostic_accuracy.thresholds import Point
 
@@ -57,104 +39,32 @@ MOST_UNDEFINED = 0.01  # larger shares of undefined draws: an interval would des
 EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a slope: 10 a parameter
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """The variance of an arm's mean, or of a difference of means.
-
-    Attributes
-    ----------
-    variance : float
-    df : float
-        Infinite for the normal quantile.
-    fixed : float
-        V0, the variance of the draws with runs held fixed.
-    basis, note : str
-    """
-
-    variance: float
-    df: float
-    fixed: float
-    basis: str
-    note: str = ""
-
-    def quantile(self, confidence: float) -> float:
-        """Critical value of a two-sided interval."""
-        return float(stats.t.ppf(0.5 + confidence / 2, self.df))
+# --- scales -----------------------------------------------------------------------------------------------------------
 
 
-def mean_squares(values: Floats, draws: Floats) -> tuple[float, float]:
-    """Variance between runs, and mean covariance of the draws of different runs.
-
-    Parameters
-    ----------
-    values : array of shape (runs,), at least two
-    draws : array of shape (replicates, runs)
-    """
-    runs = values.size
-    covariance = np.cov(draws.T)
-    return float(np.var(values, ddof=1)), float((covariance.sum() - np.trace(covariance)) / (runs * (runs - 1)))
+def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
+    """Wilson's limits at the effective number p (1 - p) / V, at most n; at n where p is 0 or 1 or nothing varies."""
+    seen = 0 < p < 1 and variance > 0
+    low, high = wilson(p, min(p * (1 - p) / variance, n) if seen else n, critical if seen else normal)
+    return float(low), float(high)
 
 
-def contrast(
-    values: Sequence[Floats],
-    draws: Sequence[Floats],
-    crossed: bool = False,
-    unit: str = "patients",
-    names: str = "runs",
-) -> Contrast:
-    """Variance of the mean of one arm, or of the difference of two (arm, reference).
-
-    Parameters
-    ----------
-    values : one or two arrays of shape (runs,)
-    draws : one or two arrays of shape (replicates, runs)
-    crossed : bool
-        Runs are readers who read with both arms, in the same order.
-    unit : {"patients", "films"}
-    names : {"runs", "readers"}
-        What the runs are called in `basis`.
-    """
-    sign = (1.0, -1.0)[: len(values)]
-    fixed = float(np.var(sum(s * d.mean(axis=1) for s, d in zip(sign, draws, strict=True)), ddof=1))
-    if max(len(v) for v in values) == 1:
-        return Contrast(fixed, np.inf, fixed, "this run only")
-    if crossed and len(values) == 2:
-        own, common = _crossed(values, draws)
-    else:
-        own, common = _nested(values, draws)
-    variance = sum(o for o, _ in own) + max(common, 0.0)
-    basis = f"{names} and {unit}"
-    if variance < fixed / 2:
-        note = f"the {names} agree more closely than chance allows, so the interval is that of fixed {names}"
-        return Contrast(fixed, np.inf, fixed, basis, note)
-    degrees = sum(o**2 / f for o, f in own)
-    return Contrast(variance, variance**2 / degrees if degrees > 0 else np.inf, fixed, basis)
+def logit_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
+    """Limits by the delta method on the logit; at 0 or 1 the far limit is that of n cases without an exception."""
+    reach = edge_reach(n, critical=normal)
+    if p >= 1:
+        return 1 - reach, 1.0
+    if p <= 0:
+        return 0.0, reach
+    if variance <= 0:
+        return rate_limits(p, 0.0, critical, normal, n)
+    return on_logit(p, float(np.sqrt(variance)), critical)
 
 
-def _nested(values: Sequence[Floats], draws: Sequence[Floats]) -> tuple[list[tuple[float, int]], float]:
-    own, common = [], 0.0
-    for value, drawn in zip(values, draws, strict=True):
-        if value.size == 1:  # its run does not vary: the variance of its draws stands in for both terms
-            common += float(np.var(drawn[:, 0], ddof=1))
-            continue
-        square, covariance = mean_squares(value, drawn)
-        own.append((square / value.size, value.size - 1))
-        common += covariance
-    if len(values) == 2:
-        one, other = (d - d.mean(axis=0) for d in draws)
-        common -= 2 * float((one.T @ other / (len(one) - 1)).mean())
-    return own, common
-
-
-def _crossed(values: Sequence[Floats], draws: Sequence[Floats]) -> tuple[list[tuple[float, int]], float]:
-    """Obuchowski-Rockette for two arms read by the same readers."""
-    readers = values[0].size
-    square = float(np.var(values[0] - values[1], ddof=1))
-    common = sum(mean_squares(v, d)[1] for v, d in zip(values, draws, strict=True))
-    one, other = (d - d.mean(axis=0) for d in draws)
-    between = one.T @ other / (len(one) - 1)
-    common -= 2 * float((between.sum() - np.trace(between)) / (readers * (readers - 1)))
-    return [(square / readers, readers - 1)], common
+def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
+    """Limits of a likelihood ratio on the logarithm."""
+    half = critical * np.sqrt(variance) / ratio
+    return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
 
 
 # --- one measure ------------------------------------------------------------------------------------------------------
@@ -212,6 +122,20 @@ def _nth(k: int, rates: Floats) -> float:
     return float(rates[k])
 
 
+def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
+    """Partial derivatives by central differences, one-sided at 0 and 1."""
+    found = np.zeros(at.size)
+    for k in range(at.size):
+        up, down = at.copy(), at.copy()
+        width = step * max(abs(at[k]), 1e-3)
+        up[k], down[k] = at[k] + width, at[k] - width
+        if 0 <= at[k] <= 1:
+            up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[k] = (function(up) - function(down)) / (up[k] - down[k])
+    return found
+
+
 @dataclass(frozen=True)
 class Question:
     """One measure at one point, judged at one confidence."""
@@ -248,7 +172,6 @@ class Question:
 
     @property
     def pi(self) -> float:
-        """Share of malignant cases: the one assumed, or that of the external films or patients."""
         given = self.setting.get("prevalence")
         if given is not None:
             return float(given)
@@ -297,7 +220,6 @@ class Question:
         return f"{found} {word} validation {self.unit_word}: a target of {point.target:g} needs {point.films_needed}"
 
     def too_few_for_a_line(self) -> str:
-        """Why a calibration line has no interval: too few units in the smaller class."""
         if self.measure.name not in ("calibration_slope", "calibration_intercept"):
             return ""
         external, validation = self.draws.scores.external, self.draws.scores.validation
@@ -308,7 +230,6 @@ class Question:
         return f"{fewest} {self.unit_word} in the smaller class: a line needs {EVENTS_FOR_A_LINE}"
 
     def why_no_interval(self, parts: Sequence[Component]) -> str:
-        """The first reason against an interval; empty where there is none."""
         reason = self.fixed_by_rule() or self.too_few_validation() or self.too_few_for_a_line()
         if reason:
             return reason
@@ -475,14 +396,6 @@ class Question:
 
 def question(draws: Draws, measure: str, confidence: float, setting: dict[str, Any]) -> Question:
     """One measure at one point, checked.
-
-    Parameters
-    ----------
-    draws : Draws
-    measure : str
-    confidence : float
-    setting : dict
-        Any of point, threshold_from, unit, at, prevalence, recalibration.
 
     Raises
     ------

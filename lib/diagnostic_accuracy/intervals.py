@@ -156,31 +156,6 @@ def _midp_interval(x: float, n: float, alpha: float) -> tuple[float, float]:
     return brentq(upper_tail, 0, x / n, xtol=1e-15), brentq(lower_tail, x / n, 1, xtol=1e-15)
 
 
-def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
-    """Wilson's limits at the effective number p (1 - p) / V, at most n; at n where p is 0 or 1 or nothing varies."""
-    seen = 0 < p < 1 and variance > 0
-    low, high = wilson(p, min(p * (1 - p) / variance, n) if seen else n, critical if seen else normal)
-    return float(low), float(high)
-
-
-def logit_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
-    """Limits by the delta method on the logit; at 0 or 1 the far limit is that of n cases without an exception."""
-    reach = edge_reach(n, critical=normal)
-    if p >= 1:
-        return 1 - reach, 1.0
-    if p <= 0:
-        return 0.0, reach
-    if variance <= 0:
-        return rate_limits(p, 0.0, critical, normal, n)
-    return on_logit(p, float(np.sqrt(variance)), critical)
-
-
-def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
-    """Limits of a likelihood ratio on the logarithm."""
-    half = critical * np.sqrt(variance) / ratio
-    return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
-
-
 def effective_interval(
     share: ArrayLike,
     variance: ArrayLike,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnostic_accuracy.decision import net_benefit
 from diagnostic_accuracy.rates import POINT_RATES, UNDEFINED
 
 Floats = NDArray[np.float64]
@@ -80,8 +81,7 @@ def _first(rates: Floats, pi: float, setting: Setting) -> float:
 
 
 def _net_benefit(rates: Floats, pi: float, setting: Setting) -> float:
-    """Net benefit pi sens - (1 - pi)(1 - spec) t / (1 - t) (Vickers & Elkin 2006)."""
-    return float(pi * rates[0] - (1 - pi) * (1 - rates[1]) * setting["at"] / (1 - setting["at"]))
+    return float(net_benefit(rates[0], rates[1], setting["at"], pi))
 
 
 def _at_point(name: str) -> Measure:
@@ -155,17 +155,3 @@ _ALL = [
 
 #: Measure by its name in the table of results.
 MEASURES = {measure.name: measure for measure in _ALL}
-
-
-def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
-    """Partial derivatives by central differences, one-sided at 0 and 1."""
-    found = np.zeros(at.size)
-    for k in range(at.size):
-        up, down = at.copy(), at.copy()
-        width = step * max(abs(at[k]), 1e-3)
-        up[k], down[k] = at[k] + width, at[k] - width
-        if 0 <= at[k] <= 1:
-            up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[k] = (function(up) - function(down)) / (up[k] - down[k])
-    return found

@@ -110,7 +110,7 @@ def adjust_table(
         A table of results (see `estimates`).
     family : sequence of str
         'measure@point' of each test; its rows are the differences at locked or given thresholds, per film, at the
-        study's own prevalence. With several arms, the family holds the tests of all arms.
+        study's own prevalence, in all films (no subgroup). With several arms, the family holds the tests of all arms.
     gate_open : mapping of arm to bool, optional
         Where gatekeeping was declared: whether the arm met the primary objective. Tests of other arms are not made.
     method : as `adjust`
@@ -125,6 +125,7 @@ def adjust_table(
     chosen = (
         named.isin(list(family)) & (made["reference"] != "") & (made["run"] == "") & made["prevalence"].isna()
         & made["threshold_from"].isin(["validation", "given"]) & (made["unit"] == "film")
+        & (made["group"] == "")
     )  # fmt: skip
     closed = chosen & made["arm"].map(lambda arm: gate_open is not None and not gate_open.get(arm, False))
     tested = made.index[chosen & ~closed]

@@ -186,6 +186,11 @@ class Scores:
         }
         return replace(self, **both)
 
+    def matching(self, other: Scores) -> Scores:
+        """The films and runs that another set of scores holds too; its filters then apply here as well."""
+        kept = self._rows(self.values.index.isin(other.values.index))
+        return kept._columns([run for run in self.runs if run in set(other.runs)])
+
     def by_patient(self) -> Scores:
         """Patients as cases: malignant if any film is, with the largest score over the films."""
         keys = [self.cohort.to_numpy(), self.patient.to_numpy()]
@@ -242,9 +247,8 @@ def scores_of(
     >>> scores_of(table).values.to_numpy().tolist()
     [[0.8], [0.1]]
     """
-    if lacking := [name for name in ("image_id", "label", "arm", "score") if name not in predictions]:
-        raise ValueError(f"the table of scores has no column {', '.join(lacking)}; it has {', '.join(predictions)}")
     predictions = predictions.assign(**{name: value for name, value in DEFAULTS.items() if name not in predictions})
+    _check_named(predictions)
     if fraction is None and "fraction" in predictions:
         fraction = float(predictions["fraction"].max())
     rows = predictions if "fraction" not in predictions else predictions[predictions["fraction"] == fraction]
@@ -268,6 +272,17 @@ def scores_of(
     predictor, scale = (frame("logit"), "stored logits") if stored else _predictor(values)
     patients = "patient_id" in rows and bool(rows["patient_id"].notna().all())
     return Scores(values, predictor, known, scale, kind, patients)
+
+
+def _check_named(predictions: pd.DataFrame) -> None:
+    needed = ("image_id", "label", "arm", "score")
+    faults = [f"there is no column {name!r}" for name in needed if name not in predictions]
+    for name in (name for name in ("image_id", "arm", "seed") if name in predictions):
+        missing = np.flatnonzero(predictions[name].isna())
+        if missing.size:
+            faults.append(f"{missing.size} rows have no {name}, the first is row {missing[0]}")
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 def _codes(rows: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.int64], list[tuple[str, object]]]:

@@ -12,8 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.contrasts import mean_squares
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.inference import Component, Floats, Question, mean_squares, question
+from diagnostic_accuracy.inference import Component, Floats, Question, question
 from diagnostic_accuracy.scores import READERS
 
 
@@ -62,9 +63,9 @@ def _spread(part: Component, asked: Question, confidence: float) -> Estimate:
     method, n = "standard deviation between runs, apart from the variance of their own draws", asked.n
     if len(part.runs) == 1:
         return Estimate.missing("one run: runs cannot be compared", method, n)
-    values, drawn = part.linear(asked.value)
-    if not np.isfinite(values).all() or len(drawn) < 2:
+    if not _defined([part]):
         return Estimate.missing(asked.measure.undefined, method, n)
+    values, drawn = part.linear(asked.value)
     square, own = run_variance(values, drawn)
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], values.size - 1)
     limits = [max(square * (values.size - 1) / tail + own, 0.0) for tail in tails]
@@ -139,14 +140,18 @@ def variances(
 ) -> dict[str, float]:
     """Variance of a difference by source: between runs, external patients, validation patients."""
     asked = question(draws, measure, 0.95, setting)
+    names = ["readers" if draws.scores.kind == READERS else "training runs"]
+    names += [f"{cohort} {asked.unit_word}" for cohort in ("external", "validation")]
+    if not _defined(_pair(draws, asked, arm, reference)):
+        return dict.fromkeys(names, np.nan)
     runs = sum(spread / size for spread, size in _between(asked, arm, reference) if size > 1)
-    found = {"readers" if draws.scores.kind == READERS else "training runs": float(runs)}
-    for source, alone in (
-        (f"external {asked.unit_word}", external_only),
-        (f"validation {asked.unit_word}", validation_only),
-    ):
-        found[source] = fixed_variance(alone, measure, arm, reference, setting)
-    return found
+    alone = (fixed_variance(held, measure, arm, reference, setting) for held in (external_only, validation_only))
+    return dict(zip(names, (float(runs), *alone), strict=True))
+
+
+def _defined(parts: list[Component]) -> bool:
+    """Whether every run has a value, in the sample and in some draws."""
+    return all(np.isfinite(part.observed).all() and len(part.values[0]) > 1 for part in parts)
 
 
 def _between(asked: Question, arm: str, reference: str) -> list[tuple[float, int]]:
@@ -215,7 +220,7 @@ def false_difference_rate(
             }  # fmt: skip
             method = "rejections of a test within one run at equal arms"
             if single is None:
-                why = "one run an arm: the spread between runs is not known"
+                why = "one run an arm, or a run without a value: the spread between runs is not known"
                 rows.append(Estimate.missing(why, method, asked.n).row(**identity))
                 continue
             test, truth = single
@@ -229,6 +234,8 @@ def _one_run(
     draws: Draws, external_only: Draws, asked: Question, arm: str, reference: str
 ) -> tuple[float, float] | None:
     """Variance that the test of one run takes, and the true one; means over pairs of runs in their order."""
+    if not _defined(_pair(draws, asked, arm, reference)):
+        return None
     between = sum(spread for spread, _ in _between(asked, arm, reference))
     if np.isnan(between):
         return None

@@ -15,7 +15,7 @@ FEWEST_EVENTS = 10  # malignant patients, under which no verdict is given
 FEW_RUNS = 5
 
 
-def cautions_of(draws: Draws, findings: Mapping[str, Any], reference: str) -> dict[str, list[str]]:
+def cautions_of(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, list[str]]:
     """Cautions of an analysis.
 
     Parameters
@@ -23,7 +23,8 @@ def cautions_of(draws: Draws, findings: Mapping[str, Any], reference: str) -> di
     draws : Draws
     findings : mapping
         Content of audit.json; empty where there was no audit.
-    reference : str
+    labels : mapping of arm to str
+        What each arm is called.
 
     Returns
     -------
@@ -31,13 +32,13 @@ def cautions_of(draws: Draws, findings: Mapping[str, Any], reference: str) -> di
         'instead': reasons why no verdict is given. 'beside': what stands beside the verdict. 'other': the rest.
     """
     return {
-        "instead": _instead(draws, findings),
+        "instead": _instead(draws, findings, labels),
         "beside": _audit_alarms(findings) + _runs(draws) + _sources(draws) + _patients(draws),
-        "other": _validation(draws),
+        "other": _validation(draws, labels),
     }
 
 
-def _instead(draws: Draws, findings: Mapping[str, Any]) -> list[str]:
+def _instead(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
     found = [
         "Malignant and normal films come from different sources: a model can tell them apart without seeing a tumour "
         f"({alarm['finding']})."
@@ -51,7 +52,8 @@ def _instead(draws: Draws, findings: Mapping[str, Any]) -> list[str]:
             "can be judged."
         )
     values = draws.scores.external.values
-    constant = [f"{arm} (run {run})" for arm, run in draws.runs if values[arm, run].min() == values[arm, run].max()]
+    alike = values.min() == values.max()
+    constant = [f"{labels[arm]} (run {run})" for arm, run in draws.runs if alike[arm, run]]
     if constant:
         found.append(
             f"{', '.join(constant)} scored all external films alike: it has learnt nothing. Train for more steps."
@@ -66,14 +68,14 @@ def _instead(draws: Draws, findings: Mapping[str, Any]) -> list[str]:
 
 
 def _audit_alarms(findings: Mapping[str, Any]) -> list[str]:
-    raised = [
-        alarm["alarm"].replace("_", " ")
+    raised = {
+        alarm["alarm"].partition(":")[0].replace("_", " ")
         for alarm in findings.get("alarms", [])
         if alarm["raised"] and not alarm["alarm"].startswith("source_and_class")
-    ]
+    }
     if not raised:
         return []
-    return [f"The shortcut audit raised an alarm ({', '.join(raised)}): read it before believing a difference."]
+    return [f"The shortcut audit raised an alarm ({', '.join(sorted(raised))}): read it before believing a difference."]
 
 
 def _runs(draws: Draws) -> list[str]:
@@ -99,12 +101,12 @@ def _patients(draws: Draws) -> list[str]:
     return ["No patients were named: where a patient has several films, the intervals are too short."]
 
 
-def _validation(draws: Draws) -> list[str]:
+def _validation(draws: Draws, labels: Mapping[str, str]) -> list[str]:
     validation = draws.scores.validation
     if not len(validation.values):
         return ["There are no validation films: thresholds could not be locked and scores could not be recalibrated."]
     found = [
-        f"The scores of {arm}, run {run}, could not be recalibrated: {reason}."
+        f"The scores of {labels[arm]}, run {run}, could not be recalibrated: {reason}."
         for (kind, arm, run), reason in draws.undefined.items()
         if kind == "logistic"
     ]

@@ -51,17 +51,101 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
-        table = pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str})
-        # a study file that names fewer arms, seeds or fractions than were scored selects among them
-        study = step.study
-        for column, wanted in {"arm": study.arms, "seed": study.seeds, "fraction": study.fractions}.items():
-            table = table[table[column].isin(list(wanted))]
-        return table, TRAINING_RUNS
-    given = read_scores_file(step.study.predictions, step.study.reference)
+        return _scored(step, file), TRAINING_RUNS
+    return predictions_of_file(step.study.predictions, step.study.reference)
+
+
+def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple[pd.DataFrame, str]:
+    """The table of a score file as `scores_of` takes it, and what its runs are (readers or training runs).
+
+    Parameters
+    ----------
+    path, reference
+        As for `scores_files.reading.read_scores`.
+
+    Returns
+    -------
+    table : DataFrame
+        Without patient_id where the file names none: films are then drawn, and every basis says so.
+    kind : {"training runs", "readers"}
+
+    Raises
+    ------
+    ScoresError
+        With every fault of the file.
+    """
+    given = read_scores_file(path, reference)
     table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    if (table["patient_id"] == table["image_id"]).all():
+        table = table.drop(columns="patient_id")
     if given.run_names:
         table["seed"] = table["seed"].map(lambda run: given.run_names.get(run, run))
     return table, READERS if given.readers else TRAINING_RUNS
+
+
+def _scored(step: Any, file: str) -> pd.DataFrame:
+    table = pd.read_csv(step.read(file), dtype={"image_id": str, "patient_id": str, "arm": str})
+    # a study file that names fewer arms, seeds or fractions than were scored selects among them
+    study = step.study
+    for column, wanted in {"arm": study.arms, "seed": study.seeds, "fraction": study.fractions}.items():
+        table = table[table[column].isin(list(wanted))]
+    return table
+
+
+def read_extra(step: Any) -> pd.DataFrame:
+    """Scores of weights that were trained beside the last ones: checkpoints, and runs of equal epochs.
+
+    Returns
+    -------
+    DataFrame
+        Columns of predictions.csv, then `training` (equal_steps or equal_epochs), `step` and `last_step` (optimiser
+        steps of these weights, and of their whole run). Empty where the study has none.
+    """
+    study = step.study
+    if study.predictions is not None or not study.scores_extras:
+        return pd.DataFrame(columns=["image_id", "arm", "fraction", "seed", "training", "step", "last_step"])
+    table = _scored(step, "predictions_extra.csv")
+    both = (study.detector.fraction_training == "both") & (table["training"] == "equal_epochs")
+    # a checkpoint of the last step holds the last weights, which predictions.csv has
+    return table[both | (table["step"] < table["last_step"])]
+
+
+def equal_epochs_of(extra: pd.DataFrame, scores: Scores) -> dict[float, Scores]:
+    """Runs that saw each of their labels as often as a run on all labels, by label fraction.
+
+    Parameters
+    ----------
+    extra : DataFrame
+        From `read_extra`.
+    scores : Scores
+        Only its films and runs are kept.
+
+    Returns
+    -------
+    dict of float to Scores
+        Empty unless the study trained both ways (`detector.fraction_training: both`).
+    """
+    rows = extra[extra["step"] == extra["last_step"]]
+    return {float(fraction): scores_of(part).matching(scores) for fraction, part in rows.groupby("fraction")}
+
+
+def checkpoints_of(extra: pd.DataFrame, scores: Scores) -> dict[int, Scores]:
+    """Runs on all labels after so many optimiser steps, before the last one.
+
+    Parameters
+    ----------
+    extra : DataFrame
+        From `read_extra`.
+    scores : Scores
+        Only its films and runs are kept.
+
+    Returns
+    -------
+    dict of int to Scores
+        Rising; empty where no checkpoint was scored. An arm that trains for fewer steps has no later ones.
+    """
+    rows = extra[(extra["step"] < extra["last_step"]) & (extra["fraction"] == extra["fraction"].max())]
+    return {int(at): scores_of(part).matching(scores) for at, part in rows.groupby("step")}
 
 
 def _facts(step: Any) -> pd.DataFrame | None:
@@ -188,6 +272,25 @@ def differences(used: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
         for name in sorted({*used, *asked})
         if used.get(name) != asked.get(name)
     ]
+
+
+def selected(scores: Scores, whole: Scores) -> list[str]:
+    """What an analysis leaves out of a study, one sentence each.
+
+    Parameters
+    ----------
+    scores : Scores
+        Those that were analysed.
+    whole : Scores
+        Those of the study.
+    """
+    found = []
+    for name in ("external", "validation"):
+        part, every = (len(getattr(one, name).values) for one in (scores, whole))
+        if part != every:
+            found.append(f"{part:,} of {every:,} {name} films are analysed")
+    lacking = [f"{arm} {run}" for arm, run in whole.runs if (arm, run) not in set(scores.runs)]
+    return [*found, f"left out are the runs {', '.join(lacking)}"] if lacking else found
 
 
 def fractions_of(step: Any) -> list[float]:

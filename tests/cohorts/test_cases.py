@@ -594,6 +594,15 @@ def test_headers_that_do_not_match_name_their_own_columns_and_the_one_meant(tmp_
     assert cohort.films["patient_id"].nunique() == 22  # 15 + 7 patients, by the study's own check of the sound tables
 
 
+@pytest.mark.parametrize("names", [("width", "height"), ("W", "H"), ("bbox_width", "bbox_height")])
+def test_boxes_of_sizes_are_never_to_be_renamed_to_corners(tmp_path, names):
+    root = layouts.manifest(tmp_path)
+    layouts.table(root / "boxes.csv", ["path", "x", "y", *names], [["films/f000.png", 10, 20, 30, 40]])
+    (fault,) = [f for f in layouts.read("manifest", root).faults if f.code == "column_missing"]
+    assert "x_max = x_min + width" in fault.remedy
+    assert f"{names[0]!r} is a size" in fault.remedy
+
+
 @pytest.mark.parametrize(
     ("header", "meant"),
     [(["pfad", "etikett"], {"'pfad' to path", "'etikett' to label"}), (["Film name", "lable"], {"'lable' to label"}),
@@ -706,7 +715,9 @@ def test_numbers_of_other_countries(tmp_path, hint, cells, read):
     assert "numbers_read_as" in layouts.notes(cohort)
 
 
-@pytest.mark.parametrize("cells", ["1,024;2,048;3,072;4,096", "10,5;20;1,050.25;60", "zehn;20;50;60", ";20;50;60"])
+@pytest.mark.parametrize(
+    "cells", ["1,024;2,048;3,072;4,096", "10,5;20;1,050.25;60", "zehn;20;50;60", ";20;50;60", "1_0;20;50;60"]
+)
 def test_numbers_that_could_mean_two_things_are_quoted_as_written(tmp_path, cells):
     (tmp_path / "boxes.csv").write_text(f"path;x_min;y_min;x_max;y_max\na.png;{cells}\n")
     _, cohort = one_box(tmp_path)

@@ -58,11 +58,13 @@ def test_a_sound_study_has_no_fault(sound):
     assert set(found(*sound)) == {"few_malignant"}
 
 
-def test_a_check_writes_nothing(sound):
+def test_a_check_keeps_what_it_prepared_and_writes_nothing_else(sound):
     root = sound[0].parent
     before = sorted(path for path in root.rglob("*"))
     found(*sound)
-    assert sorted(path for path in root.rglob("*")) == before
+    kept = [path for path in root.rglob("*") if sound[0] / "data" not in (path, *path.parents)]
+    assert sorted(kept) == before
+    assert len(list((sound[0] / "data/.prepared").rglob("*.png"))) == 40 + 16  # one a film
 
 
 # --- films ------------------------------------------------------------------------------------------------------------
@@ -95,9 +97,8 @@ def test_exclude_that_names_no_film(sound):
 def test_exclude_by_folder_reaches_one_cohort(sound):
     path = sound[0] / "films/f003.png"
     path.write_bytes(b"")
-    summary = tables._assemble(
-        study(*sound, integrity={"exclude": ["development/films/f003.png"]}), sound[0], write=False
-    )[0]
+    chosen = study(*sound, integrity={"exclude": ["development/films/f003.png"]})
+    summary = tables._assemble(chosen, sound[0].parent / "data")[0]
     assert [(s["cohort"], s["films"]) for s in summary.flow if s["step"] == "left out"] == [("development", 1)]
 
 
@@ -131,7 +132,7 @@ def test_the_same_pixels_with_other_bytes(sound):
 
 def test_a_film_twice_in_one_cohort_joins_its_patients(sound):
     shutil.copy(sound[0] / "films/f000.png", sound[0] / "films/f004.png")  # patients P000m and P002m
-    summary = tables._assemble(study(*sound), sound[0], write=False)[0]
+    summary = tables._assemble(study(*sound), sound[0].parent / "data")[0]
     assert "duplicate_exact" in {f.code for f in summary.faults}
     twins = summary.films[
         (summary.films["cohort"] == "development") & summary.films["path"].isin(["films/f000.png", "films/f004.png"])
@@ -187,7 +188,7 @@ def test_a_stated_partition_is_kept(sound):
     table = pd.read_csv(path)
     table["partition"] = np.where(table["patient_id"].str[1:3].astype(int) % 4 == 0, "val", "train")
     table.to_csv(path, index=False)
-    films = tables._assemble(study(*sound), sound[0], write=False)[0].films
+    films = tables._assemble(study(*sound), sound[0].parent / "data")[0].films
     ours = (
         films[films["cohort"] == "development"]
         .set_index("path")["partition"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections import defaultdict
@@ -402,6 +403,14 @@ def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "film.png").write_bytes(encoded(FILM))
     with pytest.raises(FilmError, match="larger than 100 bytes"):
         read_radiograph(tmp_path / "film.png", Limits(file_bytes=100))
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_named_as_a_film_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f.png")
+    for path in (tmp_path / "f.png", Path("/dev/zero")):
+        with pytest.raises(FilmError, match="no regular file"):
+            read_radiograph(path)
 
 
 def test_a_compressed_image_of_another_size_than_its_header_is_refused() -> None:

@@ -12,10 +12,9 @@ from scipy.special import expit, logit
 from statsmodels.stats.proportion import proportion_confint
 
 from diagnostic_accuracy.bootstrap import CALIBRATION, bootstrap
+from diagnostic_accuracy.contrasts import contrast
 from diagnostic_accuracy.estimates import IDENTITY, one, select
-from diagnostic_accuracy.inference import contrast, infer, question
-from diagnostic_accuracy.intervals import logit_limits, rate_limits
-from diagnostic_accuracy.measures import gradient
+from diagnostic_accuracy.inference import gradient, infer, logit_limits, question, rate_limits
 from diagnostic_accuracy.rates import POINT_RATES
 from diagnostic_accuracy.readers import CrossedValues, compare_readers, mean_variance
 from diagnostic_accuracy.scores import READERS, scores_of

@@ -48,7 +48,7 @@ class Kind:
     """
 
     arms: dict[str, str] = field(
-        default_factory=lambda: {"key_a": "trained from scratch", "key_b": "pretrained on chest radiographs"}
+        default_factory=lambda: {"scratch": "trained from scratch", "transfer": "pretrained on chest radiographs"}
     )
     runs: int = 3
     films: int = 90

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from make_outputs import Kind, make_outputs
+from simulated_outputs import Kind, make_outputs
 
 from diagnostic_accuracy.estimates import read_results
 from osteotl.display import characteristics
@@ -52,8 +52,8 @@ UNITS = "%|of 100 malignant|on 1,000 normal|percentage points|per 1,000 films"
 TRIPLE = re.compile(rf"([+−]?[\d,]*\.?\d+)(?: (?:{UNITS}))? "
                     r"\(([+−]?[\d,]*\.?\d+) to ([+−]?[\d,]*\.?\d+)\)")  # fmt: skip
 
-KEYS = ("high_sensitivity", "labels_swapped", "missed_per_100", "auc_margin", "as_published", "hsv_v", "None", "nan", "{{",
-        "study: ", "pairing.json")  # fmt: skip
+KEYS = ("high_sensitivity", "labels_swapped", "missed_per_100", "auc_margin", "as_published", "hsv_v", "None", "nan",
+        "{{", "study: ", "pairing.json")  # fmt: skip
 
 
 def opened(folder, kind=None, training=True, **report):
@@ -80,7 +80,7 @@ def outputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(outputs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents")
-    write_documents(outputs, folder)
+    write_documents(outputs, facts_of(outputs), folder)
     return folder
 
 
@@ -186,7 +186,7 @@ def test_every_numbered_item_of_the_guideline_is_there_once(name):
 
 
 def item_of(outputs, name, item):
-    return next(row for row in guidelines.filled(outputs)[name] if row.item == item)
+    return next(row for row in guidelines.filled(outputs, facts_of(outputs))[name] if row.item == item)
 
 
 def test_the_author_is_asked_for_what_only_an_author_knows(outputs, tmp_path):
@@ -261,7 +261,7 @@ def test_table_one_is_the_same_in_notebook_page_and_word_and_counts_patients_onc
 
 
 def test_the_same_study_gives_the_same_bytes(outputs, written, tmp_path):
-    again = write_documents(outputs, tmp_path)
+    again = write_documents(outputs, facts_of(outputs), tmp_path)
     assert len(again) == 12
     for path in again:
         assert path.read_bytes() == (written / path.relative_to(tmp_path)).read_bytes(), path.name
@@ -270,12 +270,20 @@ def test_the_same_study_gives_the_same_bytes(outputs, written, tmp_path):
 def test_what_a_study_does_not_know_is_not_told(tmp_path):
     kind = Kind(runs=1, validation=False, boxes=False, cohorts=False)
     outputs = opened(tmp_path, kind, training=False)
-    text = "\n".join(block.text for block in manuscript(outputs))
+    text = "\n".join(block.text for block in manuscript(facts_of(outputs)))
     assert "Thresholds were found on the external films themselves" in text
     assert "the one training run of each model" in text
-    for untrue in ("several", "means over training runs", "validation", "Fine-tuning", "recalibration", "painted over"):
+    for untrue in (
+        "several",
+        "means over training runs",
+        "validation",
+        "Fine-tuning",
+        "recalibration",
+        "painted over",
+        "None",
+    ):
         assert untrue not in text, untrue
-    write_documents(outputs, tmp_path / "documents")
+    write_documents(outputs, facts_of(outputs), tmp_path / "documents")
     assert not (tmp_path / "documents" / "table_one.csv").exists()
     assert len(docx.Document(str(tmp_path / "documents" / "tables.docx")).tables) == 3
 
@@ -283,7 +291,7 @@ def test_what_a_study_does_not_know_is_not_told(tmp_path):
 def test_a_label_stays_text_in_markdown_and_in_word(tmp_path):
     planted = " *x* [a](b) <img src=x> | `c`"
     outputs = opened(tmp_path, Kind(text=planted))
-    write_documents(outputs, tmp_path / "documents")
+    write_documents(outputs, facts_of(outputs), tmp_path / "documents")
     shown = (tmp_path / "documents" / "methods.md").read_text(encoding="utf-8")
     assert r"\*x\* \[a\](b) \<img src=x> \| \`c\`" in shown
     document = docx.Document(str(tmp_path / "documents" / "methods.docx"))

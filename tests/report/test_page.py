@@ -87,8 +87,8 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
 @pytest.mark.parametrize("fixture", ["page", "bare"])
 def test_no_internal_name_is_shown(fixture, request):
     soup = words_of(request.getfixturevalue(fixture))
-    text = soup.get_text(" ")
-    for key in ("high_sensitivity", "missed_per_100", "lesion_masked", "auc_margin", "labels_swapped", "key_a", "key_b",
+    text = soup.get_text(" ").replace("cross-domain transfer learning", "")  # the title of a cited work
+    for key in ("high_sensitivity", "missed_per_100", "lesion_masked", "auc_margin", "labels_swapped", "transfer",
                 "net_benefit", "as_published", "nan", "None", "NaN"):  # fmt: skip
         assert not re.search(rf"\b{key}\b", text), key
     assert not re.search(r"\barms?\b", text)

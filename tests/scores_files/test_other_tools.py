@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -101,3 +102,26 @@ def test_what_comes_out_is_a_table_of_predictions(name: str) -> None:
                   table.assign(score=float("nan")), table.assign(label=2), pd.concat([table, table])):  # fmt: skip
         with pytest.raises(ValueError, match="no table of predictions"):
             check_predictions(wrong)
+
+
+@pytest.mark.parametrize(
+    "columns", [["prob_benign", "prob_malignant"], ["score_normal", "score_benign", "score_sarcoma"]]
+)
+def test_probabilities_of_classes_are_no_arms(tmp_path: Path, columns: list[str]) -> None:
+    random = np.random.default_rng(3)
+    shares = random.dirichlet(np.ones(len(columns)), 20).round(3)
+    table = pd.DataFrame(shares, columns=columns).assign(image_id=[f"f{i}" for i in range(20)], label=[0, 1] * 10)
+    table.to_csv(tmp_path / "softmax.csv", index=False)
+    with pytest.raises(ScoresError, match="add up to 1 in every film"):
+        read_scores(tmp_path / "softmax.csv")
+    table[columns[0]] = random.random(20)  # two models that say what they like
+    table.to_csv(tmp_path / "models.csv", index=False)
+    assert len(read_scores(tmp_path / "models.csv").predictions) == 20 * len(columns)
+
+
+def test_an_arm_that_scores_every_film_alike_is_a_warning(tmp_path: Path) -> None:
+    table = pd.read_excel(FOLDER / "7_excel.xlsx").assign(score_resnet=0.5)
+    table.to_csv(tmp_path / "flat.csv", index=False)
+    said = "\n".join(read_scores(tmp_path / "flat.csv").remarks)
+    assert "warning: arm 'resnet' scores every film alike (0.5)" in said
+    assert "'effnet' scores every film" not in said

@@ -57,7 +57,7 @@ RESULTS = {"04_statistics", "05_figures", "06_report", "render"}
     ("file", "shows"),
     [
         ("lib/diagnostic_accuracy/rates.py", {"04_statistics"}),
-        ("lib/osteotl/display.py", {"04_statistics", "06_report"}),
+        ("lib/osteotl/display/numbers.py", {"04_statistics", "06_report"}),
         ("lib/osteotl/figures/curves.py", {"05_figures"}),
         ("lib/osteotl/report/render.py", {"render"}),
     ],

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, shown
+from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, plural, shown
 from osteotl.cohorts.pixels import thumbnails
 from osteotl.cohorts.privacy import telling_tokens
 from osteotl.cohorts.readers.draft import FILM_SUFFIXES, folded
@@ -137,11 +137,12 @@ def one_class(films: pd.DataFrame) -> list[Fault]:
         for part, rows in parts:
             if len(rows["label"].unique()) == 1:
                 held = "malignant" if rows["label"].iloc[0] == 1 else "not malignant"
+                held_by = "the only film is" if len(rows) == 1 else f"all {len(rows):,} films are"
                 found.append(
                     fault(
                         "one_class",
                         name,
-                        f"{cohort} {part}".strip() + f": all {len(rows):,} films are {held}",
+                        f"{cohort} {part}".strip() + f": {held_by} {held}",
                         "add films of the other class (reader concat joins two folders)",
                     )
                 )
@@ -169,7 +170,7 @@ def few_malignant(films: pd.DataFrame) -> list[Fault]:
         fault(
             "few_malignant",
             name,
-            f"{patients} malignant patients for validation, fewer than {FEWEST_MALIGNANT}: not even "
+            f"{plural(patients, 'malignant patient')} for validation, fewer than {FEWEST_MALIGNANT}: not even "
             "29 of 29 detected would assure a sensitivity of 0.90 with 95% confidence",
             "hold more for validation",
         )
@@ -281,7 +282,8 @@ def _alike(
         remedy = f"exclude one of them: integrity.exclude: [{called[group[1]]}]"
     else:
         listed = ", ".join(names[row] for row in group[:4]) + (", ..." if len(group) > 4 else "")
-        text = f"{len(group):,} films of {rows['patient_id'].nunique():,} patients {many} ({counted}): {listed}"
+        patients = plural(rows["patient_id"].nunique(), "patient")
+        text = f"{len(group):,} films of {patients} {many} ({counted}): {listed}"
         others = [called[row] for row in group[1:]]
         remedy = f"exclude all but one of them: integrity.exclude: [{', '.join(others)}]"
         if len(others) > MOST_NAMED:

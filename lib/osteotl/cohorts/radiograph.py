@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -55,6 +56,8 @@ def load_bytes(path: str | Path, limits: Limits = LIMITS) -> bytes:
     """The bytes of a film, or a FilmError where it cannot be opened or is larger than the limit."""
     path = Path(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
+            raise FilmError(path.name, "no regular file (a folder, device or pipe)", "exclude it, or take it away")
         with path.open("rb") as file:
             content = file.read(limits.file_bytes + 1)
     except OSError as error:

@@ -261,10 +261,11 @@ def work(study: Study, sizes: Mapping[str, Any]) -> str:
     seen = [films(cohort) * detector.pretrain_epochs for cohort in before]
     seen += [films("development") * detector.epochs for _ in study.replicates()]
     steps = sum(math.ceil(number / detector.batch) for number in seen)
-    minutes = sum(seen) * SECONDS_A_FILM * (detector.image_size / 160) ** 2 / 60
+    minutes = round(sum(seen) * SECONDS_A_FILM * (detector.image_size / 160) ** 2 / 60)
+    took = f"roughly {plural(minutes, 'minute')}" if minutes else "less than a minute"
     return (
-        f"A run trains {plural(len(seen), 'time')}, about {steps:,} optimiser steps in all: roughly "
-        f"{minutes:,.0f} minutes of one processor core, divided by the cores in use; a GPU needs far less."
+        f"A run trains {plural(len(seen), 'time')}, about {steps:,} optimiser steps in all: "
+        f"{took} of one processor core, divided by the cores in use; a GPU needs far less."
     )
 
 

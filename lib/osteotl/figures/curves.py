@@ -335,7 +335,8 @@ def learning_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Fig
     Parameters
     ----------
     results : DataFrame
-        Rows of auc with several values of `fraction`; `group` tells 'equal_steps' from 'equal_epochs' where both ran.
+        Rows of auc with several values of `fraction`; `group` is "equal_epochs" for runs of equal epochs, beside those
+        of equal steps.
     tables, labels
         As in `roc`.
     """
@@ -357,7 +358,7 @@ def learning_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Fig
     axes.minorticks_off()
     axes.set(xlabel="Share of training labels (logarithmic)", ylabel="AUC")
     hollow = [Line2D([], [], ls="", marker="o", mfc=PAPER, color=INK, ms=4, label="hollow: equal epochs")]
-    both = {"equal_steps", "equal_epochs"} <= set(rows["group"])
+    both = "equal_epochs" in set(rows["group"])
     legend_below(
         picture, [*(sample(look, labels[arm]) for arm, look in looks(labels).items()), *(hollow if both else [])]
     )

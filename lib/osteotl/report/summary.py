@@ -107,7 +107,7 @@ def answer(comparison: Comparison) -> Answer:
         reason = comparison.in_place or _why_missing(difference)
         lines = [("Why", join([sentence_case(reason.rstrip(".")), "."]))]
         if difference is not None and known(difference["estimate"]):
-            lines.append(("Numbers without a verdict", join([sentence_case(str(_auc_words(comparison))), "."])))
+            lines.append(("Numbers without a verdict", join([_auc_words(comparison), "."])))
         return Answer("No verdict", lines, list(comparison.beside))
     lines = [
         ("Separation", _separation(comparison)),

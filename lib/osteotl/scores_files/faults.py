@@ -43,7 +43,7 @@ def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = Fals
     for column, what in (("label", "labels"), ("patient_id", "patients"), ("cohort", "cohorts"),
                          *((fact, f"column {fact!r}") for fact in FACTS if fact in whole)):  # fmt: skip
         faults += _disagreements(whole, column, what)
-    faults += _films_missing(whole)
+    faults += _films_missing(whole) or _classes_as_arms(whole, arms)
     if readers:
         faults += _readers_missing(whole)
     if len(arms) < 2:
@@ -145,6 +145,19 @@ def _films_missing(table: pd.DataFrame) -> list[str]:
     return faults[:MOST_LINES] + ([f"... and {left:,} more runs that lack films"] if left > 0 else [])
 
 
+def _classes_as_arms(table: pd.DataFrame, arms: list[str]) -> list[str]:
+    """Probabilities of the classes of one model, of which each film's add up to 1, are no arms to be compared."""
+    runs = table.groupby(["image_id", "fraction", "seed"], sort=False, dropna=False)["score"]
+    total, number = runs.sum(), runs.size()
+    alike = table["score"].nunique() <= len(arms) or (number < 2).any() or len(total) < 5
+    if alike or not table["score"].between(0, 1).all() or (total - 1).abs().max() > 0.005 * len(arms):
+        return []
+    text = (
+        f"scores of the arms {listed(arms)} add up to 1 in every film, as probabilities of the classes of one model do"
+    )
+    return [f"{text}; give one column a model, with the probability of malignant"]
+
+
 def _readers_missing(table: pd.DataFrame) -> list[str]:
     """Human readers are compared across arms, so each must have read every arm."""
     read = table.groupby("arm", sort=False)["seed"].agg(set)
@@ -197,6 +210,8 @@ def remarks_on(table: pd.DataFrame) -> list[str]:
 def _on_scores(arm: str, rows: pd.DataFrame) -> list[str]:
     score = rows["score"]
     lowest, distinct = (score == score.min()).mean(), score.nunique()
+    if distinct == 1:
+        return [f"warning: arm {arm!r} scores every film alike ({score.iloc[0]:g}): it tells nothing apart"]
     if distinct <= 11:
         return [f"arm {arm!r} has {distinct} distinct scores: read as an ordinal rating"]
     remarks = []

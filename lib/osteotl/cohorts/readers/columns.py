@@ -54,6 +54,7 @@ LABEL_WORDS = {
     "not malignant": 0,
 }
 MISSING = {"", "na", "n/a", "#n/a", "nan", "none", "null", "unknown", "?", "<na>"}
+SIZES = {"width", "height", "w", "h", "bbox_width", "bbox_height", "box_width", "box_height"}
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 
 
@@ -77,6 +78,9 @@ def canonical(table: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:
 def column_missing(draft: Draft, path: Path, table: pd.DataFrame, missing: list[str]) -> None:
     """List columns that a table lacks, with the ones that it has and the one that may be meant."""
     hints = [f"rename {own!r} to {name} ({why})" for name in missing for own, why in _meant(draft, table, name)]
+    if "x_max" in missing and (sizes := [str(name) for name in table.columns if plain_name(str(name)) in SIZES]):
+        # a size that is renamed to a corner would be read as one
+        hints = [f"compute x_max = x_min + width, y_max = y_min + height ({sizes[0]!r} is a size: never rename it)"]
     own = ", ".join(map(str, table.columns))
     text = f"has no column {' and no '.join(missing)} (it has {own})"
     remedy = "; ".join(hints) if hints else f"name them {','.join(missing)}: docs/study.md lists other names"

@@ -361,7 +361,7 @@ def _of_numbers(cells: pd.Series) -> bool:
 
 def number(value: Any) -> float:
     """A value as a float; not-a-number for what is none (booleans included)."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or value is None or "_" in str(value):  # Python reads 1_0 as 10; no table means that
         return math.nan
     try:
         return float(value)

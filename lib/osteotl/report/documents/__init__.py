@@ -3,9 +3,9 @@
 from osteotl.report.documents.closing import faults, glossary, limitations, not_estimable, provenance
 from osteotl.report.documents.export import write_documents
 from osteotl.report.documents.guidelines import checklists
-from osteotl.report.documents.manuscript import methods, model_cards
+from osteotl.report.documents.manuscript import facts_of, methods, model_cards
 
 __all__ = [
-    "checklists", "faults", "glossary", "limitations", "methods", "model_cards", "not_estimable", "provenance",
-    "write_documents",
+    "checklists", "facts_of", "faults", "glossary", "limitations", "methods", "model_cards", "not_estimable",
+    "provenance", "write_documents",
 ]  # fmt: skip

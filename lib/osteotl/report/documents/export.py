@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from osteotl.display import Table
 from osteotl.files import file_name, spreadsheet_safe, write_bytes, write_csv, write_text
 from osteotl.report.documents import guidelines
-from osteotl.report.documents.manuscript import Block, as_markdown, facts_of, manuscript, model_card
+from osteotl.report.documents.manuscript import Block, as_markdown, manuscript, model_card
 from osteotl.report.documents.tables import result_tables, table_one
 from osteotl.report.documents.word import word_document
 from osteotl.report.documents.wording import line, plain
 from osteotl.report.outputs import Outputs
 
 
-def write_documents(outputs: Outputs, folder: str | Path) -> list[Path]:
+def write_documents(outputs: Outputs, facts: Mapping[str, Any], folder: str | Path) -> list[Path]:
     """Write every document; the same study gives the same bytes.
 
     Parameters
     ----------
     outputs : Outputs
+    facts : mapping
+        `manuscript.facts_of(outputs)`.
     folder : path
         Usually `documents` below the outputs folder; made where it is missing.
 
@@ -31,9 +35,9 @@ def write_documents(outputs: Outputs, folder: str | Path) -> list[Path]:
         methods.md and methods.docx; tables.docx; checklists/NAME.csv and NAME.docx; model_cards/MODEL.md; and, where
         there are cohort tables, table_one.csv.
     """
-    folder, facts = Path(folder), facts_of(outputs)
+    folder = Path(folder)
     ones, tables = table_one(outputs), result_tables(outputs)
-    text = manuscript(outputs, facts)
+    text = manuscript(facts)
     paths = [write_text(folder / "methods.md", as_markdown(text)), _word(folder / "methods.docx", outputs, text=text)]
     for name, rows in guidelines.filled(outputs, facts).items():
         place, guide = folder / "checklists" / name, guidelines.guideline(name)

@@ -63,26 +63,24 @@ def data(name: str) -> Any:
 # --- Methods and Results ----------------------------------------------------------------------------------------------
 
 
-def manuscript(outputs: Outputs, facts: Mapping[str, Any] | None = None) -> list[Block]:
+def manuscript(facts: Mapping[str, Any]) -> list[Block]:
     """Methods and Results with their references.
 
     Parameters
     ----------
-    outputs : Outputs
-    facts : mapping, optional
-        `facts_of(outputs)`, where already at hand.
+    facts : mapping
+        `facts_of(outputs)`.
 
     Returns
     -------
     list of Block
         Methods, Results, References. Every number of Results is a row of statistics.csv, or a count.
     """
-    known = facts if facts is not None else facts_of(outputs)
     blocks = [Block("title", TITLE), Block("text", ABOUT)]
     for part, sections in data("methods").items():
         blocks.append(Block("heading", part))
         for heading, sentences in sections.items():
-            if said := [sentence_case(text) for text in fill(sentences, known)]:
+            if said := [sentence_case(text) for text in fill(sentences, facts)]:
                 blocks += [Block("subheading", heading), Block("text", " ".join(said))]
     return _cited(blocks, data("references"))
 
@@ -195,9 +193,9 @@ def _pipes(table: Table) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def methods(outputs: Outputs) -> Markup:
-    """Methods and Results for the page."""
-    return as_markup([block for block in manuscript(outputs) if block.kind != "title"])
+def methods(facts: Mapping[str, Any]) -> Markup:
+    """Methods and Results for the page, from `facts_of(outputs)`."""
+    return as_markup([block for block in manuscript(facts) if block.kind != "title"])
 
 
 def as_markup(blocks: Sequence[Block]) -> Markup:
