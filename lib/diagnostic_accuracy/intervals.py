@@ -88,6 +88,15 @@ def wilson(p: ArrayLike, n: ArrayLike, critical: float) -> tuple[Vector, Vector]
     """Wilson's limits of proportions among n (a count or an effective number), for a critical value of z or t.
 
     Matches statsmodels' `proportion_confint(method="wilson")`; exactly 0 and 1 at the ends.
+
+    Parameters
+    ----------
+    p, n : float or arrays that broadcast
+    critical : float
+
+    Returns
+    -------
+    lower, upper : arrays in [0, 1]
     """
     share = np.asarray(p, np.float64)
     q = critical**2 / np.asarray(n, np.float64)

@@ -53,7 +53,7 @@ def run_spread(
     return results(rows)
 
 
-def run_variance(values: Floats, drawn: Floats) -> tuple[float, float]:
+def _run_variance(values: Floats, drawn: Floats) -> tuple[float, float]:
     """MS, and C2 - V1: what their own draws take off (or add to) the variance between runs."""
     square, covariance = mean_squares(values, drawn)
     return square, covariance - float(np.var(drawn, axis=0, ddof=1).mean())
@@ -66,7 +66,7 @@ def _spread(part: Component, asked: Question, confidence: float) -> Estimate:
     if not _defined([part]):
         return Estimate.missing(asked.measure.undefined, method, n)
     values, drawn = part.linear(asked.value)
-    square, own = run_variance(values, drawn)
+    square, own = _run_variance(values, drawn)
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], values.size - 1)
     limits = [max(square * (values.size - 1) / tail + own, 0.0) for tail in tails]
     estimate = max(square + own, 0.0)
@@ -165,7 +165,7 @@ def _between(asked: Question, arm: str, reference: str) -> list[tuple[float, int
         (one, drawn), (other, against) = pairs
         pairs = [(one - other, drawn - against)]
     return [
-        (max(sum(run_variance(values, drawn)), 0.0) if values.size > 1 else np.nan, values.size)
+        (max(sum(_run_variance(values, drawn)), 0.0) if values.size > 1 else np.nan, values.size)
         for values, drawn in pairs
     ]
 

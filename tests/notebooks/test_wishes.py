@@ -32,7 +32,7 @@ def films_of(study, cohort="external", condition=None):
     """Films with their facts, and a column of scores for each run."""
     films = study.films[study.films["cohort"] == cohort].set_index("image_id")
     films = films if condition is None else films.query(condition)
-    wide = study.predictions.set_index(["image_id", "arm", "seed"])["score"].unstack(["arm", "seed"])  # noqa: PD010
+    wide = study.predictions.pivot_table(index="image_id", columns=["arm", "seed"], values="score")
     return films, wide.loc[films.index]
 
 

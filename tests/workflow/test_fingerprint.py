@@ -252,3 +252,16 @@ def test_memory_tells_of_names_that_come_and_go(tmp_path, touch):
     assert left.untouched()
     touch(tmp_path)
     assert not left.untouched()
+
+
+def test_prose_counts_in_the_notebook_that_is_the_page(tmp_path: Path) -> None:
+    def written(name: str, prose: str) -> dict[str, list]:
+        cells = [{"cell_type": "markdown", "source": [prose]}, {"cell_type": "code", "source": ["x = 1"], "metadata": {}}]
+        path = tmp_path / f"{name}.ipynb"
+        path.write_text(json.dumps({"cells": cells}))
+        return fingerprint.notebook(path)
+
+    page, other = ([written(name, prose) for prose in ("One.", "Two.")] for name in ("06_report", "05_figures"))
+    assert page[0]["shown"] != page[1]["shown"]
+    assert page[0]["made"] == page[1]["made"]
+    assert other[0] == other[1]

@@ -23,6 +23,7 @@ from typing import Any
 MISSING, EMPTY = "missing", hashlib.sha256().hexdigest()[:32]  # in place of a hash; of a file without a byte
 _DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _OURS = ("osteotl", "diagnostic_accuracy")
+PAGE = "06_report"  # the notebook whose prose stands on the page
 _UNCOUNTED = "osteotl.workflow"  # when a step runs, never what it computes
 _CONFIGURATION = ("osteotl.study", "osteotl.study_rules", "osteotl.strict_yaml")  # their values count, see `constant`
 
@@ -212,9 +213,11 @@ def notebook(path: Path) -> dict[str, list[Any]]:
     -------
     dict
         `made`: statements that ask `step.fresh` and those that bind the names these need; `shown`: all others, which
-        only show what was made. Each a hash and the full names of its imports.
+        only show what was made. Each a hash and the full names of its imports. The prose of `PAGE` counts as shown,
+        since it is the text of the page.
     """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown" and path.stem == PAGE]
     sources = [_source(cell) for cell in cells if cell["cell_type"] == "code"]
     statements: list[ast.stmt] = []
     broken = []
@@ -229,7 +232,7 @@ def notebook(path: Path) -> dict[str, list[Any]]:
     made, shown = ([s for s, of_it in zip(statements, needed, strict=True) if of_it is part] for part in (True, False))
     return {
         "made": [digest(_digest(made), *broken), _imports(made)],
-        "shown": [_digest(shown), _imports(shown)],
+        "shown": [digest(_digest(shown), *prose) if prose else _digest(shown), _imports(shown)],
     }
 
 
