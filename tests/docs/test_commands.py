@@ -67,6 +67,7 @@ RUN_BY = {
     "python docs/make_reference.py": "tests/docs/test_reference.py::test_committed_pages_are_what_the_generator_writes",
     ".venv/bin/python -m pre_commit install": f"{HERE}::test_the_hooks_are_valid",
     "python examples/make_scores.py": f"{HERE}::test_the_scores_file_is_written_again_byte_for_byte",
+    "./run_all.sh bench coverage": "tests/benchmarks/test_coverage.py::test_blocks_of_cohorts_add_up",
     "pip install ./lib/diagnostic_accuracy": f"{HERE}::test_the_statistics_library_is_built_alone",
 }  # fmt: skip
 
