@@ -308,3 +308,16 @@ def test_random_numbers_reach_every_unit_alike():
     assert counts.mean(axis=0) == pytest.approx(np.ones(7), abs=4 * np.sqrt(6 / 7 / 40_000))
     assert counts.var(axis=0) == pytest.approx(np.full(7, 6 / 7), abs=0.05)
     assert np.corrcoef(counts.T)[0, 1] == pytest.approx(-1 / 6, abs=0.02)
+
+
+def test_draws_of_a_difference_are_weighted_aucs_by_sklearn():
+    scores = scores_of(predictions({"a": (0, 1), "b": (0, 1)}, external=(12, 15), validation=(6, 6)))
+    draws = bootstrap(scores, (), replicates=100, recalibrations=())
+    found, outer = draws.difference("b", "a"), scores.external
+    for first, _, weights in draws.weights():
+        for k, row in enumerate(weights[:5]):
+            auc = {run: roc_auc_score(outer.label, outer.values[run], sample_weight=row) for run in scores.runs}
+            wanted = (auc["b", 0] + auc["b", 1] - auc["a", 0] - auc["a", 1]) / 2
+            assert found[first + k] == pytest.approx(wanted, abs=1e-12)
+    with pytest.raises(ValueError, match="arm is 'c'"):
+        draws.difference("c", "a")

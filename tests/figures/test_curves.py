@@ -320,6 +320,12 @@ def test_learning_and_steps_curves_show_the_mean_with_intervals(study):
     parts = [study.results.assign(fraction=f) for f in (0.1, 1.0)]
     figure = figures.learning_curve(estimates.join(*parts), study.tables, study.labels)
     assert figure.alt.startswith("AUC against the share of labels: with 10 % of the labels trained from scratch 0.")
+    assert not [text for text in figure.picture.legends[0].get_texts() if "hollow" in text.get_text()]
+    epochs = estimates.select(study.results, section="discrimination", measure="auc").assign(
+        section="learning", group="equal_epochs", fraction=0.1
+    )
+    both = figures.learning_curve(estimates.join(*parts, epochs), study.tables, study.labels)
+    assert [text for text in both.picture.legends[0].get_texts() if text.get_text() == "hollow: equal epochs"]
     rows = [{"arm": arm, "run": run, "step": step, "estimate": 0.8, "lower": 0.7, "upper": 0.9}
             for arm in study.labels for run in ("", "0") for step in (1, 500)]  # fmt: skip
     figure = figures.steps_curve(study.results, {"steps_curve": pd.DataFrame(rows)}, study.labels)

@@ -17,8 +17,8 @@ STATISTICS = {"bootstrap": 200, "objective": "noninferiority", "prevalences": [0
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Two arms, two runs each, validation films, two sites; nobody has more than two films."""
-    table = predictions({"scratch": (0, 1), "transfer": (0, 1)}, (50, 70), (40, 50), most_films=2)
+    """Two arms, three runs each, validation films, two sites; nobody has more than two films."""
+    table = predictions(external=(50, 70), validation=(40, 50), most_films=2)
     return with_films(tmp_path_factory.mktemp("study"), table, statistics=STATISTICS)
 
 
