@@ -1,8 +1,9 @@
 """How fast the statistics are: the joint bootstrap and DeLong, beside what other packages need for the same.
 
 The timed set of the joint bootstrap is two arms with AUC, average precision, Brier score, calibration intercept and
-slope, all rates at three fixed and three re-selected points, and net benefit at 100 thresholds, with percentile
-intervals and p values of every difference; B = 10,000 unless a row says otherwise.
+slope, all rates at three fixed and three re-selected points, and net benefit at 100 thresholds, in every draw; and the
+intervals and p values of AUC, rates and Brier score with their differences (`infer`). B = 10,000 unless a row says
+otherwise.
 
 Peers run in an environment of their own (benchmarks/peers/.venv, made here from the [bench] extra of pyproject.toml
 with uv), pROC and rms in R where that is installed, each at B <= 200, scaled to B = 10,000 and labelled so. A peer that
@@ -11,6 +12,7 @@ cannot be had is a row that says so.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -29,10 +31,11 @@ import numpy as np
 import pandas as pd
 
 from _measure import RESULTS, Row, Times, in_own_process, row, save, timed
-from osteotl.statistics.bootstrap import joint_bootstrap
-from osteotl.statistics.delong import compare_auc
-from osteotl.statistics.replicate_values import auc_replicates
-from osteotl.statistics.replicates import compare_replicates
+from diagnostic_accuracy.bootstrap import bootstrap
+from diagnostic_accuracy.delong import compare_auc
+from diagnostic_accuracy.inference import infer
+from diagnostic_accuracy.scores import Scores, scores_of
+from diagnostic_accuracy.thresholds import points_of
 
 HERE = Path(__file__).parent
 REPLICATES = 10_000
@@ -51,36 +54,47 @@ def cohort(malignant: int, normal: int, seed: int = 0) -> tuple[np.ndarray, dict
     return label, arms
 
 
-def timed_set(label: np.ndarray, arms: dict[str, np.ndarray], **options: Any) -> Any:
-    """The whole timed set in one call."""
-    return joint_bootstrap(
-        label,
-        arms,
-        risks=arms,
-        thresholds={name: dict.fromkeys(arms, cut) for name, cut in (("low", 0.3), ("middle", 0.5), ("high", 0.7))},
-        reselect={
-            "high_sensitivity": ("high_sensitivity", 0.9),
-            "high_specificity": ("high_specificity", 0.9),
-            "youden": ("youden", None),
-        },
-        net_benefit_at=GRID,
-        **({"replicates": REPLICATES} | options),
-    )
+def scores_from(label: np.ndarray, arms: dict[str, np.ndarray], runs: int = 1) -> Scores:
+    """Every film a patient of its own; external films only, so the scores are taken as risks."""
+    names = [f"f{i:07d}" for i in range(label.size)]
+    tables = [
+        pd.DataFrame({"image_id": names, "label": label, "arm": arm, "seed": run, "score": score})
+        for arm, score in arms.items()
+        for run in range(runs)
+    ]
+    return scores_of(pd.concat(tables, ignore_index=True))
+
+
+FIXED = {
+    name: dict.fromkeys(("scratch", "transfer"), cut) for name, cut in (("low", 0.3), ("middle", 0.5), ("high", 0.7))
+}
+RESELECTED = {"high_sensitivity": 0.9, "high_specificity": 0.9, "youden": None}
+
+
+def timed_set(scores: Scores, replicates: int = REPLICATES) -> Any:
+    """The whole timed set."""
+    points = points_of(RESELECTED, ("external",), **FIXED)
+    draws = bootstrap(scores, points, replicates=replicates, net_benefit_at=GRID, recalibrations=("none",))
+    asks: list[dict[str, Any]] = [{"measure": ["auc", "average_precision"]}]
+    asks += [{"measure": ["sensitivity", "specificity"], "point": p.name, "threshold_from": p.threshold_from}
+             for p in points]  # fmt: skip
+    asks += [{"measure": ["brier", "calibration_intercept", "calibration_slope"], "recalibration": "none"}]
+    return [infer(draws, reference="scratch", **ask) for ask in asks]
 
 
 def first_call() -> tuple[float, float]:
     """Wall and processor seconds to compile and run once, with an empty cache (in a process of its own)."""
     start, used = time.perf_counter(), time.process_time()
-    timed_set(*cohort(268, 475), replicates=100, threads=1)
+    timed_set(scores_from(*cohort(268, 475)), replicates=100)
     return time.perf_counter() - start, time.process_time() - used
 
 
-def large(replicates: int, threads: int) -> tuple[float, float]:
+def large(replicates: int) -> tuple[float, float]:
     """Wall and processor seconds of the timed set at n = 100,000 (3 % malignant), compilation not counted."""
-    label, arms = cohort(3_000, 97_000)
-    timed_set(*cohort(50, 50), replicates=100, threads=1)
+    scores = scores_from(*cohort(3_000, 97_000))
+    timed_set(scores_from(*cohort(50, 50)), replicates=100)
     start, used = time.perf_counter(), time.process_time()
-    timed_set(label, arms, replicates=replicates, threads=threads)
+    timed_set(scores, replicates=replicates)
     return time.perf_counter() - start, time.process_time() - used
 
 
@@ -91,10 +105,9 @@ def delong_of_a_million() -> tuple[Times, Times]:
     return timed(call), timed(call, repeats=3, clock=time.process_time)
 
 
-def ours() -> list[Row]:
+def ours(replicates: int = REPLICATES) -> list[Row]:
     """Our rows."""
-    label, arms = cohort(268, 475)
-    cores = len(os.sched_getaffinity(0))
+    scores = scores_from(*cohort(268, 475))
     with tempfile.TemporaryDirectory() as folder:
         kept = os.environ.get("NUMBA_CACHE_DIR")
         os.environ["NUMBA_CACHE_DIR"] = folder
@@ -103,10 +116,9 @@ def ours() -> list[Row]:
             del os.environ["NUMBA_CACHE_DIR"]
         else:
             os.environ["NUMBA_CACHE_DIR"] = kept
-    one = timed(partial(timed_set, label, arms, threads=1), repeats=7)
-    used = timed(partial(timed_set, label, arms, threads=1), clock=time.process_time)
-    every = timed(partial(timed_set, label, arms))
-    (big, big_used), peak = in_own_process(large, REPLICATES, 1)
+    one = timed(partial(timed_set, scores, replicates), repeats=7)
+    used = timed(partial(timed_set, scores, replicates), clock=time.process_time)
+    (big, big_used), peak = in_own_process(large, replicates)
     (million, million_used), million_peak = in_own_process(delong_of_a_million)
     return [
         row(
@@ -121,12 +133,6 @@ def ours() -> list[Row]:
             n=743,
             note=f"one core, after compilation; {one.spread}; processor time {used.median:.3f} s",
         ),
-        row(
-            "joint_bootstrap_743_threads",
-            every.median,
-            n=743,
-            note=f"{cores} threads, the same numbers bit for bit; {every.spread}",
-        ),
         row("joint_bootstrap_100k", big, n=100_000, peak_mb=peak, note=f"one core; processor time {big_used:.2f} s"),
         row(
             "delong_1m",
@@ -138,12 +144,12 @@ def ours() -> list[Row]:
     ]
 
 
-def growth() -> list[Row]:
+def growth(quick: bool = False) -> list[Row]:
     """Cost against the number of films, of replicates and of seeds; also drawn, as results/growth.png."""
     rows: list[Row] = []
     for title, calls in GROWTH.items():
         first = None
-        for size in calls:
+        for size in list(calls)[:1] if quick else calls:
             n, call = calls[size]()
             taken = timed(call, repeats=3)
             used = timed(call, repeats=3, clock=time.process_time)  # a busy machine bends wall times
@@ -151,21 +157,20 @@ def growth() -> list[Row]:
             first = first or each
             note = f"processor time for each of the {title} {each / first:.2f} x that of the first row; {taken.spread}"
             rows.append(row(f"growth_with_{title}_{size}", taken.median, n=n, note=note) | {"processor": used.median})
-    plot_growth(rows)
+    if not quick:
+        plot_growth(rows)
     return [{key: value for key, value in one.items() if key != "processor"} for one in rows]
 
 
 def _bootstrap_call(films: int, replicates: int) -> tuple[int, Callable[[], Any]]:
     malignant = int(0.36 * films)
-    return films, partial(timed_set, *cohort(malignant, films - malignant), replicates=replicates, threads=1)
+    return films, partial(timed_set, scores_from(*cohort(malignant, films - malignant)), replicates)
 
 
 def _seeds_call(seeds: int) -> tuple[int, Callable[[], Any]]:
-    label, rng = cohort(268, 475)[0], np.random.default_rng(seeds)
-    runs = {
-        arm: {str(k): rng.normal(size=label.size) + 2 * label for k in range(seeds)} for arm in ("arm", "reference")
-    }
-    return label.size, lambda: compare_replicates(auc_replicates(label, runs), "arm", "reference")
+    scores = scores_from(*cohort(268, 475), runs=seeds)
+    return len(scores.values), lambda: infer(bootstrap(scores, replicates=1_000, recalibrations=()), "auc",
+                                             reference="scratch")  # fmt: skip
 
 
 GROWTH: dict[str, dict[int, Callable[[], tuple[int, Callable[[], Any]]]]] = {
@@ -185,7 +190,7 @@ def plot_growth(rows: list[Row]) -> None:
     labels = {
         "films": "films\n(joint bootstrap, B = 1,000)",
         "replicates": "replicates\n(joint bootstrap, 743 films)",
-        "seeds": "seeds\n(Obuchowski-Rockette, 743 films)",
+        "seeds": "runs of each arm\n(AUC, B = 1,000, 743 films)",
     }
     figure, every = plt.subplots(1, len(GROWTH), figsize=(9, 3), layout="constrained")
     for axes, title in zip(every, GROWTH, strict=True):
@@ -273,6 +278,14 @@ def peer_environment() -> tuple[Path | None, str]:
 
 def main() -> list[Row]:
     """Measure everything and save it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--quick", action="store_true", help="few draws, no peers, to see that it runs; saves nothing"
+    )
+    if parser.parse_args().quick:
+        rows = ours(100) + growth(quick=True)
+        print(*(f"{one['name']}: {one['seconds']} s; {one['note']}" for one in rows), sep="\n")
+        return rows
     rows = ours()
     rows += growth()
     rows += peers({one["name"]: one["seconds"] for one in rows})

@@ -4,7 +4,7 @@
   with the same films, image size, batch and epochs, everything else default; ours runs as the study does:
   single-threaded processes side by side, scratch replicates beside pretraining. Both start from prepared films on disk,
   and both include every import. Ours also scores the validation films, which thresholds are learnt on.
-- `study_with_statistics`: the same and the statistics of the two arms. Ours is the whole analysis; the peer is the
+- `study_with_statistics`: the same and the statistics of the two arms. Ours is notebook 04 in a kernel; the peer is the
   timed set of bench_statistics.py by scikit-learn, on the scores of each seed, at a smaller B and scaled to 10,000.
 - `scoring`: the external films by the weights of every replicate, ours beside `yolo predict` with the same weights.
 
@@ -42,12 +42,9 @@ study = load_study(config)
 study = study.model_copy(update={"seeds": [0, 1], "fractions": [1.0]})
 place = lambda name: __import__("pathlib").Path(out) / name
 if what == "statistics":
-    import pandas as pd
-    from osteotl.statistics.analysis import Inputs, Settings, analyse
-    table = lambda name: pd.read_csv(place(name), dtype={"image_id": str, "patient_id": str})
-    inputs = Inputs(Settings.of(study), table("predictions.csv"), table("detections.csv"), table("cohorts/boxes.csv"),
-                    table("cohorts/external.csv"))
-    analyse(inputs).write(lambda name: (place(name).parent.mkdir(exist_ok=True), place(name))[1])
+    import papermill
+    papermill.execute_notebook("notebooks/04_statistics.ipynb", str(place("04.ipynb")), kernel_name="python3",
+                               parameters={"config": config, "outputs": out}, progress_bar=False)
     sys.exit()
 from osteotl.detection import scoring, training
 if what == "pretrain":

@@ -115,7 +115,7 @@ def _calibration(label: NDArray[np.bool_], risk: Floats, smoother: str, confiden
 
 
 def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -> pd.DataFrame:
-    """Histogram of the draws of a difference of means: measure, arm, reference, left, right, count."""
+    """Histogram in `bins` of the draws of a difference of means: measure, arm, reference, left, right, count."""
     parts = []
     for arm in (arm for arm in draws.scores.arms if arm != reference):
         gap = draws.difference(arm, reference, measure, "film")

@@ -54,7 +54,8 @@ SAME_PLACES = "the two arms order malignant and normal films alike: the differen
 def placements(positive: Flags, score: Vector) -> Vector:
     """Placement value of every film in [0, 1] (DeLong's V10 for malignant, V01 for normal films), in film order.
 
-    Inputs are taken as checked. The mean over malignant films, and over normal films, is the AUC.
+    Inputs are taken as checked; `positive` is true for malignant films. The mean over malignant films, and over normal
+    films, is the AUC.
     """
     order = np.argsort(score)
     ranked, ill = score[order], positive[order]
@@ -407,7 +408,16 @@ def compare_auc_unpaired(
 ) -> AucComparison:
     """Test of two AUCs measured on different films, with Welch-type degrees of freedom.
 
-    Parameters, errors: as `compare_auc`, for two sets of films. Difference = first - second.
+    Errors as `compare_auc`. Difference = first - second.
+
+    Parameters
+    ----------
+    labels, scores : array_like of shape (n,)
+        The first set of films.
+    other_labels, other_scores : array_like of shape (m,)
+        The second set of films.
+    confidence : float
+    alternative : {"two-sided", "greater", "less"}
 
     Notes
     -----

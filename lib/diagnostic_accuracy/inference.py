@@ -172,6 +172,7 @@ class Question:
 
     @property
     def pi(self) -> float:
+        """Share of malignant cases: the one assumed, or that of the external films or patients."""
         given = self.setting.get("prevalence")
         if given is not None:
             return float(given)
@@ -220,6 +221,7 @@ class Question:
         return f"{found} {word} validation {self.unit_word}: a target of {point.target:g} needs {point.films_needed}"
 
     def too_few_for_a_line(self) -> str:
+        """Why a calibration line has no interval: too few units in the smaller class."""
         if self.measure.name not in ("calibration_slope", "calibration_intercept"):
             return ""
         external, validation = self.draws.scores.external, self.draws.scores.validation
@@ -230,6 +232,7 @@ class Question:
         return f"{fewest} {self.unit_word} in the smaller class: a line needs {EVENTS_FOR_A_LINE}"
 
     def why_no_interval(self, parts: Sequence[Component]) -> str:
+        """The first reason against an interval; empty where there is none."""
         reason = self.fixed_by_rule() or self.too_few_validation() or self.too_few_for_a_line()
         if reason:
             return reason
@@ -396,6 +399,14 @@ class Question:
 
 def question(draws: Draws, measure: str, confidence: float, setting: dict[str, Any]) -> Question:
     """One measure at one point, checked.
+
+    Parameters
+    ----------
+    draws : Draws
+    measure : str
+    confidence : float
+    setting : dict
+        Any of point, threshold_from, unit, at, prevalence, recalibration.
 
     Raises
     ------

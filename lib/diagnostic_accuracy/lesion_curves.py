@@ -139,7 +139,7 @@ def froc(marks: Marks, film_weights: ArrayLike | None = None) -> Froc:
 
 
 def read_curve(x: Vector, y: Vector, at: float | Sequence[float], line: Line = "interp") -> Vector:
-    """Height at `at` of a rising curve that starts in (0, 0) and stays flat after its last point.
+    """Height at `at` of the rising curve (x, y), which starts in (0, 0) and stays flat after its last point.
 
     `interp` takes the top of a vertical step, `rjafroc` its bottom where a point has exactly that x, `step` the highest
     point not to the right.

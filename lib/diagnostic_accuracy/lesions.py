@@ -375,7 +375,17 @@ def iou(a: Vector, b: Vector) -> float:
 def match_sorted(
     box_film: Integers, boxes: Vector, lesion_film: Integers, lesions: Vector, threshold: float
 ) -> tuple[Integers, Flags]:
-    """Lesion taken by each box (-1: none), and whether one without lesion is a duplicate; inputs sorted by film."""
+    """Lesion taken by each box (-1: none), and whether one without lesion is a duplicate.
+
+    Parameters
+    ----------
+    box_film, lesion_film : int array
+        Film of every box, and of every lesion; both ascending.
+    boxes, lesions : float array of shape (n, 4)
+        Corners x_min, y_min, x_max, y_max.
+    threshold : float
+        Smallest overlap (IoU) of a hit; below 0: the centre of the box lies inside the lesion.
+    """
     taken = np.full(len(boxes), -1, np.int64)
     duplicate = np.zeros(len(boxes), np.bool_)
     free = np.ones(len(lesions), np.bool_)

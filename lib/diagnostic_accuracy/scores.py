@@ -275,7 +275,7 @@ def scores_of(
 
 
 def _check_named(predictions: pd.DataFrame) -> None:
-    needed = ("image_id", "cohort", "label", "arm", "seed", "score")
+    needed = ("image_id", "label", "arm", "score")
     faults = [f"there is no column {name!r}" for name in needed if name not in predictions]
     for name in (name for name in ("image_id", "arm", "seed") if name in predictions):
         missing = np.flatnonzero(predictions[name].isna())

@@ -594,6 +594,15 @@ def test_headers_that_do_not_match_name_their_own_columns_and_the_one_meant(tmp_
     assert cohort.films["patient_id"].nunique() == 22  # 15 + 7 patients, by the study's own check of the sound tables
 
 
+def test_a_missing_table_is_compared_by_its_stem(tmp_path):
+    root = layouts.manifest(tmp_path)
+    missing = [f for f in layouts.read("manifest", root, patients="persons.csv").faults if f.code == "file_missing"]
+    assert "patients: boxes.csv" not in missing[0].remedy  # alike in its suffix only
+    layouts.table(root / "patients.csv", ["image_id", "patient_id"], [["f000", "P1"]])
+    missing = [f for f in layouts.read("manifest", root, patients="Patient.csv").faults if f.code == "file_missing"]
+    assert "set `patients: patients.csv`" in missing[0].remedy
+
+
 @pytest.mark.parametrize("names", [("width", "height"), ("W", "H"), ("bbox_width", "bbox_height")])
 def test_boxes_of_sizes_are_never_to_be_renamed_to_corners(tmp_path, names):
     root = layouts.manifest(tmp_path)

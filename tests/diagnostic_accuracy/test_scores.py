@@ -140,6 +140,15 @@ def test_every_fault_at_once():
         scores.where("age > 5", cohort="all")
 
 
+def test_a_table_without_runs_and_cohorts_is_one_external_run_an_arm():
+    table = pd.DataFrame({"image_id": ["f1", "f2"] * 2, "label": [1, 0] * 2, "arm": ["a", "a", "b", "b"],
+                          "score": [0.8, 0.1, 0.6, 0.3]})  # fmt: skip
+    scores = scores_of(table)
+    assert scores.runs == [("a", 0), ("b", 0)]
+    assert set(scores.cohort) == {"external"}
+    assert not scores.patients_known
+
+
 def test_matching_keeps_the_films_and_runs_of_another_set():
     table = predictions({"a": (0, 1), "b": (0, 1)})
     whole = scores_of(table)

@@ -43,7 +43,6 @@ RUN_BY = {
     "./run_all.sh -n --config studies/btxrd.yaml": f"{HERE}::test_quick_commands",
     "./run_all.sh --help": f"{HERE}::test_quick_commands",
     "./run_all.sh published": "tests/published/test_notebooks.py::test_the_published_figures_come_out",
-    "./run_all.sh plan": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --target sensitivity --validation 250 --seeds 5": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --help": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --predictions examples/scores.csv --simulations 50": f"{HERE}::test_quick_commands",
@@ -67,6 +66,7 @@ RUN_BY = {
     "python docs/make_reference.py": "tests/docs/test_reference.py::test_committed_pages_are_what_the_generator_writes",
     ".venv/bin/python -m pre_commit install": f"{HERE}::test_the_hooks_are_valid",
     "python examples/make_scores.py": f"{HERE}::test_the_scores_file_is_written_again_byte_for_byte",
+    "./run_all.sh bench coverage": "tests/benchmarks/test_coverage.py::test_blocks_of_cohorts_add_up",
     "pip install ./lib/diagnostic_accuracy": f"{HERE}::test_the_statistics_library_is_built_alone",
 }  # fmt: skip
 
@@ -79,7 +79,6 @@ SOON = {
     "./run_all.sh check --predictions examples/scores.csv": ([], 0, "external: 743 films"),
     "./run_all.sh plan --help": ([], 0, "--target"),
     "./run_all.sh plan --predictions examples/scores.csv --simulations 50": ([], 0, "power 80%"),
-    "./run_all.sh plan": (["--simulations", "50"], 0, "power 80%"),
     "./run_all.sh plan --target sensitivity --validation 250 --seeds 5": (["--simulations", "50"], 0, "power 80%"),
     "./run_all.sh lab": (["--version"], 0, "."),
     "./run_all.sh lab --config studies/quick.yaml": (["--version"], 0, "."),

@@ -256,7 +256,8 @@ def test_memory_tells_of_names_that_come_and_go(tmp_path, touch):
 
 def test_prose_counts_in_the_notebook_that_is_the_page(tmp_path: Path) -> None:
     def written(name: str, prose: str) -> dict[str, list]:
-        cells = [{"cell_type": "markdown", "source": [prose]}, {"cell_type": "code", "source": ["x = 1"], "metadata": {}}]
+        code = {"cell_type": "code", "source": ["x = 1"], "metadata": {}}
+        cells = [{"cell_type": "markdown", "source": [prose]}, code]
         path = tmp_path / f"{name}.ipynb"
         path.write_text(json.dumps({"cells": cells}))
         return fingerprint.notebook(path)

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from diagnostic_accuracy import estimates
-from osteotl.files import write_bytes, write_csv, write_json, write_text
+from osteotl.files import spreadsheet_safe, write_bytes, write_csv, write_json, write_text
 
 Tables = Mapping[str, pd.DataFrame]
 Labels = Mapping[str, str]
@@ -210,7 +210,7 @@ def save_figures(figures: Mapping[str, Figure | Omitted], folder: Path) -> dict[
             write_bytes(folder / f"{name}.png", partial(_put, content))
             if not figure.photograph:
                 write_text(folder / f"{name}.svg", themed(_svg(figure.picture), name, figure.alt))
-        write_csv(folder / f"{name}.csv", figure.numbers)
+        write_csv(folder / f"{name}.csv", spreadsheet_safe(figure.numbers.drop(columns="image_id", errors="ignore")))
     index = {name: figure.entry for name, figure in figures.items()}
     write_json(folder / "index.json", index)
     return index

@@ -1,4 +1,4 @@
-"""The study as a list of steps: what each one reads, which settings it heeds, what it writes.
+"""The study as a list of steps: what each one reads, which settings it depends on, what it writes.
 
 This is the only place that says so. Which step waits for which, what a change runs again and what the engine starts
 all follow from it.
@@ -23,7 +23,7 @@ _TRAINING = ("model", "image_size", "batch", "optimizer", "learning_rate", "augm
 _COMPARISON = ("title", "reference", "seeds", "fractions", "predictions", "arms", "statistics")
 _TRAINED = ("weights.safetensors", "training.csv", "model.json")
 
-# The settings that a notebook heeds. 03 heeds none of `statistics`: the analysis plan is locked when films are first
+# The settings that a notebook depends on. 03 has none of `statistics`: the analysis plan is locked when films are first
 # scored, and a later change of a threshold or margin must be told by 04 as a change, not undone by planning again.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "00_cohorts": ("cohorts", "privacy", "integrity", "detector.image_size"),

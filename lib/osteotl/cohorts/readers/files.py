@@ -86,7 +86,8 @@ def table_file(draft: Draft, named: str | None, *defaults: str) -> Path:
 def missing_table(draft: Draft, path: Path, key: str) -> None:
     """List a table that is not there, with the names that may be meant."""
     there = [p.name for p in files_in(path.parent, *TABLES)]
-    close = get_close_matches(path.name, there, 1, 0.5) or [name for name in there if Path(name).stem == path.stem]
+    stems = {Path(name).stem.lower(): name for name in reversed(there)}  # all suffixes look alike
+    close = [stems[stem] for stem in get_close_matches(path.stem.lower(), stems, 1, 0.6)]
     if len(there) == 1:
         close = there
     place = path.parent.relative_to(draft.root).as_posix() if path.parent.is_relative_to(draft.root) else path.parent
