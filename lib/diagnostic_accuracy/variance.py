@@ -17,6 +17,8 @@ from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.inference import Component, Floats, Question, question
 from diagnostic_accuracy.scores import READERS
 
+NO_VARIANCE = 1e-24  # of the order of rounding: runs that score alike do not vary
+
 
 def run_spread(
     draws: Draws, measure: str, *, confidence: float = 0.95, reference: str | None = None, **setting: Any
@@ -71,7 +73,7 @@ def _spread(part: Component, asked: Question, confidence: float) -> Estimate:
     limits = [max(square * (values.size - 1) / tail + own, 0.0) for tail in tails]
     estimate = max(square + own, 0.0)
     basis = f"{values.size} runs"
-    if limits[1] == 0:
+    if square <= NO_VARIANCE or limits[1] == 0:
         return Estimate(0.0, None, None, method, n, note="the draws explain more than the runs vary", basis=basis)
     low, high = np.sqrt(limits)
     return Estimate(float(np.sqrt(estimate)), float(low), float(high), method, n, df=values.size - 1, basis=basis)

@@ -10,7 +10,7 @@ from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import one
 from diagnostic_accuracy.scores import READERS, scores_of
 from diagnostic_accuracy.thresholds import points_of
-from diagnostic_accuracy.variance import false_difference_rate, run_spread, shares
+from diagnostic_accuracy.variance import _spread, false_difference_rate, run_spread, shares
 from simulated_scores import predictions
 
 PLACE = {"point": "high_sensitivity", "threshold_from": "validation"}
@@ -115,3 +115,11 @@ def test_one_run_and_runs_without_a_value():
     for table in (run_spread(three[0], "specificity", **PLACE), shares(*three, "specificity", reference="a", **PLACE)):
         assert table["estimate"].isna().all()
         assert (table["note"] != "").all()
+
+
+def test_runs_that_score_alike_have_no_spread_and_no_interval() -> None:
+    """Rounding in the covariances of equal draws must not become an interval without width."""
+    values, draws = np.zeros(2), np.repeat(np.random.default_rng(1).normal(size=(200, 1)) / 3, 2, axis=1)
+    found = _spread(values, draws, 0.95, 10)
+    assert (found.estimate, found.lower, found.upper) == (0.0, None, None)
+    assert found.note

@@ -84,7 +84,7 @@ def table_file(draft: Draft, named: str | None, *defaults: str) -> Path:
 
 
 def missing_table(draft: Draft, path: Path, key: str) -> None:
-    """List a table that is not there, with the names that may be meant."""
+    """List a table that is not there, with the names that may be meant; `key`: the setting that names it."""
     there = [p.name for p in files_in(path.parent, *TABLES)]
     stems = {Path(name).stem.lower(): name for name in reversed(there)}  # all suffixes look alike
     close = [stems[stem] for stem in get_close_matches(path.stem.lower(), stems, 1, 0.6)]
