@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -10,7 +11,7 @@ from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import one
 from diagnostic_accuracy.scores import READERS, scores_of
 from diagnostic_accuracy.thresholds import points_of
-from diagnostic_accuracy.variance import _spread, false_difference_rate, run_spread, shares
+from diagnostic_accuracy.variance import false_difference_rate, run_spread, shares
 from simulated_scores import predictions
 
 PLACE = {"point": "high_sensitivity", "threshold_from": "validation"}
@@ -119,7 +120,10 @@ def test_one_run_and_runs_without_a_value():
 
 def test_runs_that_score_alike_have_no_spread_and_no_interval() -> None:
     """Rounding in the covariances of equal draws must not become an interval without width."""
-    values, draws = np.zeros(2), np.repeat(np.random.default_rng(1).normal(size=(200, 1)) / 3, 2, axis=1)
-    found = _spread(values, draws, 0.95, 10)
-    assert (found.estimate, found.lower, found.upper) == (0.0, None, None)
-    assert found.note
+    table = predictions({"a": (0, 1), "b": (0, 1)})
+    first = table[table["seed"] == 0]
+    alike = scores_of(pd.concat([first, first.assign(seed=1)]))
+    found = run_spread(bootstrap(alike, replicates=200), "auc")
+    assert found["lower"].isna().all()
+    assert found["upper"].isna().all()
+    assert (found["note"] != "").all()
