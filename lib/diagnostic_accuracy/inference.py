@@ -36,6 +36,7 @@ from diagnostic_accuracy.thresholds import Point
 Floats = NDArray[np.float64]
 
 MOST_UNDEFINED = 0.01  # larger shares of undefined draws: an interval would describe the others
+ROUNDING = 1e-24  # a variance of this order is that of numbers that do not vary
 EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a slope: 10 a parameter
 
 
@@ -299,7 +300,7 @@ class Question:
 
     def _difference(self, gap: float, found: Contrast) -> Estimate:
         bounded = self.measure.scale in ("rate", "logit", "predictive")
-        if found.variance <= 1e-24:
+        if found.variance <= ROUNDING:
             half = edge_reach(self.n, critical=self.normal) * self.measure.per
             note, p, df = "the draws do not vary: limits are those of n cases without an exception, no test", None, None
         else:
@@ -323,8 +324,10 @@ class Question:
             return self._predictive(part)
         if self.measure.name == "net_benefit" and any(rate in (0.0, 1.0) for rate in part.mean):
             return self._net_benefit_at_edge(part)
+        if found.variance <= ROUNDING * max(1.0, estimate**2):
+            return None, None
         half = critical * np.sqrt(found.variance)
-        return (estimate - half, estimate + half) if half > 0 else (None, None)
+        return estimate - half, estimate + half
 
     def _rate_pair(self, part: Component) -> list[tuple[float, float]]:
         """Limits of sensitivity and specificity."""
