@@ -19,7 +19,7 @@ from scipy.special import expit
 from diagnostic_accuracy import estimates
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
-from osteotl.files import remove, write_bytes, write_csv, write_json, write_text
+from osteotl.files import remove, spreadsheet_safe, write_bytes, write_csv, write_json, write_text
 from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
@@ -241,19 +241,9 @@ def save_results(
     for name, part in tables.items():
         write_csv(step.write(f"tables/{name}.csv"), part)
     write_text(path, estimates.to_csv(table))
-    write_bytes(step.write("tables/statistics.xlsx"), lambda file: harmless(table).to_excel(file, index=False))
+    write_bytes(step.write("tables/statistics.xlsx"), lambda file: spreadsheet_safe(table).to_excel(file, index=False))
     write_json(step.write("analysis.json"), analysis)
     return path.parent
-
-
-def harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """A table for a spreadsheet: texts that would start a formula are led by an apostrophe."""
-    texts = table.select_dtypes("object").columns
-    made = table.copy()
-    for name in texts:
-        risky = made[name].astype(str).str.match(r"[=+\-@\t\r]")
-        made.loc[risky, name] = "'" + made.loc[risky, name].astype(str)
-    return made
 
 
 def read_results(step: Any) -> Results:
