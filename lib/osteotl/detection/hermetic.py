@@ -57,7 +57,6 @@ def prepare(folder: str | Path | None = None) -> Path:
         YOLO_VERBOSE="0",
         ULTRALYTICS_SAFE_LOAD="1",
         OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "1"),
-        MPLBACKEND=os.environ.get("MPLBACKEND", "agg"),
     )
     _without_compiler()
     _prepared.append(folder)

@@ -64,7 +64,8 @@ def hermetic(outputs: Path) -> None:
     places = ("IPYTHONDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR",
               "JUPYTER_CONFIG_DIR")  # fmt: skip
     os.environ.update(dict.fromkeys(places, f"{own}/cache"), PYTHONHASHSEED="0", CUBLAS_WORKSPACE_CONFIG=":4096:8",
-                      NO_ALBUMENTATIONS_UPDATE="1", NUMBA_NUM_THREADS="1", JUPYTER_NO_CONFIG="1")  # fmt: skip
+                      NO_ALBUMENTATIONS_UPDATE="1", NUMBA_NUM_THREADS="1", JUPYTER_NO_CONFIG="1",
+                      MPLBACKEND="module://matplotlib_inline.backend_inline")  # fmt: skip
     os.environ.setdefault("HOME", own)
 
 
