@@ -5,7 +5,8 @@
 Model: patients with 1 to 6 films; normal films score N(0, 1), malignant ones N(mu + b, 1) with mu of the arm and b of
 the training run; the variance is shared by all runs of a patient or film, by the runs of an arm, or belongs to one run.
 Thresholds and recalibration are learnt on validation patients of the same population. A malignant film's best mark is
-on the lesion with probability Phi(.8 + .5 z), z its shared film effect; false marks are Poisson, .3 a film.
+on the lesion with probability Phi(.8 + .5 z), z its shared film effect; false marks are Poisson, .3 a film, and score
+below the best mark of their film (a normal film's first one at the film's score).
 
 Truth is what new runs do on new patients at thresholds of new validation samples: the mean over cohorts of the expected
 rates at each cohort's runs and thresholds (analytical for films, on a large fresh sample for patients and marks); of a
@@ -32,6 +33,10 @@ from diagnostic_accuracy._logistic import fit_line
 from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import join
 from diagnostic_accuracy.inference import infer
+from diagnostic_accuracy.lesion_curves import coco_of, froc
+from diagnostic_accuracy.lesion_draws import FALSE_MARKS, lesion_measures
+from diagnostic_accuracy.lesion_figures import figure_of_merit
+from diagnostic_accuracy.lesions import prepare_boxes
 from diagnostic_accuracy.measures import MEASURES
 from diagnostic_accuracy.scores import Scores
 from diagnostic_accuracy.thresholds import find_threshold, points_of
@@ -52,6 +57,9 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "one run": {"id": 6, "runs": 1, "external": FULL, "validation": VALIDATION, "mu": (2.0, 2.3)},
 }
 POINTS = ("high_sensitivity", "high_specificity")
+SIZE = 100.0  # of a lesion box, in pixels; a hit is shifted sideways by up to 40: IoU .43 to 1
+HIT = 0.3
+LESIONS = ("lroc_auc", "wafroc_auc", "coco_ap")
 RATES = ("sensitivity", "specificity", "ppv", "npv", "lr_positive", "lr_negative", "f1", "accuracy")
 BENEFIT = (0.02, 0.05, 0.10, 0.20)
 CALIBRATION = ("brier", "log_oe", "calibration_slope")
@@ -94,7 +102,7 @@ def scores_of_arrays(external: tuple[Any, ...], validation: tuple[Any, ...]) -> 
     """Both cohorts as `Scores`; each is (patient, label, scores of shape (arms, runs, films))."""
     frames, facts = [], []
     for tag, (patient, label, x) in (("external", external), ("validation", validation)):
-        index = [f"{tag}{i:06d}" for i in range(label.size)]
+        index = _names(tag, label.size)
         arms, runs, _ = x.shape
         columns = pd.MultiIndex.from_product([ARMS[:arms], range(runs)], names=["arm", "run"])
         frames.append(pd.DataFrame(1.5 * (x.reshape(arms * runs, -1).T - 1), index=index, columns=columns))
@@ -104,6 +112,31 @@ def scores_of_arrays(external: tuple[Any, ...], validation: tuple[Any, ...]) -> 
     logits, known = pd.concat(frames), pd.concat(facts)
     order = np.lexsort((np.arange(len(known)), ~known["label"].to_numpy()))
     return Scores(expit(logits.iloc[order]), logits.iloc[order], known.iloc[order], "stored logits")
+
+
+def marks_of(rng: np.random.Generator, label: Any, scores: Any, film: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Boxes of every run (arms, runs, films), and the lesions: one a malignant film."""
+    names, n = _names("external", label.size), label.size
+    lesions = pd.DataFrame({"image_id": names[label], "x_min": 0.0, "y_min": 0.0, "x_max": SIZE, "y_max": SIZE})
+    parts = []
+    for a, j in np.ndindex(scores.shape[:2]):
+        hits = label & (rng.random(n) < stats.norm.cdf(0.8 + 0.5 * film))
+        best = np.where(hits, rng.uniform(-40, 40, n), 3 * SIZE)
+        false = np.repeat(np.arange(n), rng.poisson(0.3, n))
+        first = np.r_[True, np.diff(false) > 0][: false.size] & ~label[false]
+        below = np.where(first, 0, np.abs(rng.normal(size=false.size)))
+        place = np.r_[np.flatnonzero(label), false]
+        score = np.r_[scores[a, j][label], scores[a, j][false] - below]
+        left = np.r_[best[label], 5 * SIZE + 2 * SIZE * np.arange(false.size)]
+        parts.append(
+            pd.DataFrame({"image_id": names[place], "arm": ARMS[a], "seed": j, "score": score, "x_min": left,
+                          "y_min": 0.0, "x_max": left + SIZE, "y_max": SIZE})
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True), lesions
+
+
+def _names(cohort: str, films: int) -> Any:
+    return np.array([f"{cohort}{i:06d}" for i in range(films)])
 
 
 # --- truth ------------------------------------------------------------------------------------------------------------
@@ -145,11 +178,11 @@ def base_truth(means: Any, validation: tuple[Any, ...], pi: float) -> dict[tuple
 def patient_truth(
     rng: np.random.Generator, means: Any, configuration: dict[str, Any], cuts: Any
 ) -> dict[tuple[Any, ...], Any]:
-    """Patient-level AUC and rates on a large fresh sample; `cuts` (points, arms, runs)."""
+    """Patient-level AUC and rates, and lesion measures, on a large fresh sample; `cuts` (points, arms, runs)."""
     ill, well, ill_films, well_films = configuration["external"]
     factor = max(1, 4000 // (ill + well))
     patient, label = patients_of(rng, *(factor * k for k in (ill, well, ill_films, well_films)))
-    scores, _ = films_of(rng, patient, label, means)
+    scores, film = films_of(rng, patient, label, means)
     largest = np.maximum.reduceat(scores, np.flatnonzero(np.r_[True, np.diff(patient) > 0]), axis=2)
     side = np.arange(largest.shape[2]) < factor * ill
     found = {("auc", "patient"): np.empty(means.shape)}
@@ -161,6 +194,27 @@ def patient_truth(
         called = largest >= cuts[k][..., None]
         found["sensitivity", point, "validation", "patient"] = called[..., side].mean(axis=2)
         found["specificity", point, "validation", "patient"] = 1 - called[..., ~side].mean(axis=2)
+    part = np.flatnonzero((patient < ill) | ((patient >= factor * ill) & (patient < factor * ill + well)))
+    chosen = (label[part], scores[..., part], film[part])
+    return found | lesion_truth(marks_of(rng, *chosen), *chosen[:2], cuts)
+
+
+def lesion_truth(boxes: tuple[pd.DataFrame, pd.DataFrame], label: Any, scores: Any, cuts: Any) -> dict[Any, Any]:
+    """Lesion measures of every run on a fresh sample of the size of the external films: unbiased, and quick."""
+    found: dict[tuple[Any, ...], Any] = {}
+    for a, j in np.ndindex(scores.shape[:2]):
+        rows = boxes[0][(boxes[0]["arm"] == ARMS[a]) & (boxes[0]["seed"] == j)]
+        prepared = prepare_boxes(_names("external", label.size), rows, boxes[1])
+        marks, coco, malignant = prepared.judged(HIT), coco_of(prepared), scores[a, j][label]
+        values = {("lroc_auc",): figure_of_merit(marks, "LROC"), ("wafroc_auc",): figure_of_merit(marks, "wAFROC")}
+        values |= {("coco_ap",): coco.ap, ("coco_ap", 0.5): coco.ap50}
+        heights = froc(marks).sensitivity_at(FALSE_MARKS)
+        values |= {("froc_sensitivity", rate): height for rate, height in zip(FALSE_MARKS, heights, strict=True)}
+        for k, point in enumerate(POINTS):
+            right = marks.correct[label] & (malignant >= cuts[k][a, j])
+            values["lroc_sensitivity", point, "validation"] = right.mean()
+        for key, value in values.items():
+            found.setdefault(key, np.empty(scores.shape[:2]))[a, j] = value
     return found
 
 
@@ -177,7 +231,10 @@ def questions() -> list[dict[str, Any]]:
     asked += [{"measure": "sensitivity", "point": "high_specificity", "threshold_from": "external"}]
     asked += [{"measure": "specificity", "point": "high_sensitivity", "threshold_from": "external"}]
     asked += [{"measure": "net_benefit", "at": t, "recalibration": "logistic"} for t in BENEFIT]
-    return [*asked, {"measure": list(CALIBRATION), "recalibration": "logistic"}]
+    asked += [{"measure": list(CALIBRATION), "recalibration": "logistic"}]
+    asked += [{"measure": list(LESIONS)}, {"measure": "coco_ap", "at": 0.5}]
+    asked += [{"measure": "froc_sensitivity", "at": list(FALSE_MARKS)}]
+    return asked + [{"measure": "lroc_sensitivity", "point": p, "threshold_from": "validation"} for p in POINTS]
 
 
 def one_cohort(name: str, seed: int, replicates: int) -> tuple[dict[tuple[Any, ...], Any], pd.DataFrame]:
@@ -187,16 +244,20 @@ def one_cohort(name: str, seed: int, replicates: int) -> tuple[dict[tuple[Any, .
     means = np.array(configuration["mu"])[:, None] + BETWEEN_RUNS * rng.normal(size=(2, configuration["runs"]))
     ill, well = configuration["external"][2:]
     pi = ill / (ill + well)
-    sets = []
+    sets, effects = [], []
     for cohort in ("external", "validation"):
         patient, label = patients_of(rng, *configuration[cohort])
-        sets.append((patient, label, films_of(rng, patient, label, means)[0]))
+        drawn, film = films_of(rng, patient, label, means)
+        sets.append((patient, label, drawn))
+        effects.append(film)
     truth = _truth(rng, name, means, sets[1], pi)
     scores = scores_of_arrays(*sets)
     points = points_of(dict.fromkeys(POINTS, 0.9))
     draws = bootstrap(
         scores, points, replicates=replicates, seed=seed, net_benefit_at=BENEFIT, recalibrations=("logistic",)
     )
+    marks = np.random.default_rng([configuration["id"], seed, 1])
+    lesion_measures(draws, *marks_of(marks, *sets[0][1:], effects[0]), rule=HIT)
     return truth, join(*(infer(draws, reference="scratch", **asked) for asked in questions()))
 
 
