@@ -25,6 +25,7 @@ WILSON = "mean over runs; Wilson interval at the effective number of cases"
 LOGIT = "mean over runs; delta method on the logit"
 PLAIN = "mean over runs; variance of runs and draws"
 METHODS = {
+    "identity": "from the mean rates; variance of runs and draws",
     "rate": WILSON,
     "logit": "from the mean rates; delta method on the logit",
     "ratio": "from the mean rates; delta method on the logarithm",

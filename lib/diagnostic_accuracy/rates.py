@@ -59,7 +59,7 @@ class PointRate:
     ----------
     over, under : callable
         Share of malignant cases -> (constant, factor of sensitivity, factor of specificity).
-    scale : {"rate", "logit", "ratio", "predictive"}
+    scale : {"rate", "logit", "ratio", "predictive", "identity"}
         Where its interval is built (see `inference`).
     units : {"malignant", "normal", "all", "small", "cases"}
         The patients that its interval counts; 'small' is the smaller class. Accuracy counts cases: it rests on both
