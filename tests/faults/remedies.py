@@ -19,12 +19,14 @@ import yaml
 from PIL import Image
 
 from cohorts import layouts
-from osteotl.cohorts import tables
-from osteotl.cohorts.faults import Fault
+from osteotl.cohorts import pool, tables
+from osteotl.cohorts.faults import Fault, judge
 from osteotl.study import parse_study
 
 #: faults of small cohorts, which are not what a case is about
-SMALL = dict.fromkeys(("one_class", "too_few_patients", "few_malignant", "no_validation"), "ignore")
+SMALL = dict.fromkeys(
+    ("one_class", "too_few_patients", "few_malignant", "no_validation", "class_source_confounded"), "ignore"
+)
 ARMS = {"a": {"initialise": "random"}, "b": {"initialise": "random"}}
 
 
@@ -67,13 +69,20 @@ class Place:
         content = {"title": "T", "reference": "a", "arms": ARMS, "cohorts": self.cohorts, "integrity": self.integrity}
         return parse_study(content)
 
-    def faults(self) -> list[Fault]:
-        return tables.check(self.study(), self.folder / "data")
-
-    def built(self) -> tuple[list[Fault], pd.DataFrame, pd.DataFrame]:
-        """Faults, films and boxes of the cohort tables as they are written; an error raises."""
-        summary = tables.build_cohorts(self.study(), self.folder / "out", self.folder / "data")
-        return summary.faults, summary.films, pd.read_csv(self.folder / "out/cohorts/boxes.csv")
+    def read(self, pixels: bool) -> tuple[list[Fault], pd.DataFrame, pd.DataFrame]:
+        """Faults, films and boxes as `check` and a run come to them; without pixels, up to what tables tell."""
+        study = self.study()
+        if pixels:
+            summary, boxes = tables._assemble(study, self.folder / "data")
+            return summary.faults, summary.films, boxes
+        read = pool.read_pool(study.cohorts, self.folder / "data")
+        pool.exclude(read, study.integrity.exclude)
+        sizes = [size_of(path) for path in read.films["path"]]
+        read.films["width"], read.films["height"] = [width for width, _ in sizes], [height for _, height in sizes]
+        pool.make_partitions(read, study.cohorts)
+        boxes = pool.boxes_of(read)
+        read.faults += pool.pool_faults(read.films, boxes, None)
+        return judge(read.faults, study.integrity.severity), read.films, boxes
 
     def layout(self, reader: str, **settings: Any) -> Path:
         """Make a layout, and let the study read it."""
@@ -97,6 +106,11 @@ class Place:
     def exclude(self, remedy: str) -> None:
         """integrity.exclude as a remedy writes it."""
         self.integrity["exclude"] = [*self.integrity.get("exclude", []), *snippet(remedy, "integrity.exclude")]
+
+
+def size_of(path: str) -> tuple[int, int]:
+    with Image.open(path) as film:
+        return film.size
 
 
 def snippet(remedy: str, key: str) -> Any:
@@ -128,3 +142,13 @@ def corners(boxes: pd.DataFrame) -> list[list[float]]:
 def picture(seed: int = 1, width: int = 120, height: int = 100) -> np.ndarray:
     coarse = np.random.default_rng([seed, 7]).integers(20, 230, (9, 9), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def with_external(place: Place) -> Path:
+    """The manifest, and an external cohort beside it: 4 films, 2 of them malignant."""
+    place.layout("manifest")
+    other = layouts.manifest(place.folder / "external", 2, 2, seed=500)
+    for name in ("manifest.csv", "boxes.csv"):
+        (other / name).write_text((other / name).read_text().replace(",P", ",Q"))
+    place.cohorts["external"] = {"reader": "manifest", "root": str(other)}
+    return other

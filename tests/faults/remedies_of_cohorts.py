@@ -7,8 +7,7 @@ import re
 import pandas as pd
 
 from cohorts import layouts
-from faults.remedies import Read, case, snippet
-from faults.remedies_of_films import with_external
+from faults.remedies import Read, case, snippet, with_external
 from faults.remedies_of_tables import MANIFEST
 
 
@@ -60,7 +59,12 @@ def patients_of_btxrd(place, how):
         assert films["patient_id"].nunique() == 13
 
 
-@case("patient_unmatched", "complete the map or the pattern, or name the film under integrity.exclude", ("pattern",), ("exclude",))
+@case(
+    "patient_unmatched",
+    "complete the map or the pattern, or name the film under integrity.exclude",
+    ("pattern",),
+    ("exclude",),
+)
 def a_pattern_that_misses_a_film(place, how):
     root = place.layout("manifest", patient_pattern=r"f(\d\d)\d")
     (root / "films/f013.png").rename(root / "films/x013.png")
@@ -74,7 +78,12 @@ def a_pattern_that_misses_a_film(place, how):
         yield Read(13, 6, 6)
 
 
-@case("patient_unmapped", "complete the map or the pattern, or name the film under integrity.exclude", ("map",), ("exclude",))
+@case(
+    "patient_unmapped",
+    "complete the map or the pattern, or name the film under integrity.exclude",
+    ("map",),
+    ("exclude",),
+)
 def a_map_that_misses_a_film(place, how):
     root = place.layout("coco", patients="patients.csv")
     layouts.table(root / "patients.csv", ["image_id", "patient_id"], [["a", "P1"], ["b", "P2"]])
@@ -144,13 +153,12 @@ def a_patient_in_two_cohorts(place, how):
 
 @case("patient_in_two_partitions", "keep a patient's films together")
 def a_patient_in_two_partitions(place):
-    place.layout("manifest")
-    parts = ["training", "test"] * 7
-    table_of(place, partition=parts)
+    with_external(place)
+    table_of(place, partition=["training", "validation"] * 7)
     yield
-    table_of(place, partition=[["training", "test"][k // 2 % 2] for k in range(14)])
-    films, _ = yield MANIFEST
-    assert (films["partition"] == "test").sum() == 6
+    table_of(place, partition=[["training", "validation"][k // 2 % 2] for k in range(14)])
+    films, _ = yield Read(18, 8, 8)
+    assert (films["partition"] == "validation").sum() == 6
 
 
 @case("film_in_two_cohorts", "give each cohort a `where` of its own")
@@ -198,11 +206,12 @@ def pretraining_without_boxes(place):
 @case("few_malignant", "hold more for validation")
 def a_small_validation_set(place):
     own_severity(place, "few_malignant")
-    layouts.manifest(place.root, 80, 40)
+    with_external(place)
+    layouts.manifest(place.root, 64, 16)
     place.settings["validation"] = 20
     yield
-    place.settings["validation"] = 95
-    films, _ = yield Read(120, 80, 80)
+    place.settings["validation"] = 76  # of 80 films; 32 malignant patients of two films each
+    films, _ = yield Read(84, 66, 66)
     held = films[films["partition"] == "validation"]
     assert held.loc[held["label"] == 1, "patient_id"].nunique() >= 29
 
@@ -210,31 +219,32 @@ def a_small_validation_set(place):
 @case("no_validation", "set cohorts.development.validation, such as 0.3")
 def no_validation_set(place):
     own_severity(place, "no_validation")
-    place.layout("manifest")
+    layouts.manifest(place.root, 24, 24)
     found = yield
     place.settings["validation"] = float(re.search(r"such as ([\d.]+)", found.remedy)[1])
-    films, _ = yield MANIFEST
+    films, _ = yield Read(48, 24, 24, also=("few_malignant",))
     assert (films["partition"] == "validation").any()
 
 
 @case("too_few_patients", "add patients, or change `validation` or `test_share`", ("add",), ("change",))
 def patients_for_no_partition(place, how):
     own_severity(place, "too_few_patients")
-    layouts.manifest(place.root, 2, 2)
-    place.settings["validation"] = 4
+    layouts.manifest(place.root, 8, 8)
+    place.settings["validation"] = 14
     yield
     if how == "add":
-        layouts.manifest(place.root, 6, 8)
-        yield Read(14, 6, 6)
+        layouts.manifest(place.root, 24, 24)
+        yield Read(48, 24, 24)
     else:
-        layouts_of_four = Read(4, 2, 2)
         place.settings["validation"] = 0
-        yield layouts_of_four
+        yield Read(16, 8, 8)
 
 
 @case("class_source_confounded", "add films of both classes from each source")
 def a_site_of_each_class(place):
-    place.layout("manifest")
+    own_severity(place, "class_source_confounded")
+    other = with_external(place)
+    (other / "manifest.csv").write_text((other / "manifest.csv").read_text().replace(",B,", ",A,"))
     table_of(place, site=["A"] * 6 + ["B"] * 8)
     yield
     table = pd.read_csv(place.root / "manifest.csv", keep_default_na=False)
@@ -244,7 +254,7 @@ def a_site_of_each_class(place):
     pd.concat([table, more]).to_csv(place.root / "manifest.csv", index=False)
     with (place.root / "boxes.csv").open("a") as file:
         file.write("films/g0.png,10,20,50,60,osteosarcoma\n")
-    yield Read(16, 7, 7)
+    yield Read(20, 9, 9)
 
 
 @case("licence_conflict", "never redistribute its films")

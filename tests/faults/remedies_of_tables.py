@@ -24,7 +24,7 @@ def named_in(remedy, key):
     return yaml.safe_load(re.search(rf"`{key}: ([^`]+)`", remedy)[1])
 
 
-def to_workbook(table, path):
+def to_workbook(table, path, also=()):
     book = openpyxl.Workbook()
     rows = [table.columns.tolist(), *table.to_numpy().tolist()]
     for row in rows:
@@ -276,7 +276,8 @@ def a_file_with_pictures_inside(place):
         files.LARGEST_FILE = limit
 
 
-@case("file_unreadable", "export it again", ("coco", "annotations.json", -9), ("labelme", "annotations/p1_frontal.json", -9),
+@case("file_unreadable", "export it again", ("coco", "annotations.json", -9),
+      ("labelme", "annotations/p1_frontal.json", -9),
       ("voc", "Annotations/a.xml", -9))  # fmt: skip
 def an_annotation_that_was_cut(place, reader, name, end):
     path = place.layout(reader) / name
@@ -290,7 +291,8 @@ def an_annotation_that_was_cut(place, reader, name, end):
 @case("file_unreadable", "", ("coco", "annotations.json", {}, "export it as COCO (detection)", Read(3, 2, 3)),
       ("labelme", "annotations/p1_frontal.json", [], "export it from LabelMe", Read(2, 1, 2)),
       ("btxrd", "Annotations/IMG000001.json", [], "use it as distributed", Read(13, 7, 7)),
-      ("tbx11k", "annotations/json/TBX11K_train.json", [], "use the annotations as distributed", Read(3, 1, 1)))  # fmt: skip
+      ("tbx11k", "annotations/json/TBX11K_train.json", [],
+       "use the annotations as distributed", Read(3, 1, 1)))  # fmt: skip
 def json_of_another_kind(place, reader, name, content, words, read):
     path = place.layout(reader) / name
     sound = path.read_text()
@@ -527,7 +529,11 @@ def a_nul_in_a_row(place):
 def a_row_without_a_film(place, boxed):
     place.layout("manifest")
     if boxed:
-        rows = [["films/f000.png", "lesion", 10, 20, 50, 60], ["", "lesion", 10, 20, 50, 60], ["films/f002.png", "", "", "", "", ""]]
+        rows = [
+            ["films/f000.png", "lesion", 10, 20, 50, 60],
+            ["", "lesion", 10, 20, 50, 60],
+            ["films/f002.png", "", "", "", "", ""],
+        ]
         layouts.table(place.root / "manifest.csv", ["path", "label", "xmin", "ymin", "xmax", "ymax"], rows)
         (place.root / "boxes.csv").unlink()
         found = yield
@@ -720,7 +726,9 @@ def rsna_targets_in_words(place):
 @case("label_zero", "to leave some out, map their word to null")
 def benign_tumours_among_the_normal_films(place):
     path = place.layout("manifest") / "manifest.csv"
-    path.write_text(path.read_text().replace("f013.png,0,", "f013.png,benign,").replace("f012.png,0,", "f012.png,normal,"))
+    path.write_text(
+        path.read_text().replace("f013.png,0,", "f013.png,benign,").replace("f012.png,0,", "f012.png,normal,")
+    )
     found = yield
     place.settings["classes"] = snippet(found.remedy, "classes")
     yield Read(13, 6, 6, stays=True, also=("not_annotated",))  # for the word normal, which still counts
@@ -854,7 +862,14 @@ def no_film_is_left(place):
     yield Read(8, 4, 4)
 
 
-@case("value_implausible", "correct them, or leave them: they count as missing", ("age", 1), ("age", 0), ("sex", 1), ("sex", 0))
+@case(
+    "value_implausible",
+    "correct them, or leave them: they count as missing",
+    ("age", 1),
+    ("age", 0),
+    ("sex", 1),
+    ("sex", 0),
+)
 def an_age_or_sex_that_cannot_be(place, what, corrected):
     place.layout("manifest")
     old, new = (",10,F,", ",414,F,") if what == "age" else (",10,F,", ",10,weiblich,")
@@ -946,7 +961,9 @@ def two_images_of_one_number(place):
 @case("duplicate_id", "keep one of them")
 def tbx_boxes_that_differ(place):
     path = place.layout("tbx11k") / "annotations/json/TBX11K_trainval.json"
-    place.json("annotations/json/TBX11K_trainval.json", lambda content: content["annotations"][0].update(bbox=[1, 2, 3, 4]))
+    place.json(
+        "annotations/json/TBX11K_trainval.json", lambda content: content["annotations"][0].update(bbox=[1, 2, 3, 4])
+    )
     yield
     path.unlink()
     yield Read(3, 1, 1)

@@ -184,7 +184,12 @@ def read_yaml(draft: Draft, path: Path) -> Any:
     if text is None:
         return None
     if len(text) > 1 << 20:
-        draft.fault("file_unreadable", path, "larger than 1 MB", "name the class file, not a data file")
+        draft.fault(
+            "file_unreadable",
+            path,
+            "larger than 1 MB",
+            "keep the names of the classes in it, and lists of films in text files",
+        )
         return None
     try:
         return yaml.safe_load(text)

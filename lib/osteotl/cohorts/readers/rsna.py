@@ -50,7 +50,8 @@ def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
     if not any(cells):
         return
     x, y, width, height = (number(cell) for cell in cells)
-    finding = draft.finding(FINDING)
+    # `classes` may hold words of Target only: then it says nothing about boxes, which are all of one class
+    finding = FINDING if draft.class_of(FINDING) is None else draft.finding(FINDING)
     if finding is not None:
         text = None if all(map(math.isfinite, (x, y, width, height))) else written(cells)
         draft.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")

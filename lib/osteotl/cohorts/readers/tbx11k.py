@@ -25,7 +25,7 @@ def read(draft: Draft) -> None:
     """Read the annotations and films into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations/json", "annotations/xml"]
     place = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
-    files = files_below(place, ".json", ".xml") if place.is_dir() else [place]
+    files = files_below(place, ".json", ".xml") if place.is_dir() else [place] if place.is_file() else []
     if not files:
         draft.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
     seen: dict[Path, list[tuple[Any, ...]]] = {}
