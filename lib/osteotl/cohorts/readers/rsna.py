@@ -60,6 +60,9 @@ def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
 def _classes(draft: Draft) -> dict[str, str]:
     path = table_file(draft, None, "stage_2_detailed_class_info.csv")
     table = read_table(draft, path) if path.exists() else None
-    if table is None or not {"patientId", "class"} <= set(table.columns):
+    if table is None:
+        return {}
+    if missing := [name for name in ("patientId", "class") if name not in table]:
+        column_missing(draft, path, table, missing)
         return {}
     return dict(zip(table["patientId"], table["class"], strict=True))

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from osteotl.cohorts.readers import voc
-from osteotl.cohorts.readers.coco import box_of, listed_images
+from osteotl.cohorts.readers.coco import box_of, is_key, listed_annotations, listed_images
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
 from osteotl.cohorts.readers.splits import listed_parts, part_of_file
@@ -69,11 +69,11 @@ def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]
     categories = {
         c.get("id"): str(c.get("name"))
         for c in as_list(content.get("categories"))
-        if isinstance(c, dict) and isinstance(c.get("id"), int | str)
+        if isinstance(c, dict) and is_key(c.get("id"))
     }
     images = listed_images(draft, path, content["images"])
     boxes: dict[Any, list[tuple[Any, ...]]] = {}
-    for entry in as_list(content.get("annotations")):
+    for entry in listed_annotations(draft, path, content) or []:
         _annotation(draft, path, entry, images, categories, boxes)
     for key, (image, _) in images.items():
         _add(draft, path, image, sorted(boxes.get(key, [])), seen)
@@ -88,13 +88,13 @@ def _annotation(
     boxes: dict[Any, list[tuple[Any, ...]]],
 ) -> None:
     image = entry.get("image_id") if isinstance(entry, dict) else None
-    if not isinstance(image, int | str) or image not in images:
+    if not is_key(image) or image not in images:
         text = f"an annotation names image_id {image!r}, which `images` does not list"
         draft.fault("unknown_id", path, text, "correct it")
         return
     corners = box_of(entry)
     category = entry.get("category_id")
-    if corners is None or not isinstance(category, int | str) or category not in categories:
+    if corners is None or not is_key(category) or category not in categories:
         text = f"{images[image][1]}: bbox {entry.get('bbox')!r} of category {category!r} cannot be read"
         draft.fault("box_invalid", path, text, "use the annotations as distributed")
         return

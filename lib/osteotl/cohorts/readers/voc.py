@@ -78,7 +78,7 @@ def add_annotation(
 ) -> None:
     """Add one film and the objects of its `annotation`; `annotated_as`: the pixels that its corners refer to."""
     image_id = path.stem if film is None else film.relative_to(draft.root).as_posix()
-    kept, whole = 0, True
+    kept, whole = 0, not _strangers(draft, path, annotation)
     for place, item in enumerate(annotation.findall("object")):
         box = item.find("bndbox")
         cells = [None if box is None else box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")]
@@ -98,6 +98,19 @@ def add_annotation(
         "annotated_as": annotated_as,
     }
     draft.add_film(image_id, film, int(kept > 0) if whole or kept else None, **{**size, **values})
+
+
+def _strangers(draft: Draft, path: Path, annotation: Element) -> bool:
+    """Whether boxes, or objects, stand under another name than <object>: such a film is not one without lesion."""
+    tags = {
+        str(item.tag)
+        for item in annotation
+        if item.tag != "object" and (str(item.tag).lower().startswith("object") or item.find(".//bndbox") is not None)
+    }
+    if tags:
+        named = ", ".join(f"<{tag}>" for tag in sorted(tags))
+        draft.fault("row_invalid", path, f"{named} is not read", "boxes stand in <object><bndbox>: export it again")
+    return bool(tags)
 
 
 def _count_from_one(draft: Draft) -> None:
