@@ -14,7 +14,9 @@ import random
 import re
 import shutil
 
+import pandas as pd
 import pytest
+import yaml
 
 from cohorts import layouts
 from osteotl.cohorts import tables
@@ -336,7 +338,8 @@ def test_a_damaged_study_file_is_read_or_refused(tmp_path, capsys):
     cohort = {"reader": "manifest", "root": "films", "validation": 0.3, "classes": {"a": "1"}, "where": "site == 'A'"}
     arms = {"a": {"initialise": "random", "label": "A"}, "b": {"initialise": "random"}}
     sound = {"title": "T", "reference": "a", "arms": arms, "cohorts": {"development": cohort}, "seeds": [0, 1],
-             "fractions": [0.5, 1.0], "detector": {"epochs": 2}, "integrity": {"severity": {"box_edge": "error"}}}  # fmt: skip
+             "fractions": [0.5, 1.0], "detector": {"epochs": 2},
+             "integrity": {"severity": {"box_edge": "error"}}}  # fmt: skip
     for seed in range(40):
         rng = random.Random(f"study {seed}")
         study = json.loads(json.dumps(sound))

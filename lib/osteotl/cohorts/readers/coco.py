@@ -8,6 +8,7 @@ out. Identifier 0 is an identifier; `iscrowd` and `area` may be missing and play
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def annotation_files(draft: Draft, suffix: str) -> list[Path]:
     """The annotation files that the study names, or those at or directly below the root."""
     if draft.spec.annotations:
         named = draft.root / draft.spec.annotations
-        files = files_below(named, suffix) if named.is_dir() else [named]
+        files = files_below(named, suffix) if os.path.isdir(named) else [named]
     else:
         folders = [path for path in files_in(draft.root, "") if path.is_dir()]
         files = files_in(draft.root, suffix) or [path for folder in folders for path in files_in(folder, suffix)]

@@ -194,7 +194,7 @@ class Draft:
             if not folder.is_relative_to(self.root):
                 self.fault("path_outside_root", str(self.spec.images), "leaves the cohort's folder", HIGHER)
                 folder = self.root
-            elif not folder.is_dir():
+            elif not os.path.isdir(folder):
                 self.fault(
                     "root_missing", folder, "there is no such folder of films", "set `images` to the folder of films"
                 )
@@ -238,7 +238,7 @@ class Draft:
         if elsewhere := self.index.alike(name):
             names = " or ".join(p.relative_to(self.root).as_posix() for p in elsewhere[:3])
             remedy = f"if {names} is meant, name it so there; else {remedy}"
-        elif (self.root.parent / name).is_file() or name.split("/")[0] == self.root.name:
+        elif os.path.isfile(self.root.parent / name) or name.split("/")[0] == self.root.name:
             such = f" (such as {self.name_of(source)})" if isinstance(source, Path) else ""
             remedy = f"set `root` one level higher and name the tables and folders from there{such}; or {remedy}"
         self.fault("film_missing", name, f"named by {where}, but no such film is below the folder", remedy)

@@ -248,9 +248,11 @@ def _read_csv(draft: Draft, path: Path, content: bytes, header: bool) -> list[li
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=hint[1] if hint else _separator(text, header))
         rows = [row for row in lines if any(cell.strip() for cell in row)]
-        if header and len(rows) > 1 and len(rows[-1]) < len(rows[0]) and not text.endswith(("\n", "\r")):
-            said = f"its last row has {plural(len(rows[-1]), 'cell')} of {len(rows[0])} and no line end: it may be cut"
-            draft.fault("table_read_as", path, said, "copy it again from its source, or complete its last row")
+        short = len(rows) > 1 and len(rows[-1]) < len(rows[0])
+        if rows and (short or not header) and not text.endswith(("\n", "\r")):  # public tables end with their last line
+            said = f"its last row has {plural(len(rows[-1]), 'cell')} and no line end: it may have been cut"
+            remedy = "copy it again from its source; where its last row is whole, end it with a new line"
+            draft.fault("table_read_as", path, said, remedy)
         return rows
     except csv.Error as error:
         draft.fault("file_unreadable", path, f"not a CSV table: {error}", "export it again as CSV")

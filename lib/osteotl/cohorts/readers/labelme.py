@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def _flag_faults(draft: Draft, flagged: dict[Path, list[str]]) -> None:
 def annotation_paths(draft: Draft) -> tuple[Path, list[Path]]:
     """The annotation folder and its .json files, nested folders included (BTXRD's archive nests one)."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations"]
-    folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), None)
+    folder = next((draft.root / name for name in names if os.path.isdir(draft.root / name)), None)
     if folder is None:
         if draft.spec.label is None:
             draft.fault("file_missing", names[0], "there is no such folder of LabelMe files", "set `annotations` to it")

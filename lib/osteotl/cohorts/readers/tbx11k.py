@@ -9,6 +9,7 @@ is the column `group`. `annotations` chooses a file or folder (default: annotati
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,8 +25,8 @@ WITHOUT_LESION = ("health", "sick")
 def read(draft: Draft) -> None:
     """Read the annotations and films into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations/json", "annotations/xml"]
-    place = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
-    files = files_below(place, ".json", ".xml") if place.is_dir() else [place] if place.is_file() else []
+    place = next((draft.root / name for name in names if os.path.exists(draft.root / name)), draft.root / names[0])
+    files = files_below(place, ".json", ".xml") if os.path.isdir(place) else [place] if os.path.isfile(place) else []
     if not files:
         draft.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
     seen: dict[Path, list[tuple[Any, ...]]] = {}

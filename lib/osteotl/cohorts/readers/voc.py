@@ -24,7 +24,7 @@ from osteotl.cohorts.readers.splits import listed_parts, part_of
 def read(draft: Draft) -> None:
     """Read every .xml and film into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations", "."]
-    folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), draft.root / names[0])
+    folder = next((draft.root / name for name in names if os.path.isdir(draft.root / name)), draft.root / names[0])
     files = files_below(folder, ".xml")
     parts = _shipped(draft, folder)
     if not files and draft.spec.label is None:
