@@ -92,6 +92,7 @@ BETWEEN = """\
   deep; it holds no tags. Dates are text. `yes`, `no`, `on`, `off`, `true` and `false` are refused where a number is
   wanted, and control characters everywhere.
 - At most 50 arms, 1,000 seeds and 10,000 training runs.
+- No path is longer than 4,095 bytes, and no part of one than 255: no file can have such a name.
 - A missing file of weights or scores is reported by `check`, by `-n` and before a run starts.
 """
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from osteotl.names import LONGEST
 from osteotl.strict_yaml import YamlError, load_yaml
-from osteotl.study_rules import MOST_FAULTS, between_sections, hidden_texts
+from osteotl.study_rules import MOST_FAULTS, between_sections, hidden_texts, long_paths
 
 MOST_SEED = 2**31 - 1
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
@@ -507,7 +507,7 @@ def parse_study(content: Any, folder: Path | None = None) -> Study:
         raise StudyError([f"study: must be a mapping of settings (key: value), got {what}"])
     if hidden := hidden_texts(content):
         raise StudyError(hidden)
-    faults = between_sections(content)
+    faults = between_sections(content) + long_paths(content)
     try:
         study = Study.model_validate(content)
     except ValidationError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from osteotl.names import collisions, hidden_character
 
 MOST_FAULTS = 50
+PATHS = {"root", "images", "annotations", "table", "patients", "initialise", "pretrained_weights", "predictions"}
 MOST_REPLICATES = 10_000
 
 
@@ -94,6 +95,23 @@ def _texts(content: Any, place: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(content, list):
         for number, value in enumerate(content):
             yield from _texts(value, f"{place}.{number}")
+
+
+def long_paths(content: Any, place: str = "") -> list[str]:
+    """Paths that no file system takes, which would end a run where they are first looked for."""
+    faults = []
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+        at = f"{place}.{key}" if place else str(key)
+        if isinstance(value, dict | list):
+            faults += long_paths(value, at)
+        elif key in PATHS and isinstance(value, str) and _too_long(value):
+            faults.append(f"{at}: a path of {len(value):,} characters ({value[:40]} ...); no file can have that name")
+    return faults[:MOST_FAULTS]
+
+
+def _too_long(path: str) -> bool:
+    """Longer than Linux takes: 4,095 bytes, 255 for each part."""
+    return len(path.encode()) > 4_095 or any(len(part.encode()) > 255 for part in path.split("/"))
 
 
 def hidden_texts(content: Any) -> list[str]:

@@ -210,7 +210,7 @@ def _size_mismatches(films: pd.DataFrame) -> list[Fault]:
             f"{float(row['annotated_width']):.0f} x {float(row['annotated_height']):.0f}",
             "annotate the film in this very size"
             if row["width"] != float(row["annotated_height"])
-            else "the film was turned after annotation: turn the boxes as well",
+            else "the film was turned after annotation: turn the boxes and the stated size as well",
         )
         for row in rows.to_dict("records")
     ]

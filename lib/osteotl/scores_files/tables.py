@@ -135,11 +135,20 @@ def parse_json(text: str) -> Any:
         Not JSON, or nested too deeply.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except RecursionError:
         raise TableError(["JSON nested too deeply to be an export of scores"]) from None
     except ValueError as error:
         raise TableError([f"not JSON ({' '.join(str(error).split())[:160]})"]) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON mapping; of a key that stands twice, JSON itself would keep the last."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {key!r} stands twice in one mapping")
+    return content
 
 
 def decode(content: bytes) -> tuple[str, list[str]]:

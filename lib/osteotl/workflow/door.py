@@ -40,14 +40,14 @@ CODES = "exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 an
 def _here(word: str) -> Path:
     """A path as typed: relative to where the person stands, or else to the project."""
     path = Path(os.path.abspath(Path(word).expanduser()))
-    if path.exists() or not (ROOT / word).exists():
+    if os.path.exists(path) or not os.path.exists(ROOT / word):
         return path
     return ROOT / word
 
 
 def _there(word: str) -> Path:
     """A file or folder that must exist; where it was looked for is told."""
-    if not (path := _here(word)).exists():
+    if not os.path.exists(path := _here(word)):
         places = " and ".join(dict.fromkeys(map(str, (path.parent, (ROOT / word).parent))))
         raise argparse.ArgumentTypeError(f"there is no {path.name} in {places}")
     return path
@@ -174,7 +174,7 @@ def owner(chosen: argparse.Namespace) -> dict[str, str]:
 
 def request(chosen: argparse.Namespace) -> dict[str, Any]:
     """All that distinguishes one request to run from another, the variables that the study file names too."""
-    text = chosen.config.read_text(encoding="utf-8", errors="replace") if chosen.config.is_file() else ""
+    text = chosen.config.read_text(encoding="utf-8", errors="replace") if os.path.isfile(chosen.config) else ""
     environment = {name: os.environ.get(name) for name in re.findall(r"\$\{?(\w+)", text)}
     return {"config": str(chosen.config), "text": digest(text), "environment": environment,
             "predictions": chosen.predictions and str(chosen.predictions), "reference": chosen.reference}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def read_cohort(spec: Cohort, data_root: str | Path) -> RawCohort:
 
 def _from_files(spec: FileCohort) -> RawCohort:
     draft = Draft(spec)
-    if not draft.root.is_dir():
+    if not os.path.isdir(draft.root):  # Path.is_dir raises on a name that is too long
         remedy = "set `root` to the folder of the films; a relative one starts at the study file's own folder"
         draft.fault("root_missing", draft.root, "there is no such folder", remedy)
         films, boxes = draft.frames()

@@ -53,12 +53,7 @@ def read(draft: Draft) -> None:
         _film(draft, path, row, patient, annotations.pop(Path(row["image_id"]).stem, None))
     for file in annotations.values():
         draft.fault("unknown_id", file, f"annotates {file.stem}, which {path.name} does not list", "add its row")
-    draft.fault(
-        "patient_derived",
-        path,
-        f"{len(set(patients)):,} pseudo-patients were derived for {len(patients):,} films",
-        "give `patients` (a map file) if you know them",
-    )
+    draft.derived = path
     draft.add_unlisted()
 
 

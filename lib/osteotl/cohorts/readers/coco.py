@@ -8,6 +8,7 @@ out. Identifier 0 is an identifier; `iscrowd` and `area` may be missing and play
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def annotation_files(draft: Draft, suffix: str) -> list[Path]:
     """The annotation files that the study names, or those at or directly below the root."""
     if draft.spec.annotations:
         named = draft.root / draft.spec.annotations
-        files = files_below(named, suffix) if named.is_dir() else [named]
+        files = files_below(named, suffix) if os.path.isdir(named) else [named]
     else:
         folders = [path for path in files_in(draft.root, "") if path.is_dir()]
         files = files_in(draft.root, suffix) or [path for folder in folders for path in files_in(folder, suffix)]
@@ -45,20 +46,22 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
             "file_unreadable", path, "is JSON but not COCO: it has no list `images`", "export it as COCO (detection)"
         )
         return
+    annotations = listed_annotations(draft, path, content)
     categories = {
         entry["id"]: str(entry.get("name", entry["id"]))
         for entry in as_list(content.get("categories"))
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str)
+        if isinstance(entry, dict) and is_key(entry.get("id"))
     }
     names = listed_images(draft, path, content["images"])
     kept: dict[str, int] = {}
     broken: set[str] = set()
-    for place, entry in enumerate(as_list(content.get("annotations"))):
+    for place, entry in enumerate(annotations or []):
         _annotation(draft, path, f"annotation {place}", entry, names, categories, kept, broken)
     for entry, name in names.values():
         film = draft.find_film(name, path)
         part = part_of_file(path)
-        label = int(bool(kept.get(name))) if kept.get(name) or name not in broken else None
+        whole = annotations is not None and name not in broken
+        label = int(bool(kept.get(name))) if kept.get(name) or whole else None
         draft.add_film(
             name,
             film,
@@ -70,13 +73,32 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
         )
 
 
+def listed_annotations(draft: Draft, path: Path, content: dict[str, Any]) -> list[Any] | None:
+    """The annotations of a COCO mapping; None, and a fault, where it has no list: no film of it was looked at then."""
+    annotations = content.get("annotations")
+    if isinstance(annotations, list):
+        return annotations
+    draft.fault(
+        "file_unreadable",
+        path,
+        "has no list `annotations`: nothing says which of its films have a lesion",
+        "export it with annotations; where it has none, write an empty list: []",
+    )
+    return None
+
+
+def is_key(value: Any) -> bool:
+    """Whether a value can number an image or a category; true and false, which Python takes for 1 and 0, cannot."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
 def listed_images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
     """Image id -> (entry, file name); an entry without either, or an id used twice, is a fault."""
     names: dict[Any, tuple[dict[str, Any], str]] = {}
     for place, entry in enumerate(images):
         name = entry.get("file_name") if isinstance(entry, dict) else None
         key = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name or not isinstance(key, int | str):
+        if not isinstance(name, str) or not name or not is_key(key):
             draft.fault("row_invalid", path, f"images[{place}] lacks an id or a file_name", "export it again")
         elif key in names:
             draft.fault(
@@ -98,12 +120,12 @@ def _annotation(
     broken: set[str],
 ) -> None:
     image = entry.get("image_id") if isinstance(entry, dict) else None
-    if not isinstance(image, int | str) or image not in names:
+    if not is_key(image) or image not in names:
         draft.fault("unknown_id", path, f"{place} names image_id {image!r}, which `images` does not list", "correct it")
         return
     name = names[image][1]
     category = entry.get("category_id")
-    if not isinstance(category, int | str) or category not in categories:
+    if not is_key(category) or category not in categories:
         draft.fault(
             "unknown_id",
             path,

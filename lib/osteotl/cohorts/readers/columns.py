@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.cohorts.faults import plural
-from osteotl.cohorts.readers.draft import Draft, folded, visible
+from osteotl.cohorts.readers.draft import NO_LESION, Draft, folded, visible
 
 #: canonical column: the names it goes by in the layouts seen, best first (compared without case, spaces and hyphens)
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -54,6 +54,7 @@ LABEL_WORDS = {
     "not malignant": 0,
 }
 MISSING = {"", "na", "n/a", "#n/a", "nan", "none", "null", "unknown", "?", "<na>"}
+MOST_CLASSES = 8  # of boxes that a remedy names
 SIZES = {"width", "height", "w", "h", "bbox_width", "bbox_height", "box_width", "box_height"}
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 
@@ -89,7 +90,8 @@ def column_missing(draft: Draft, path: Path, table: pd.DataFrame, missing: list[
 
 def _meant(draft: Draft, table: pd.DataFrame, column: str) -> list[tuple[str, str]]:
     """The column that may be meant by a missing one: by its name, else by what its cells hold."""
-    names = {plain_name(str(name)): str(name) for name in table.columns}
+    taken = set(columns_of(table, tuple(ALIASES)).values())  # x_max is near to y_max, and is none
+    names = {plain_name(str(name)): str(name) for name in table.columns if str(name) not in taken}
     for alias in ALIASES.get(column, (column,)):
         if close := get_close_matches(alias, names, 1, 0.75):
             return [(names[close[0]], "the nearest name")]
@@ -155,7 +157,23 @@ def label_faults(draft: Draft) -> None:
     if draft.label_words:
         told = ", ".join(f"{word!r} ({count:,})" for word, count in sorted(draft.label_words.items()))
         text = f"counted as not malignant (label 0): {told}"
-        draft.fault("label_zero", "", text, "leave films out by `where`, or map a word to null by `classes`")
+        draft.fault("label_zero", "", text, _without(draft))
+
+
+def _without(draft: Draft) -> str:
+    """How to leave films out that a word of the table counts as not malignant, normal ones apart."""
+    if draft.spec.reader == "btxrd":
+        return 'to leave them out, add to the cohort: where: "benign == 0"'
+    words = [word for word in sorted(draft.label_words) if folded(word) not in (*NO_LESION, "no", "false")]
+    named = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: null" for word in (words or [*draft.label_words])[:6])
+    return f"to leave some out, map their word to null: classes: {{{named}}}"
+
+
+def classes_drawn(draft: Draft) -> str:
+    """Classes of boxes as `classes` names those that count: "osteosarcoma": lesion, ..."""
+    names = sorted(draft.drawn_classes)
+    named = [f"{json.dumps(name, ensure_ascii=False)}: lesion" for name in names[:MOST_CLASSES]]
+    return ", ".join(named + ["..."] * (len(names) > MOST_CLASSES))
 
 
 def age_years(value: Any) -> float:

@@ -18,6 +18,7 @@ from osteotl.study import FileCohort
 FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".dic", ".bmp")
 FILM_COLUMNS = ("image_id", "patient_id", "site", "label", "path", "root", "view", "age", "sex", "subtype")
 BOX_COLUMNS = ("image_id", "x_min", "y_min", "x_max", "y_max", "finding", "written", "written_as")
+HIGHER = "set `root` to a folder that holds them, and name the cohort's tables and folders from there"
 NO_LESION = ("no finding", "no_finding", "nofinding", "normal", "healthy", "background", "negative")
 
 
@@ -175,6 +176,7 @@ class Draft:
         self.label_words: dict[str, int] = {}
         self.unknown_labels: dict[tuple[str | Path, str], list[str]] = {}
         self.opened: list[Path] = []
+        self.derived: Path | None = None  # the table that patients were derived from, for want of a column
         self.no_boxes: Path | None = None  # the file of boxes that the layout would read and that is not there
         self._classes = {folded(name): name for name in spec.classes}
         self._index: FilmIndex | None = None
@@ -190,11 +192,9 @@ class Draft:
         if self._index is None:
             folder = Path(os.path.normpath(self.root / (self.spec.images or "")))
             if not folder.is_relative_to(self.root):
-                self.fault(
-                    "path_outside_root", str(self.spec.images), "leaves the cohort's folder", "set `root` higher"
-                )
+                self.fault("path_outside_root", str(self.spec.images), "leaves the cohort's folder", HIGHER)
                 folder = self.root
-            elif not folder.is_dir():
+            elif not os.path.isdir(folder):
                 self.fault(
                     "root_missing", folder, "there is no such folder of films", "set `images` to the folder of films"
                 )
@@ -238,8 +238,9 @@ class Draft:
         if elsewhere := self.index.alike(name):
             names = " or ".join(p.relative_to(self.root).as_posix() for p in elsewhere[:3])
             remedy = f"if {names} is meant, name it so there; else {remedy}"
-        elif (self.root.parent / name).is_file() or name.split("/")[0] == self.root.name:
-            remedy = f"set `root` one level higher, or {remedy}"
+        elif os.path.isfile(self.root.parent / name) or name.split("/")[0] == self.root.name:
+            such = f" (such as {self.name_of(source)})" if isinstance(source, Path) else ""
+            remedy = f"set `root` one level higher and name the tables and folders from there{such}; or {remedy}"
         self.fault("film_missing", name, f"named by {where}, but no such film is below the folder", remedy)
 
     def film_beside(self, path: Path, folder: Path, named: str) -> Path | None:

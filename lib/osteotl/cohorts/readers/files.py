@@ -172,10 +172,19 @@ def read_json(draft: Draft, path: Path) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        draft.fault("file_unreadable", path, f"not JSON: {error}", "export it again")
+        draft.fault("file_unreadable", path, f"not JSON that can be read: {error}", "export it again")
     return None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON mapping; of a key that stands twice, JSON itself would keep the last."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one mapping")
+    return content
 
 
 def read_yaml(draft: Draft, path: Path) -> Any:
@@ -184,7 +193,12 @@ def read_yaml(draft: Draft, path: Path) -> Any:
     if text is None:
         return None
     if len(text) > 1 << 20:
-        draft.fault("file_unreadable", path, "larger than 1 MB", "name the class file, not a data file")
+        draft.fault(
+            "file_unreadable",
+            path,
+            "larger than 1 MB",
+            "keep the names of the classes in it, and lists of films in text files",
+        )
         return None
     try:
         return yaml.safe_load(text)
@@ -233,7 +247,13 @@ def _read_csv(draft: Draft, path: Path, content: bytes, header: bool) -> list[li
         text = text[hint.end() :]
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=hint[1] if hint else _separator(text, header))
-        return [row for row in lines if any(cell.strip() for cell in row)]
+        rows = [row for row in lines if any(cell.strip() for cell in row)]
+        short = len(rows) > 1 and len(rows[-1]) < len(rows[0])
+        if rows and (short or not header) and not text.endswith(("\n", "\r")):  # public tables end with their last line
+            said = f"its last row has {plural(len(rows[-1]), 'cell')} and no line end: it may have been cut"
+            remedy = "copy it again from its source; where its last row is whole, end it with a new line"
+            draft.fault("table_read_as", path, said, remedy)
+        return rows
     except csv.Error as error:
         draft.fault("file_unreadable", path, f"not a CSV table: {error}", "export it again as CSV")
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +9,10 @@ import pandas as pd
 from diagnostic_accuracy.expressions import evaluate
 from osteotl.cohorts.faults import plural, shown
 from osteotl.cohorts.readers.columns import (
+    MOST_CLASSES,
     ages,
     canonical,
+    classes_drawn,
     column_missing,
     columns_of,
     known,
@@ -171,9 +172,12 @@ def _class_faults(draft: Draft) -> None:
         )
     if len(draft.drawn_classes) > 1:
         listed = ", ".join(f"{name!r} ({count:,})" for name, count in sorted(draft.drawn_classes.items()))
-        named = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: lesion" for name in sorted(draft.drawn_classes)[:8])
-        remedy = f"to leave some out, add to the cohort: classes: {{{named}}}, with null in place of lesion for these"
-        draft.fault("classes_joined", "", f"boxes of every class count as lesions: {listed}", remedy)
+        remedy = "to leave some out, add to the cohort: classes: {%s}, with null in place of lesion for these"
+        if len(draft.drawn_classes) > MOST_CLASSES:  # a class that is not named is left out
+            remedy = "to leave some out, name all that count in the cohort: classes: {%s}"
+        draft.fault(
+            "classes_joined", "", f"boxes of every class count as lesions: {listed}", remedy % classes_drawn(draft)
+        )
     unused = [name for name in draft.spec.classes if name not in draft.used_classes]
     if unused and draft.spec.reader != "btxrd":
         draft.fault(

@@ -9,12 +9,14 @@ not annotated. A film without a file is not annotated and left out, unless the s
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from osteotl.cohorts.readers.columns import LABEL_WORDS, label_word, plain_name
+from osteotl.cohorts.readers.columns import LABEL_WORDS, classes_drawn, label_word, plain_name
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
 
@@ -25,6 +27,7 @@ Corners = tuple[float, float, float, float]
 def read(draft: Draft) -> None:
     """Read every annotation file and film into the draft."""
     seen: set[Path] = set()
+    flagged: dict[Path, list[str]] = {}
     folder, paths = annotation_paths(draft)
     for path in paths:
         content = read_json(draft, path)
@@ -40,11 +43,14 @@ def read(draft: Draft) -> None:
         image_id = film.relative_to(draft.root).as_posix()
         lesions = lesions_of(draft, path, content)
         kept = None if lesions is None else add_lesions(draft, image_id, lesions)
-        draft.add_film(image_id, film, _label(draft, path, content, kept), **stated_size(content))
+        draft.add_film(image_id, film, _label(draft, path, content, kept, flagged), **stated_size(content))
+    _flag_faults(draft, flagged)
     draft.add_unlisted()
 
 
-def _label(draft: Draft, path: Path, content: dict[str, Any], kept: int | None) -> int | None:
+def _label(
+    draft: Draft, path: Path, content: dict[str, Any], kept: int | None, flagged: dict[Path, list[str]]
+) -> int | None:
     """1 with a box; without one 0, unless a flag of the image says something else or something unknown."""
     flags = content.get("flags")
     true = [str(name) for name, set_ in flags.items() if set_ is True] if isinstance(flags, dict) else []
@@ -55,17 +61,26 @@ def _label(draft: Draft, path: Path, content: dict[str, Any], kept: int | None) 
         return label  # with or without boxes: a contradiction is listed by the box checks
     if kept:
         return 1
-    words = ", ".join(f'"{flag}": "?"' for flag in true[:4])
-    text = f"has no shape but the flag {', '.join(map(repr, true[:4]))}, which says neither malignant nor normal"
-    remedy = f"add to the cohort: classes: {{{words}}}, with '1' (malignant) or '0' for each '?'; else it is left out"
-    draft.fault("not_annotated", path, text, remedy)
+    flagged[path] = true
     return None
+
+
+def _flag_faults(draft: Draft, flagged: dict[Path, list[str]]) -> None:
+    """Films with nothing but a flag that nobody explained; `classes` must then name the classes of boxes as well."""
+    words = list(dict.fromkeys(flag for flags in flagged.values() for flag in flags))[:6]
+    named = ", ".join([*(f"{json.dumps(word, ensure_ascii=False)}: '?'" for word in words), classes_drawn(draft)])
+    named = named.removesuffix(", ")
+    remedy = f"add to the cohort: classes: {{{named}}}, with '1' (malignant) or '0' for each '?'; else it is left out"
+    for path, flags in flagged.items():
+        told = ", ".join(map(repr, flags[:4]))
+        text = f"has no shape but the flag {told}, which says neither malignant nor normal"
+        draft.fault("not_annotated", path, text, remedy)
 
 
 def annotation_paths(draft: Draft) -> tuple[Path, list[Path]]:
     """The annotation folder and its .json files, nested folders included (BTXRD's archive nests one)."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations"]
-    folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), None)
+    folder = next((draft.root / name for name in names if os.path.isdir(draft.root / name)), None)
     if folder is None:
         if draft.spec.label is None:
             draft.fault("file_missing", names[0], "there is no such folder of LabelMe files", "set `annotations` to it")

@@ -32,6 +32,11 @@ ENTRY = [
     "spacing_x",
     "spacing_y",
 ]
+#: number of columns -> place: a word that the header must have there, for columns are read by their place
+HEADS = {
+    len(ENTRY): {0: "image", 1: "finding", 2: "follow", 3: "patient id", 4: "age", 6: "view"},
+    6: {0: "image", 1: "finding", 2: "bbox"},
+}
 SPELLINGS = {"Infiltrate": "Infiltration"}
 
 
@@ -67,6 +72,13 @@ def _by_position(draft: Draft, path: Path, width: int, key: str) -> pd.DataFrame
         draft.fault(
             "column_missing", path, f"has rows of {len(table.columns)} cells, expected {width}", "use it as distributed"
         )
+        return None
+    words = HEADS[width]
+    header = [str(cell) for cell in table.iloc[0, :width]]
+    wrong = [place for place, word in words.items() if word not in header[place].lower()]
+    if wrong:
+        text = f"names its column {wrong[0] + 1} {header[wrong[0]]!r}, where {words[wrong[0]]!r} is read by its place"
+        draft.fault("column_missing", path, text, "use it as distributed: columns in their order, the header first")
         return None
     return table.iloc[1:, :width]
 

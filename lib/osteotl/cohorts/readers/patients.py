@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing, known, plain_name
 from osteotl.cohorts.readers.draft import Draft, visible
 from osteotl.cohorts.readers.files import read_table, unused_columns
@@ -27,9 +28,14 @@ def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     if draft.spec.patient_pattern is not None:
         found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
         patients = found.astype(object).where(found.notna() & (found != ""), None)
+    mapped = pd.Series(None, index=films.index, dtype=object)
     if draft.spec.patients is not None:
         mapped = films["image_id"].map(_patient_map(draft, films))
         patients = mapped.where(mapped.notna(), patients)
+    derived = patients[mapped.isna()].dropna()
+    if draft.derived and draft.spec.patient_pattern is None and len(derived):
+        text = f"{derived.nunique():,} pseudo-patients were derived for {plural(len(derived), 'film')}"
+        draft.fault("patient_derived", draft.derived, text, "give `patients` (a map file) if you know them")
     unknown = patients.isna()
     named = (draft.spec.patient_prefix or "") + patients.astype(str)
     return films.assign(patient_id=named.where(~unknown, UNKNOWN + films["image_id"].astype(str)))

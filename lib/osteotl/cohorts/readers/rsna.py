@@ -50,7 +50,8 @@ def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
     if not any(cells):
         return
     x, y, width, height = (number(cell) for cell in cells)
-    finding = draft.finding(FINDING)
+    # `classes` may hold words of Target only: then it says nothing about boxes, which are all of one class
+    finding = FINDING if draft.class_of(FINDING) is None else draft.finding(FINDING)
     if finding is not None:
         text = None if all(map(math.isfinite, (x, y, width, height))) else written(cells)
         draft.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
@@ -59,6 +60,9 @@ def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
 def _classes(draft: Draft) -> dict[str, str]:
     path = table_file(draft, None, "stage_2_detailed_class_info.csv")
     table = read_table(draft, path) if path.exists() else None
-    if table is None or not {"patientId", "class"} <= set(table.columns):
+    if table is None:
+        return {}
+    if missing := [name for name in ("patientId", "class") if name not in table]:
+        column_missing(draft, path, table, missing)
         return {}
     return dict(zip(table["patientId"], table["class"], strict=True))

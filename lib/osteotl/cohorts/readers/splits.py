@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -39,7 +40,7 @@ def listed_parts(draft: Draft, lists: Mapping[Path, str]) -> dict[str, str]:
     """Film stem -> part, from text files with one film a line; a film on two lists has the part of the first."""
     parts: dict[str, str] = {}
     for path, part in lists.items():
-        text = read_text(draft, path) if path.is_file() else None
+        text = read_text(draft, path) if os.path.isfile(path) else None
         for line in (text or "").splitlines():
             if name := line.strip().replace("\\", "/"):
                 parts.setdefault(stem_of_line(name), part)

@@ -9,11 +9,12 @@ is the column `group`. `annotations` chooses a file or folder (default: annotati
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from osteotl.cohorts.readers import voc
-from osteotl.cohorts.readers.coco import box_of, listed_images
+from osteotl.cohorts.readers.coco import box_of, is_key, listed_annotations, listed_images
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
 from osteotl.cohorts.readers.splits import listed_parts, part_of_file
@@ -24,8 +25,8 @@ WITHOUT_LESION = ("health", "sick")
 def read(draft: Draft) -> None:
     """Read the annotations and films into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations/json", "annotations/xml"]
-    place = next((draft.root / name for name in names if (draft.root / name).exists()), draft.root / names[0])
-    files = files_below(place, ".json", ".xml") if place.is_dir() else [place]
+    place = next((draft.root / name for name in names if os.path.exists(draft.root / name)), draft.root / names[0])
+    files = files_below(place, ".json", ".xml") if os.path.isdir(place) else [place] if os.path.isfile(place) else []
     if not files:
         draft.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
     seen: dict[Path, list[tuple[Any, ...]]] = {}
@@ -69,11 +70,11 @@ def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]
     categories = {
         c.get("id"): str(c.get("name"))
         for c in as_list(content.get("categories"))
-        if isinstance(c, dict) and isinstance(c.get("id"), int | str)
+        if isinstance(c, dict) and is_key(c.get("id"))
     }
     images = listed_images(draft, path, content["images"])
     boxes: dict[Any, list[tuple[Any, ...]]] = {}
-    for entry in as_list(content.get("annotations")):
+    for entry in listed_annotations(draft, path, content) or []:
         _annotation(draft, path, entry, images, categories, boxes)
     for key, (image, _) in images.items():
         _add(draft, path, image, sorted(boxes.get(key, [])), seen)
@@ -88,13 +89,13 @@ def _annotation(
     boxes: dict[Any, list[tuple[Any, ...]]],
 ) -> None:
     image = entry.get("image_id") if isinstance(entry, dict) else None
-    if not isinstance(image, int | str) or image not in images:
+    if not is_key(image) or image not in images:
         text = f"an annotation names image_id {image!r}, which `images` does not list"
         draft.fault("unknown_id", path, text, "correct it")
         return
     corners = box_of(entry)
     category = entry.get("category_id")
-    if corners is None or not isinstance(category, int | str) or category not in categories:
+    if corners is None or not is_key(category) or category not in categories:
         text = f"{images[image][1]}: bbox {entry.get('bbox')!r} of category {category!r} cannot be read"
         draft.fault("box_invalid", path, text, "use the annotations as distributed")
         return

@@ -24,7 +24,7 @@ from osteotl.cohorts.readers.splits import listed_parts, part_of
 def read(draft: Draft) -> None:
     """Read every .xml and film into the draft."""
     names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations", "."]
-    folder = next((draft.root / name for name in names if (draft.root / name).is_dir()), draft.root / names[0])
+    folder = next((draft.root / name for name in names if os.path.isdir(draft.root / name)), draft.root / names[0])
     files = files_below(folder, ".xml")
     parts = _shipped(draft, folder)
     if not files and draft.spec.label is None:
@@ -78,7 +78,7 @@ def add_annotation(
 ) -> None:
     """Add one film and the objects of its `annotation`; `annotated_as`: the pixels that its corners refer to."""
     image_id = path.stem if film is None else film.relative_to(draft.root).as_posix()
-    kept, whole = 0, True
+    kept, whole = 0, not _strangers(draft, path, annotation)
     for place, item in enumerate(annotation.findall("object")):
         box = item.find("bndbox")
         cells = [None if box is None else box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")]
@@ -98,6 +98,19 @@ def add_annotation(
         "annotated_as": annotated_as,
     }
     draft.add_film(image_id, film, int(kept > 0) if whole or kept else None, **{**size, **values})
+
+
+def _strangers(draft: Draft, path: Path, annotation: Element) -> bool:
+    """Whether boxes, or objects, stand under another name than <object>: such a film is not one without lesion."""
+    tags = {
+        str(item.tag)
+        for item in annotation
+        if item.tag != "object" and (str(item.tag).lower().startswith("object") or item.find(".//bndbox") is not None)
+    }
+    if tags:
+        named = ", ".join(f"<{tag}>" for tag in sorted(tags))
+        draft.fault("row_invalid", path, f"{named} is not read", "boxes stand in <object><bndbox>: export it again")
+    return bool(tags)
 
 
 def _count_from_one(draft: Draft) -> None:

@@ -64,7 +64,7 @@ def _texts(draft: Draft) -> dict[str, Path]:
     """Text files by their path without the folder labels."""
     named = draft.root / (draft.spec.annotations or "labels")
     others = [] if draft.spec.annotations else sorted(draft.root.glob("*/labels"))  # train/labels, valid/labels
-    folders = [folder for folder in (named, *others) if folder.is_dir()]
+    folders = [folder for folder in (named, *others) if os.path.isdir(folder)]
     if not folders and draft.spec.label is None:
         draft.fault(
             "file_missing", named, "there is no such folder of label files", "set `annotations` to it, or `label`"
@@ -132,13 +132,13 @@ def _parts(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[str, str]:
     for key, value in content.items():
         for place in [value] if isinstance(value, str) else as_list(value):
             if (part := part_of(key)) and isinstance(place, str):
-                found = next((b / place for b in bases if (b / place).exists()), bases[0] / place)
+                found = next((b / place for b in bases if os.path.exists(b / place)), bases[0] / place)
                 places.setdefault(Path(os.path.normpath(found)), set()).add(part)
     single = {place: parts.pop() for place, parts in places.items() if len(parts) == 1}
     lists = {place: part for place, part in single.items() if place.suffix == ".txt"}
     parts = listed_parts(draft, {place: part for place, part in lists.items() if place.is_relative_to(draft.root)})
     for place, part in single.items():
-        inside = [film for film in draft.index.paths if film.is_relative_to(place)] if place.is_dir() else []
+        inside = [film for film in draft.index.paths if film.is_relative_to(place)] if os.path.isdir(place) else []
         if len(inside) < len(draft.index.paths):
             parts |= {str(film): part for film in inside}
     return parts
