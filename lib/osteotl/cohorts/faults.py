@@ -58,6 +58,8 @@ CODES: dict[str, tuple[str, str]] = {
     "box_units": ("error", "a box in shares of the film (0 to 1) where pixels are read, or the other way round"),
     "box_whole_film": ("warning", "a box that covers nearly the whole film"),
     "box_minority": ("warning", "lesions drawn by fewer readers than `agreement` asks for do not count"),
+    "box_crowd": ("warning", "regions of several lesions (COCO iscrowd) were left out: none of them is one lesion"),
+    "box_marked": ("note", "boxes marked as difficult, truncated or the like count as lesions like any other"),
     "box_duplicate": ("warning", "the same box stands twice"),
     "box_turned": ("warning", "a film was turned when it was read; its boxes were not"),
     "size_mismatch": ("error", "the annotation states another size than the film has"),

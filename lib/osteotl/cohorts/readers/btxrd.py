@@ -136,7 +136,7 @@ def _boxes(draft: Draft, name: str, path: Path, tumour: int) -> dict[str, object
             "normal_with_box", path, f"draws a lesion on {name}, which the table calls normal", "correct one of them"
         )
     if not draft.spec.classes:
-        lesions = [(source, corners) for source, corners in lesions if plain_name(source) in MALIGNANT]
+        lesions = [lesion for lesion in lesions if plain_name(lesion.name) in MALIGNANT]
     add_lesions(draft, name, lesions)
     return stated_size(content)
 

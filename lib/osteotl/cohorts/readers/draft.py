@@ -172,6 +172,7 @@ class Draft:
         self.ignored_classes: dict[str, int] = {}
         self.used_classes: set[str] = set()
         self.drawn_classes: dict[str, int] = {}
+        self.marked: dict[str, set[tuple[Any, ...]]] = {}  # mark of an annotation program: the boxes that have it
         self.label_words: dict[str, int] = {}
         self.unknown_labels: dict[tuple[str | Path, str], list[str]] = {}
         self.opened: list[Path] = []
@@ -181,7 +182,7 @@ class Draft:
 
     def fault(self, code: str, path: str | Path, message: str, remedy: str) -> None:
         """Note a fault of a file below the cohort's folder."""
-        name = shown(path, self.root) if isinstance(path, Path) else f"{self.root.name}/{path}"
+        name = shown(path, self.root) if isinstance(path, Path) else f"{self.root.name}/{path}".rstrip("/")
         self.faults.append(fault(code, name, message, remedy))
 
     @property

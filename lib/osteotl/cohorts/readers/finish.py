@@ -21,6 +21,7 @@ from osteotl.cohorts.readers.columns import (
 )
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table, unused_columns
+from osteotl.cohorts.readers.marks import mark_faults
 from osteotl.cohorts.readers.patients import films_meant, patient_faults, with_patients
 from osteotl.cohorts.readers.splits import split_faults, with_split
 
@@ -61,6 +62,7 @@ def finish(draft: Draft) -> RawCohort:
     films = split_faults(draft, films)
     label_faults(draft)
     _class_faults(draft)
+    mark_faults(draft, films["image_id"])
     if films.empty:
         draft.fault("cohort_empty", "", "no film is left", "check `where`, and that films are annotated")
     boxes = boxes[boxes["image_id"].isin(films["image_id"])].reset_index(drop=True)
