@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -64,6 +64,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub("", text)
 
 
+def plural(number: int, word: str) -> str:
+    """1 film, 2,000 films."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def file_name(text: str) -> str:
     """A name for a file or folder that stands for any text and can never be a path.
 
@@ -98,6 +103,40 @@ def _harmless(cell: Any) -> Any:
     except ValueError:
         return f"'{cell}"
     return cell  # a number, written out
+
+
+MOST_TITLES = 20  # rows that may stand above a header
+
+
+def header_place(
+    rows: Sequence[Sequence[Any]], names: Mapping[str, Collection[str]], needs: Iterable[str] = ()
+) -> int | None:
+    """Which of a table's first rows is its header, where people wrote titles above it.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        The first `MOST_TITLES` + 1 rows that hold anything.
+    names : mapping
+        Column: all names that it goes by, in small letters joined by underscores.
+    needs : iterable of str
+        Columns that the header must name.
+
+    Returns
+    -------
+    int or None
+        Place of the first row that names two columns at least, and all of `needs`; None where there is none, or where
+        a row above it fills as many cells, as no title does.
+    """
+    wanted, widest = set(needs), 0
+    for place, row in enumerate(rows[: MOST_TITLES + 1]):
+        cells = {re.sub(r"\W+", "_", str(cell).strip().lower()).strip("_") for cell in row if cell is not None} - {""}
+        named = {column for column, known in names.items() if column in cells or not cells.isdisjoint(known)}
+        filled = sum(cell is not None and str(cell).strip() != "" for cell in row)
+        if len(named) > 1 and named >= wanted:
+            return place if place == 0 or filled > widest else None
+        widest = max(widest, filled)
+    return None
 
 
 def remove(path: Path) -> None:

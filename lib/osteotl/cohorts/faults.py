@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from osteotl.files import plural
+
 #: The written table: code -> (severity, what it means). `integrity.severity` of study.yaml overrides the first column.
 CODES: dict[str, tuple[str, str]] = {
     # reading
@@ -208,11 +210,6 @@ def counts(faults: Iterable[Fault]) -> dict[str, Any]:
         "notes": sum(f.severity == "note" for f in faults),
         "by_code": dict(sorted(by_code.items())),
     }
-
-
-def plural(number: int, word: str) -> str:
-    """1 film, 2 films."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def listing(faults: Iterable[Fault], limit: int | None = None) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from osteotl.scores_files.columns import CORNERS, arm_and_seed, find_roles, numbers
+from osteotl.files import plural
+from osteotl.scores_files.columns import CORNERS, NAMES, arm_and_seed, find_roles, numbers
 from osteotl.scores_files.long_table import (
     DETECTION_COLUMNS,
     LESION_COLUMNS,
@@ -180,7 +181,7 @@ def _named(path: Path, read: Callable[[Path], Films]) -> Films:
 
 
 def _films_of_table(path: Path) -> Films:
-    table = read_cells(path)
+    table = read_cells(path, NAMES)
     roles = find_roles(table.cells, labels_only=True)
     draft = Draft(pd.DataFrame(), remarks=[*table.remarks, *roles.remarks])
     if absent := [c for c in ("image_id", "label") if c not in roles.column]:
@@ -362,7 +363,7 @@ def _what_json(content: Any) -> str:
 
 
 def _case_table(path: Path, films: Films, draft: Draft) -> Found:
-    table = read_cells(path)
+    table = read_cells(path, NAMES)
     roles = find_roles(table.cells, labels_only=True)
     draft.remarks += [f"{path.name}: {remark}" for remark in (*table.remarks, *roles.remarks)]
     if not {"image_id", "score"} <= set(roles.column):
@@ -407,8 +408,9 @@ def _from_boxes(
     if len(best) and best.min() < 0:
         draft.faults.append(f"{name}: scores below 0, so that a film without a box has none; export probabilities")
     if silent := int(values.isna().sum()):
+        films = plural(silent, "film")
         draft.remarks.append(
-            f"{name}: {silent:,} films without a box score 0; boxes down to a confidence of 0.001 would rank them"
+            f"{name}: {films} without a box scored 0; boxes down to a confidence of 0.001 would rank them"
         )
     corners = boxes.dropna(subset=list(CORNERS))
     if len(corners) < len(boxes):

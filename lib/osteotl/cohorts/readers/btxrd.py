@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing, plain_name
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import read_json, read_table, table_file
@@ -56,7 +57,7 @@ def read(draft: Draft) -> None:
     draft.fault(
         "patient_derived",
         path,
-        f"{len(set(patients)):,} pseudo-patients were derived for {len(patients):,} films",
+        f"{plural(len(set(patients)), 'pseudo-patient')} derived for {plural(len(patients), 'film')}",
         "give `patients` (a map file) if you know them",
     )
     draft.add_unlisted()

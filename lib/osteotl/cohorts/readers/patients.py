@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing, known, plain_name
 from osteotl.cohorts.readers.draft import Draft, visible
 from osteotl.cohorts.readers.files import read_table, unused_columns
@@ -56,8 +57,8 @@ def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
         draft.fault(
             "patient_unknown",
             "",
-            f"{len(unknown):,} of {len(films):,} films have no patient identifier; each counts as a patient of its "
-            "own, so films of one patient may stand in two partitions",
+            f"{len(unknown):,} of {plural(len(films), 'film')} without patient identifier; each counts as a patient of "
+            "its own, so films of one patient may stand in two partitions",
             "give a column patient_id, `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
         )
         return
@@ -109,7 +110,7 @@ def films_meant(draft: Draft, films: pd.DataFrame, path: Path, names: pd.Series)
 def _patient_map(draft: Draft, films: pd.DataFrame) -> dict[str, str]:
     """image_id -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
     path = draft.root / str(draft.spec.patients)
-    table = read_table(draft, path, key="patients")
+    table = read_table(draft, path, key="patients", needs=("patient_id",))
     if table is None:
         return {}
     plain = {plain_name(name): name for name in table.columns}
