@@ -235,6 +235,8 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     if malignant.any() and not (malignant & boxed).any() and not trains:
         root = films["root"].iloc[0]
         missing = no_boxes.dropna().unique()
+        if "" in missing:
+            return found
         why = f" ({missing[0]} is not there)" if len(missing) else ""
         return [
             *found,
@@ -247,7 +249,7 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
         ]
     return [
         *found,
-        *(listed for _, listed in absent),
+        *(listed for _, listed in absent if listed is not None),
         *(
             fault(
                 "malignant_without_box",
@@ -260,12 +262,17 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     ]
 
 
-def _absent(malignant: pd.DataFrame, boxed: pd.Series, no_boxes: pd.Series) -> list[tuple[str, Fault]]:
-    """Folders that lack the file of boxes altogether: one fault names the file, not every film."""
-    found = []
+def _absent(malignant: pd.DataFrame, boxed: pd.Series, no_boxes: pd.Series) -> list[tuple[str, Fault | None]]:
+    """Folders that lack the file of boxes altogether: one fault names the file, not every film.
+
+    The fault is None where the file is there and cannot be read: its reader has said so.
+    """
+    found: list[tuple[str, Fault | None]] = []
     for root, rows in malignant.groupby("root", sort=True):
         missing = no_boxes[rows.index].dropna()
-        if len(missing) and not boxed[rows.index].any():
+        if len(missing) and missing.iloc[0] == "":
+            found.append((str(root), None))
+        elif len(missing) and not boxed[rows.index].any():
             text = f"there is no such file: none of {plural(len(rows), 'malignant film')} has a lesion box"
             remedy = "add it (path,x_min,y_min,x_max,y_max; csv or xlsx), or set `annotations` to the file of boxes"
             found.append((str(root), fault("malignant_without_box", str(missing.iloc[0]), text, remedy)))

@@ -408,9 +408,9 @@ def _from_boxes(
     if len(best) and best.min() < 0:
         draft.faults.append(f"{name}: scores below 0, so that a film without a box has none; export probabilities")
     if silent := int(values.isna().sum()):
-        films = plural(silent, "film")
+        lacking = plural(silent, "film")
         draft.remarks.append(
-            f"{name}: {films} without a box scored 0; boxes down to a confidence of 0.001 would rank them"
+            f"{name}: {lacking} without a box scored 0; boxes down to a confidence of 0.001 would rank them"
         )
     corners = boxes.dropna(subset=list(CORNERS))
     if len(corners) < len(boxes):

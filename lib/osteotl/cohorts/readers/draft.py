@@ -176,7 +176,8 @@ class Draft:
         self.label_words: dict[str, int] = {}
         self.unknown_labels: dict[tuple[str | Path, str], list[str]] = {}
         self.opened: list[Path] = []
-        self.no_boxes: Path | None = None  # the file of boxes that the layout would read and that is not there
+        self.no_boxes: str | None = None  # the file of boxes, where it is not there; '' where it cannot be read
+        self.pattern_ends = True  # whether `patient_pattern` could be searched for in bounded time
         self._classes = {folded(name): name for name in spec.classes}
         self._index: FilmIndex | None = None
 
@@ -326,7 +327,7 @@ class Draft:
             if column not in films:
                 films[column] = pd.Series([None] * len(films), dtype=object)
         films["root"] = str(self.root)
-        films["no_boxes"] = None if self.no_boxes is None else self.name_of(self.no_boxes)
+        films["no_boxes"] = self.no_boxes
         boxes = pd.DataFrame(self.boxes, columns=list(BOX_COLUMNS))
         corners = list(BOX_COLUMNS[1:5])
         boxes[corners] = boxes[corners].astype(float)

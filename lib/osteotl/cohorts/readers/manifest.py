@@ -103,17 +103,18 @@ def _negative(row: dict[str, str]) -> str | None:
 def _boxes(draft: Draft, boxed: bool) -> None:
     path = table_file(draft, draft.spec.annotations, "boxes.csv")
     if draft.spec.annotations is None and not path.exists():
-        draft.no_boxes = None if boxed else path
+        draft.no_boxes = None if boxed else draft.name_of(path)
         return
+    told = len(draft.faults)
     table = read_table(draft, path, key="annotations", needs=CORNERS)
-    if table is None:
-        draft.no_boxes, draft.boxes_unreadable = path, True
+    if table is None or (table.empty and len(draft.faults) > told):
+        draft.no_boxes = ""
         return
     own = columns_of(table, ("path", "image_id", *CORNERS))
     key = next((name for name in ("image_id", "path") if name in own), None)
     if missing := [name for name in CORNERS if name not in own] + ([] if key else ["path"]):
         column_missing(draft, path, table, missing)
-        draft.no_boxes, draft.boxes_unreadable = path, True
+        draft.no_boxes = ""
         return
     shows = _class_column(table, set(own.values()))
     unused_columns(draft, path, table, {*own.values(), *([shows] if shows else [])})
