@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.cohorts.faults import Fault, fault, shown
+from osteotl.files import is_litter
 from osteotl.study import FileCohort
 
 FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".dic", ".bmp")
@@ -145,7 +146,7 @@ def folded(text: str) -> str:
 
 def hidden(name: str) -> bool:
     """Whether a file or folder is litter of a system: ._x.txt, .DS_Store, ~$x.xlsx, __MACOSX."""
-    return name.startswith((".", "~$")) or name == "__MACOSX"
+    return name.startswith(".") or is_litter(name)
 
 
 def _films_below(folder: Path) -> Iterable[Path]:
