@@ -34,6 +34,7 @@ class Pool:
     boxes: pd.DataFrame
     faults: list[Fault]
     flow: list[dict[str, Any]] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)  # films left out by name, led by their cohort's folder
 
     def leave_out(self, gone: pd.Series, reason: str) -> None:
         """Take films out and count them, cohort by cohort."""
@@ -91,6 +92,7 @@ def exclude(pool: Pool, names: Sequence[str]) -> None:
         if not found:
             text = "is named under integrity.exclude, but no cohort holds such a film, folder or pattern of films"
             pool.faults.append(fault("exclude_unknown", name, text, "correct the name, or take it out of the list"))
+    pool.excluded = [shown_as for path, shown_as in films if path in gone]
     pool.leave_out(pd.Series([path in gone for path, _ in films], dtype=bool), "excluded by name (integrity.exclude)")
     pool.faults = [f for f in pool.faults if f.file not in gone or f.code == "exclude_unknown"]
 

@@ -70,12 +70,15 @@ class CohortSummary:
         cohort, step, films, patients, reason: as in integrity.json.
     counts : dict
         errors, warnings, by_code; films, patients, malignant and not by cohort and partition.
+    excluded : list of str
+        Films left out by name, so that the page can be kept free of their names.
     """
 
     films: pd.DataFrame
     faults: list[Fault]
     flow: list[dict[str, Any]]
     counts: dict[str, Any]
+    excluded: list[str]
 
     def __str__(self) -> str:
         return listing(self.faults, limit=20)
@@ -119,6 +122,7 @@ def _write(summary: CohortSummary, boxes: pd.DataFrame, folder: Path) -> None:
         "faults": [f.as_dict() for f in summary.faults],
         "counts": summary.counts,
         "flow": summary.flow,
+        "excluded": summary.excluded,
     }
     write_json(folder / "integrity.json", found)
     if errors(summary.faults):
@@ -160,7 +164,8 @@ def _assemble(study: Study, data_dir: Path, with_pixels: bool = True) -> tuple[C
         pool.faults += pool_faults(pool.films, boxes, cache if with_pixels else None)
     faults = judge(pool.faults, study.integrity.severity)
     films, boxes = hashed_tables(pool.films, boxes, study.privacy.salt)
-    return CohortSummary(films, faults, flow_of(pool), {**counts(faults), "cohorts": sizes_of(films)}), boxes
+    sizes = {**counts(faults), "cohorts": sizes_of(films)}
+    return CohortSummary(films, faults, flow_of(pool), sizes, pool.excluded), boxes
 
 
 def _writable(folder: Path) -> bool:

@@ -107,7 +107,7 @@ def steps_of(study: Study) -> dict[str, Step]:
     _add(steps, "05_figures", _made(steps), ["figures/"])
     _add(steps, "06_report", _made(steps), ["provenance.json", "documents/"])
     # every executed notebook is on the page, and the cohort tables hold what must not stand on it
-    tables = [file for file in _made(steps, "00_cohorts") if file.endswith(".csv")]
+    tables = list(_made(steps, "00_cohorts"))
     _add(steps, RENDER, [*tables, *(f"{step.executed}?shown" for step in steps.values())], ["report.html"])
     steps[RENDER] = replace(steps[RENDER], may_write=("report.pdf",))  # where there is a Chromium
     return steps
