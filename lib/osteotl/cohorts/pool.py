@@ -34,7 +34,7 @@ class Pool:
     boxes: pd.DataFrame
     faults: list[Fault]
     flow: list[dict[str, Any]] = field(default_factory=list)
-    excluded: list[str] = field(default_factory=list)  # films left out by name, led by their cohort's folder
+    seen: list[str] = field(default_factory=list)  # every film of every folder, kept or not, as messages name it
 
     def leave_out(self, gone: pd.Series, reason: str) -> None:
         """Take films out and count them, cohort by cohort."""
@@ -54,7 +54,7 @@ def step_of(cohort: str, step: Step) -> dict[str, Any]:
 
 def read_pool(cohorts: Cohorts, data_root: Path) -> Pool:
     """Read every cohort of a study into one pool, in the order of COHORTS; pixels are not read yet."""
-    films, boxes, faults, flow = [], [], [], []
+    films, boxes, faults, flow, seen = [], [], [], [], []
     for name in COHORTS:
         if getattr(cohorts, name) is None:
             continue
@@ -62,9 +62,10 @@ def read_pool(cohorts: Cohorts, data_root: Path) -> Pool:
         films.append(raw.films.assign(cohort=name))
         boxes.append(raw.boxes.assign(cohort=name))
         faults += raw.faults
+        seen += [*raw.seen, *integrity.films_named(raw.films)]
         flow += [step_of(name, step) for step in raw.flow]
     filled = [frame for frame in films if len(frame)] or films[:1]
-    pool = Pool(pd.concat(filled, ignore_index=True), pd.concat(boxes, ignore_index=True), faults, flow)
+    pool = Pool(pd.concat(filled, ignore_index=True), pd.concat(boxes, ignore_index=True), faults, flow, seen)
     for column in ("width", "height", "spacing_mm", "mean_grey", "sd_grey"):
         pool.films[column] = float("nan")
     return pool
@@ -92,7 +93,6 @@ def exclude(pool: Pool, names: Sequence[str]) -> None:
         if not found:
             text = "is named under integrity.exclude, but no cohort holds such a film, folder or pattern of films"
             pool.faults.append(fault("exclude_unknown", name, text, "correct the name, or take it out of the list"))
-    pool.excluded = [shown_as for path, shown_as in films if path in gone]
     pool.leave_out(pd.Series([path in gone for path, _ in films], dtype=bool), "excluded by name (integrity.exclude)")
     pool.faults = [f for f in pool.faults if f.file not in gone or f.code == "exclude_unknown"]
 

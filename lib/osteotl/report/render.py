@@ -284,9 +284,9 @@ def write_report(folder: str | Path) -> Path:
 
 
 def _films_of_faults(folder: Path) -> list[str]:
-    """Films that the cohort tables may not hold: those that a fault names, and those that were excluded."""
+    """Films that the cohort tables may not hold: those that a fault names, and those that were left out."""
     path = folder / "cohorts" / "integrity.json"
     if not path.is_file():
         return []
     content = json.loads(path.read_text(encoding="utf-8"))
-    return [*(fault["file"] for fault in content["faults"]), *content["excluded"]]
+    return [*(fault["file"] for fault in content["faults"]), *content["left_out"]]

@@ -49,6 +49,8 @@ class RawCohort:
     flow : list of Step
     opened : tuple of Path
         Every table and annotation file that was opened.
+    seen : tuple of str
+        Every film below the folder, kept or not, as messages name it.
     """
 
     films: pd.DataFrame
@@ -56,6 +58,7 @@ class RawCohort:
     faults: list[Fault] = field(default_factory=list)
     flow: list[Step] = field(default_factory=list)
     opened: tuple[Path, ...] = ()
+    seen: tuple[str, ...] = ()
 
 
 class FilmIndex:
