@@ -251,6 +251,17 @@ def save_results(
     Under the engine they go to the study's outputs, and settings that differ from study.yaml are refused. By hand they
     go to the study's scratch folder.
 
+    Parameters
+    ----------
+    step : Step
+        Of the notebook 04.
+    table : DataFrame
+        The table of results.
+    analysis : mapping
+        What is no number: settings, verdicts, warnings.
+    tables : mapping of name to DataFrame
+        Curves, scores and films.
+
     Returns
     -------
     Path
