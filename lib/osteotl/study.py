@@ -293,8 +293,7 @@ class Integrity(_Strict):
         default_factory=dict, description="fault code: severity; overrides the written table"
     )
     exclude: list[str] = Field(
-        default_factory=list,
-        description="films to leave out, each counted: FOLDER/path, a file name, a folder or a pattern",
+        default_factory=list, description="films to leave out: FOLDER/path, name, folder, pattern"
     )
 
 

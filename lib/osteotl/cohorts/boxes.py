@@ -235,18 +235,20 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     if malignant.any() and not (malignant & boxed).any() and not trains:
         root = films["root"].iloc[0]
         missing = no_boxes.dropna().unique()
-        if "" in missing:
-            return found
         why = f" ({missing[0]} is not there)" if len(missing) else ""
-        return [
-            *found,
-            fault(
-                "boxes_absent",
-                shown(root, root),
-                f"no malignant film has a box{why}: lesions cannot be located there",
-                "nothing, if only films are to be classified; else add the file of boxes",
-            ),
-        ]
+        return (
+            found
+            if "" in missing
+            else [
+                *found,
+                fault(
+                    "boxes_absent",
+                    shown(root, root),
+                    f"no malignant film has a box{why}: lesions cannot be located there",
+                    "nothing, if only films are to be classified; else add the file of boxes",
+                ),
+            ]
+        )
     return [
         *found,
         *(listed for _, listed in absent if listed is not None),
