@@ -234,21 +234,11 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     told = {folder for folder, _ in absent}
     if malignant.any() and not (malignant & boxed).any() and not trains:
         root = films["root"].iloc[0]
-        missing = no_boxes.dropna().unique()
-        why = f" ({missing[0]} is not there)" if len(missing) else ""
-        return (
-            found
-            if "" in missing
-            else [
-                *found,
-                fault(
-                    "boxes_absent",
-                    shown(root, root),
-                    f"no malignant film has a box{why}: lesions cannot be located there",
-                    "nothing, if only films are to be classified; else add the file of boxes",
-                ),
-            ]
-        )
+        why = "".join(f" ({name} is not there)" for name in no_boxes.dropna().unique()[:1])
+        text = f"no malignant film has a box{why}: lesions cannot be located there"
+        remedy = "nothing, if only films are to be classified; else add the file of boxes"
+        lone = fault("boxes_absent", shown(root, root), text, remedy)
+        return found if "" in set(no_boxes) else [*found, lone]
     return [
         *found,
         *(listed for _, listed in absent if listed is not None),
