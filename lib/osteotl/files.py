@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -9,9 +10,11 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:  # importing pandas takes longer than most steps' whole overhead
     import pandas as pd
@@ -64,6 +67,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub("", text)
 
 
+def plural(number: int, word: str) -> str:
+    """1 film, 2,000 films."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def file_name(text: str) -> str:
     """A name for a file or folder that stands for any text and can never be a path.
 
@@ -100,12 +108,89 @@ def _harmless(cell: Any) -> Any:
     return cell  # a number, written out
 
 
+def is_litter(name: str) -> bool:
+    """Whether a file is what systems and office programs leave in folders: .DS_Store, Thumbs.db, ._a.csv, ~$a.xlsx."""
+    known = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", ".directory", ".localized")
+    return name.lower() in known or name.startswith(("._", "~$", ".~lock."))
+
+
+MOST_TITLES = 20  # rows that may stand above a header
+
+
+def header_place(
+    rows: Sequence[Sequence[Any]], names: Mapping[str, Collection[str]], needs: Iterable[str] = ()
+) -> int | None:
+    """Which of a table's first rows is its header, where people wrote titles above it.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        The first `MOST_TITLES` + 1 rows that hold anything.
+    names : mapping
+        Column: all names that it goes by, in small letters joined by underscores.
+    needs : iterable of str
+        Columns that the header must name.
+
+    Returns
+    -------
+    int or None
+        Place of the first row that names two columns at least, and all of `needs`; None where there is none, or where
+        a row above it fills as many cells, as no title does.
+    """
+    wanted, widest = set(needs), 0
+    for place, row in enumerate(rows[: MOST_TITLES + 1]):
+        cells = {re.sub(r"\W+", "_", str(cell).strip().lower()).strip("_") for cell in row if cell is not None} - {""}
+        named = {column for column, known in names.items() if column in cells or not cells.isdisjoint(known)}
+        filled = sum(cell is not None and str(cell).strip() != "" for cell in row)
+        if len(named) > 1 and named >= wanted:
+            return place if place == 0 or filled > widest else None
+        widest = max(widest, filled)
+    return None
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+SCRATCH = "osteotl-"  # leads the name of every temporary folder of ours
+YOUNG = 60.0  # seconds in which a folder may still get its lock
+_held: list[IO[str]] = []  # locks of this process's own folders, for its life
+
+
+def scratch_folder(place: str | Path | None = None) -> Path:
+    """A temporary folder of this process; those of processes that were killed are swept first.
+
+    Parameters
+    ----------
+    place : path, optional
+        The folder to make it in; default: that of temporary files.
+
+    Notes
+    -----
+    Whether its process lives is told by a lock, which dies with it: numbers of processes come again, and those of a
+    container mean nothing outside it. Folders of other users and of other names are left alone.
+    """
+    import fcntl
+
+    place = Path(place or tempfile.gettempdir())
+    for folder in place.glob(f"{SCRATCH}*"):
+        with contextlib.suppress(OSError):  # of another user, just removed, or without a lock: no folder of this kind
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+                continue
+            with (folder / "lock").open("r+") as lock:
+                if time.time() - os.fstat(lock.fileno()).st_mtime > YOUNG:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder)
+    made = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=place))
+    lock = (made / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _held.append(lock)
+    return made
 
 
 def read_bounded(path: str | Path, most: int) -> bytes:

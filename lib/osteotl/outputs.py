@@ -25,6 +25,8 @@ from osteotl.scores_files.reading import read_scores as read_scores_file
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
 AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
 
+FILM_NUMBERS = "film_numbers.csv"  # says which film of own scores a number on the page means; not for sharing
+
 
 class SettingsError(ValueError):
     """Results were made with other settings than those of the study; `faults` names each difference."""
@@ -52,7 +54,33 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
         return _scored(step, file), TRAINING_RUNS
-    return predictions_of_file(step.study.predictions, step.study.reference)
+    table, kind = predictions_of_file(step.study.predictions, step.study.reference)
+    return table if step.study.report.show_ids else numbered(table)[0], kind
+
+
+def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A table of own scores with running numbers in place of the ids of films and patients, and the key to them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        image_id, and patient_id where patients are known.
+
+    Returns
+    -------
+    table : DataFrame
+        Numbers are texts of one length in the order of the ids, so that no result depends on whether ids are numbered.
+    key : DataFrame
+        what (film or patient), number, id.
+    """
+    parts = []
+    for column, what in (("image_id", "film"), ("patient_id", "patient")):
+        if column in table:
+            ids = sorted(table[column].unique())
+            numbers = [f"{place:0{len(str(len(ids)))}d}" for place in range(1, len(ids) + 1)]
+            table = table.assign(**{column: table[column].map(dict(zip(ids, numbers, strict=True)))})
+            parts.append(pd.DataFrame({"what": what, "number": numbers, "id": ids}))
+    return table, pd.concat(parts, ignore_index=True)
 
 
 def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple[pd.DataFrame, str]:
@@ -218,10 +246,21 @@ class Results:
 def save_results(
     step: Any, table: pd.DataFrame, analysis: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
 ) -> Path:
-    """Write statistics.csv, statistics.xlsx, analysis.json and tables/*.csv.
+    """Write statistics.csv, statistics.xlsx, analysis.json, tables/*.csv and, for own scores, the key to film numbers.
 
     Under the engine they go to the study's outputs, and settings that differ from study.yaml are refused. By hand they
     go to the study's scratch folder.
+
+    Parameters
+    ----------
+    step : Step
+        Of the notebook 04.
+    table : DataFrame
+        The table of results.
+    analysis : mapping
+        What is no number: settings, verdicts, warnings.
+    tables : mapping of name to DataFrame
+        Curves, scores and films.
 
     Returns
     -------
@@ -243,6 +282,9 @@ def save_results(
     write_text(path, estimates.to_csv(table))
     write_bytes(step.write("tables/statistics.xlsx"), lambda file: spreadsheet_safe(table).to_excel(file, index=False))
     write_json(step.write("analysis.json"), analysis)
+    if step.study.predictions is not None and not step.study.report.show_ids:
+        given, _ = predictions_of_file(step.study.predictions, step.study.reference)
+        write_csv(step.write(FILM_NUMBERS), spreadsheet_safe(numbered(given)[1]))
     return path.parent
 
 

@@ -127,7 +127,7 @@ class FileCohort(_Strict):
     )
     label: Literal[0, 1] | None = Field(None, description="label of every film, where the layout holds none")
     site: str | None = Field(None, description="site of every film, where the layout holds none")
-    patient_pattern: str | None = Field(None, description="regular expression on the file stem; group 1 is the patient")
+    patient_pattern: str | None = Field(None, max_length=1000, description="regex on file stems; group 1: patient")
     patient_prefix: str | None = Field(None, description="written before patient ids that another source uses too")
     agreement: int = Field(2, ge=1, description="vindr: how many readers must have drawn a lesion for it to count")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")
@@ -293,7 +293,7 @@ class Integrity(_Strict):
         default_factory=dict, description="fault code: severity; overrides the written table"
     )
     exclude: list[str] = Field(
-        default_factory=list, description="films to leave out, each counted: FOLDER/path, or a file name"
+        default_factory=list, description="films to leave out: FOLDER/path, name, folder, pattern"
     )
 
 

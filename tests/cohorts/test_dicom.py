@@ -194,6 +194,19 @@ def test_what_lies_beside_the_stored_bits_is_said() -> None:
     assert "stored bits moved down: high bit 15, 12 bits stored" in moved
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(("bits", "high"), [(16, 11), (16, 0), (12, 7), (12, 31), (10, 16), (8, 2)])
+def test_a_high_bit_that_the_bits_stored_contradict_is_said(bits: int, high: int, signed: bool) -> None:
+    """PS3.5 8.1.1: the high bit is one less than the bits stored, which lie lowest; nothing else can be read."""
+    values = ramp(bits, signed)
+    middle, span = int(values.min()) + (1 << bits) // 2, 1 << bits
+    cells = packed(values, bits, 16, bits - 1)
+    more = {"BitsStored": bits, "HighBit": high, "PixelRepresentation": int(signed)}
+    film = same_levels(dicom(cells, **more, **window(middle, span)), each(values, linear(middle, span)))
+    assert f"bits contradict each other: high bit {high}, {bits} bits read from the lowest" in film.notes
+    assert not any("moved" in note for note in film.notes)
+
+
 def test_a_high_bit_that_the_pixels_contradict_is_not_believed() -> None:
     values = ramp(12)
     film = same_levels(

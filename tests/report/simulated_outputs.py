@@ -242,7 +242,8 @@ def _cohorts(out: Path, films: pd.DataFrame, kind: Kind) -> None:
              ("external", "test", kind.films, "")]  # fmt: skip
     flow = [{"cohort": c, "step": s, "films": n, "patients": n - 1, "reason": r} for c, s, n, r in steps]
     write_json(
-        out / "cohorts" / "integrity.json", {"flow": flow, "faults": [{"code": "tiny_box", "severity": "warning"}]}
+        out / "cohorts" / "integrity.json",
+        {"flow": flow, "faults": [{"code": "tiny_box", "severity": "warning", "file": "knees/x1.png"}], "left_out": []},
     )
     alarms = [
         {"alarm": f"lesion_masked: {arm}", "raised": False, "rule": "the lower limit may not exceed 0.6"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from osteotl.scores_files.reading import ScoresError, ScoresFile, read_scores
+from osteotl.workflow import fingerprint
 
 LABELS = "image_id,label,width,height\nf0,1,100,50\nf1,0,100,50\n"
 # a second arm that every folder needs
@@ -204,3 +205,41 @@ def test_faults_of_a_reference_standard(tmp_path: Path, change: dict, what: str)
     with pytest.raises(ScoresError) as caught:
         read_scores(made)
     assert any(what in said for said in caught.value.faults), caught.value.faults
+
+
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "._net.json", "~$labels.csv", ".~lock.labels.csv#", "__MACOSX")
+
+
+def test_litter_is_neither_read_nor_named_nor_does_it_run_anything_again(tmp_path: Path) -> None:
+    made = folder(tmp_path, **{"net.json": DETECTIONS})
+    inner = made / "boxes"
+    inner.mkdir()
+    (inner / "f0.txt").write_text("0 .5 .5 .2 .2 .9\n")
+    before = read_scores(made), fingerprint.tree(made, fingerprint.Memory())
+    for place, names in ((made, LITTER), (inner, (*LITTER, "._f0.txt", "._f1_boxes.json", "._x.pkl"))):
+        for name in names:
+            (place / name).write_bytes(b"\0\5\x16\7 0 0 0 0 0")
+    after = read_scores(made), fingerprint.tree(made, fingerprint.Memory())
+    assert after[0].remarks == before[0].remarks
+    assert after[0].predictions.equals(before[0].predictions)
+    assert after[1] == before[1]
+    (inner / "f1.txt").write_text("0 .5 .5 .2 .2 .9\n")  # no litter
+    assert fingerprint.tree(made, fingerprint.Memory()) != before[1]
+
+
+def test_a_crowd_of_a_reference_standard_makes_its_film_malignant_and_is_no_lesion(tmp_path: Path) -> None:
+    truth = {
+        "images": [{"id": k, "file_name": f"f{k}.png"} for k in range(3)],
+        "annotations": [
+            {"image_id": 0, "bbox": [1, 2, 3, 4], "iscrowd": 1},
+            {"image_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0},
+        ],
+    }
+    detections = [{"image_id": k, "bbox": [1, 2, 3, 4], "score": 0.5 + k / 10} for k in range(3)]
+    made = folder(tmp_path, **{"labels.json": truth, "net.json": detections})
+    (made / "labels.csv").unlink()
+    scores = read_scores(made)
+    labels = scores.predictions.drop_duplicates("image_id").set_index("image_id")["label"].to_dict()
+    assert labels == {"f0": 1, "f1": 1, "f2": 0}
+    assert scores.lesions["image_id"].tolist() == ["f1"]
+    assert "labels.json: crowds (iscrowd) of 1 film are no lesion boxes" in scores.remarks

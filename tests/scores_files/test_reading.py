@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from osteotl.scores_files.reading import COLUMNS, ScoresError, ScoresFile, read_scores
+from osteotl.scores_files.reading import COLUMNS, ScoresError, ScoresFile, check_scores, read_scores
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "scores.csv"
 
@@ -221,7 +222,7 @@ def test_yolo_coco_and_picai_exports_stand_side_by_side(tmp_path: Path) -> None:
     assert table.loc["img_1"].to_dict() == {"coco": 0.7, "picai": 0.9, "yolo": 0.75}
     assert table.loc["003"].to_dict() == {"coco": 0.5, "picai": 0.8, "yolo": 0.6}
     assert table.loc["img_2", "yolo"] == 0
-    assert any("yolo: 1 films without a box score 0" in r for r in scores.remarks)
+    assert any("yolo: 1 film without a box scored 0" in r for r in scores.remarks)
     # centre .5, .5 of 200 x 100, size .1 x .2: the same corners as COCO's [90, 40, 20, 20]
     assert scores.detections is not None
     best = (
@@ -267,3 +268,52 @@ def test_a_folder_without_labels_says_what_to_add(tmp_path: Path) -> None:
 
 def test_result_is_a_plain_value(tmp_path: Path) -> None:
     assert isinstance(read_scores(write(tmp_path, LONG)), ScoresFile)
+
+
+# --- what `check` prints ----------------------------------------------------------------------------------------------
+
+
+def checked(path: Path, capsys: pytest.CaptureFixture[str], content: str) -> str:
+    """What `check` prints of a sound table."""
+    path.write_text(content, encoding="utf-8")
+    assert check_scores(path) == 0
+    return capsys.readouterr().out
+
+
+def test_a_check_counts_the_warnings_that_it_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = "image_id,label,arm,score\n" + "".join(f"f{k},{k % 2},{arm},{0.1 + 0.01 * k + k % 2 / 2}\n"
+                                                  for k in range(20) for arm in "AB")  # fmt: skip
+    assert checked(tmp_path / "good.csv", capsys, good).endswith("\nNo fault found.\n")
+    # every film of both arms scores alike, and an AUC of .5 in both is below no limit: two warnings
+    alike = "image_id,label,arm,score\n" + "".join(f"f{k},{k % 2},{arm},0.3\n" for k in range(20) for arm in "AB")
+    assert checked(tmp_path / "alike.csv", capsys, alike).endswith("\nNo fault found; 2 warnings above.\n")
+    # scores of A fall with the label and B has an AUC of 0: one warning for all arms
+    turned = good.replace(",1,", ",x,").replace(",0,", ",1,").replace(",x,", ",0,")
+    assert checked(tmp_path / "turned.csv", capsys, turned).endswith("\nNo fault found; 1 warning above.\n")
+
+
+def test_one_of_a_kind_is_said_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("v1", "P", "validation", 1), ("e1", "P", "external", 1), ("e2", "", "external", 0)]
+    table = "image_id,patient_id,cohort,label,score_A,score_B\n" + "".join(
+        f"{film},{patient},{cohort},{label},{label - 0.1 * label},{0.5 + 0.1 * label}\n"
+        for film, patient, cohort, label in rows
+    )
+    said = checked(tmp_path / "one.csv", capsys, table)
+    assert "validation: 1 film of 1 patient, 1 malignant" in said
+    assert "1 row without patient_id" in said
+    assert "1 patient in validation AND external" in said
+    assert "1 score of exactly 0 or 1" in said  # that of e2 by A
+    assert not re.search(r"\b1 (?!in )\w+s\b", said)
+
+
+@pytest.mark.parametrize("odd", ["\x1b[31m", "\u202e", "\u2066", "\x07"])
+def test_nothing_that_moves_a_terminal_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str], odd: str) -> None:
+    """In names of columns, labels, arms, films and files: read or refused, nothing is printed as it stands."""
+    base = "image_id,label,arm,score,view\na,1,A,0.9,x\nb,0,A,0.2,x\na,1,B,0.8,x\nb,0,B,0.3,x\n"
+    for place in ("view", "x\n", "0.9", ",A,", "a,1", ",1,"):
+        path = tmp_path / f"s{odd.replace('/', '')}.csv"
+        path.write_text(base.replace(place, place[:-1] + odd + place[-1:], 1), encoding="utf-8")
+        check_scores(path)
+        printed = "".join(capsys.readouterr())
+        assert odd[0] not in printed
+        assert "Traceback" not in printed

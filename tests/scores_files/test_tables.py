@@ -258,3 +258,31 @@ def test_lesions_of_a_film_stand_on_any_of_its_rows_but_agree(tmp_path: Path) ->
     assert scores.lesions.to_numpy().tolist() == [["a", 1.0, 1.0, 4.0, 4.0]]
     rows[0] = rows[0].replace('""', '"[[2,2,4,4]]"')
     assert "lesions of film 'a' disagree" in refused(put(tmp_path, header + "\n".join(rows)))
+
+
+# --- titles and sheets ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_titles_above_the_header(tmp_path: Path, separator: str) -> None:
+    titles = f"Scores of March, 2024\n\nmodel{separator}A and B\n"
+    scores = read_scores(put(tmp_path, titles + LONG.replace(",", separator)))
+    assert scores.predictions["score"].tolist() == [0.9, 0.2, 0.8, 0.3]
+    assert "the header is read from row 4; 3 rows above it are left out" in scores.remarks  # an empty one is among them
+    odd = put(tmp_path, titles + LONG.replace(",", separator).replace("0.8", "x"))
+    assert "row 7 text, not a number" in refused(odd)
+
+
+def test_scores_on_another_sheet_below_a_title(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["Read me"])
+    book.active.append(["by the team", "2024"])
+    sheet = book.create_sheet("Scores")
+    for row in [["All models"], *(line.split(",") for line in LONG.splitlines())]:
+        sheet.append(row)
+    book.create_sheet("Log").append(["2024", "done"])
+    book.save(tmp_path / "scores.xlsx")
+    scores = read_scores(tmp_path / "scores.xlsx")
+    assert scores.predictions["score"].tolist() == [0.9, 0.2, 0.8, 0.3]
+    assert "sheet 'Scores' is read; left out: 'Sheet', 'Log'" in scores.remarks
+    assert "the header is read from row 2; 1 row above it is left out" in scores.remarks

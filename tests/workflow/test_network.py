@@ -3,6 +3,9 @@
 import os
 import subprocess
 import time
+from pathlib import Path
+
+from osteotl.files import remove
 
 
 def test_a_run_needs_no_loopback(project):
@@ -22,4 +25,5 @@ def test_sockets_are_in_a_folder_of_this_user_alone_and_go_with_the_run(tmp_path
     folder = run_notebook._sockets()
     assert os.stat(folder).st_mode & 0o077 == 0
     assert len(f"{folder}/kernel-5") < 100
-    os.rmdir(folder)
+    remove(Path(folder))
+    assert not os.path.exists(folder)

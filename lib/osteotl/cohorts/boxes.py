@@ -234,20 +234,14 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     told = {folder for folder, _ in absent}
     if malignant.any() and not (malignant & boxed).any() and not trains:
         root = films["root"].iloc[0]
-        missing = no_boxes.dropna().unique()
-        why = f" ({missing[0]} is not there)" if len(missing) else ""
-        return [
-            *found,
-            fault(
-                "boxes_absent",
-                shown(root, root),
-                f"no malignant film has a box{why}: lesions cannot be located there",
-                "nothing, if only films are to be classified; else add the file of boxes",
-            ),
-        ]
+        why = "".join(f" ({name} is not there)" for name in no_boxes.dropna().unique()[:1])
+        text = f"no malignant film has a box{why}: lesions cannot be located there"
+        remedy = "nothing, if only films are to be classified; else add the file of boxes"
+        lone = fault("boxes_absent", shown(root, root), text, remedy)
+        return found if "" in set(no_boxes) else [*found, lone]
     return [
         *found,
-        *(listed for _, listed in absent),
+        *(listed for _, listed in absent if listed is not None),
         *(
             fault(
                 "malignant_without_box",
@@ -260,12 +254,17 @@ def contradictions(films: pd.DataFrame, boxes: pd.DataFrame, trains: bool) -> li
     ]
 
 
-def _absent(malignant: pd.DataFrame, boxed: pd.Series, no_boxes: pd.Series) -> list[tuple[str, Fault]]:
-    """Folders that lack the file of boxes altogether: one fault names the file, not every film."""
-    found = []
+def _absent(malignant: pd.DataFrame, boxed: pd.Series, no_boxes: pd.Series) -> list[tuple[str, Fault | None]]:
+    """Folders that lack the file of boxes altogether: one fault names the file, not every film.
+
+    The fault is None where the file is there and cannot be read: its reader has said so.
+    """
+    found: list[tuple[str, Fault | None]] = []
     for root, rows in malignant.groupby("root", sort=True):
         missing = no_boxes[rows.index].dropna()
-        if len(missing) and not boxed[rows.index].any():
+        if len(missing) and missing.iloc[0] == "":
+            found.append((str(root), None))
+        elif len(missing) and not boxed[rows.index].any():
             text = f"there is no such file: none of {plural(len(rows), 'malignant film')} has a lesion box"
             remedy = "add it (path,x_min,y_min,x_max,y_max; csv or xlsx), or set `annotations` to the file of boxes"
             found.append((str(root), fault("malignant_without_box", str(missing.iloc[0]), text, remedy)))

@@ -138,6 +138,8 @@ def _shift(dataset: Dataset, raw: NDArray[Any], bits: int, width: int, notes: li
     """How far the stored bits lie above the lowest bit."""
     (high,) = numbers(dataset, "HighBit")[:1] or [bits - 1.0]
     if not bits - 1 < high < width:
+        if high != int(dataset.get("BitsStored") or bits) - 1:  # PS3.5 8.1.1: one less than the bits stored
+            notes.append(f"bits contradict each other: high bit {high:g}, {bits} bits read from the lowest")
         return 0
     shift = int(high) + 1 - bits
     if int(raw.max()) < 1 << bits and (raw & raw.dtype.type((1 << shift) - 1)).any():

@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from osteotl.files import plural
+
 #: The written table: code -> (severity, what it means). `integrity.severity` of study.yaml overrides the first column.
 CODES: dict[str, tuple[str, str]] = {
     # reading
@@ -58,6 +60,8 @@ CODES: dict[str, tuple[str, str]] = {
     "box_units": ("error", "a box in shares of the film (0 to 1) where pixels are read, or the other way round"),
     "box_whole_film": ("warning", "a box that covers nearly the whole film"),
     "box_minority": ("warning", "lesions drawn by fewer readers than `agreement` asks for do not count"),
+    "box_crowd": ("warning", "regions of several lesions (COCO iscrowd) were left out: none of them is one lesion"),
+    "box_marked": ("note", "boxes marked as difficult, truncated or the like count as lesions like any other"),
     "box_duplicate": ("warning", "the same box stands twice"),
     "box_turned": ("warning", "a film was turned when it was read; its boxes were not"),
     "size_mismatch": ("error", "the annotation states another size than the film has"),
@@ -206,11 +210,6 @@ def counts(faults: Iterable[Fault]) -> dict[str, Any]:
         "notes": sum(f.severity == "note" for f in faults),
         "by_code": dict(sorted(by_code.items())),
     }
-
-
-def plural(number: int, word: str) -> str:
-    """1 film, 2 films."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def listing(faults: Iterable[Fault], limit: int | None = None) -> str:

@@ -37,6 +37,7 @@ WARNED: dict[str, tuple[str, str]] = {
     ),
     "detector values": ("for_processing", "export the film FOR PRESENTATION, as readers see it"),
     "values above the stored bits left out": ("grey_doubtful", "look at it; where it looks wrong, export it again"),
+    "bits contradict each other": ("grey_doubtful", "look at it; where it looks wrong, export it again"),
     "window left out": ("grey_doubtful", "look at it; where it looks wrong, export it with a window"),
     "unknown window function": ("grey_doubtful", "look at it; where it looks wrong, export it with a window"),
     "rescale left out": ("grey_doubtful", "look at it; where it looks wrong, export it again"),

@@ -7,6 +7,8 @@ import hashlib
 import numpy as np
 import pandas as pd
 
+from osteotl.files import plural
+
 LEEWAY = 1 / 3  # how far a stratum's share may stray from the one asked for before patients are moved
 
 
@@ -54,8 +56,8 @@ def _by_count(patients: pd.DataFrame, wanted: int) -> set[str]:
     """Patients that hold `wanted` films together, stratum by stratum."""
     if wanted >= patients["films"].sum():
         raise ValueError(
-            f"{wanted} films are to be held out of {int(patients['films'].sum())}: none would be left for training; "
-            "lower cohorts.development.validation"
+            f"{plural(wanted, 'film')} to be held out of {int(patients['films'].sum())}: none would be left to train "
+            "on; lower cohorts.development.validation"
         )
     quotas = _quotas(patients.groupby("stratum")["films"].sum(), wanted)
     held: set[str] = set()

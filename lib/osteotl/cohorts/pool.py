@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Pool:
     boxes: pd.DataFrame
     faults: list[Fault]
     flow: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)  # every film of every folder, kept or not, as messages name it
 
     def leave_out(self, gone: pd.Series, reason: str) -> None:
         """Take films out and count them, cohort by cohort."""
@@ -52,7 +54,7 @@ def step_of(cohort: str, step: Step) -> dict[str, Any]:
 
 def read_pool(cohorts: Cohorts, data_root: Path) -> Pool:
     """Read every cohort of a study into one pool, in the order of COHORTS; pixels are not read yet."""
-    films, boxes, faults, flow = [], [], [], []
+    films, boxes, faults, flow, seen = [], [], [], [], []
     for name in COHORTS:
         if getattr(cohorts, name) is None:
             continue
@@ -60,35 +62,60 @@ def read_pool(cohorts: Cohorts, data_root: Path) -> Pool:
         films.append(raw.films.assign(cohort=name))
         boxes.append(raw.boxes.assign(cohort=name))
         faults += raw.faults
+        seen += [*raw.seen, *integrity.films_named(raw.films)]
         flow += [step_of(name, step) for step in raw.flow]
     filled = [frame for frame in films if len(frame)] or films[:1]
-    pool = Pool(pd.concat(filled, ignore_index=True), pd.concat(boxes, ignore_index=True), faults, flow)
+    pool = Pool(pd.concat(filled, ignore_index=True), pd.concat(boxes, ignore_index=True), faults, flow, seen)
     for column in ("width", "height", "spacing_mm", "mean_grey", "sd_grey"):
         pool.films[column] = float("nan")
     return pool
 
 
 def exclude(pool: Pool, names: Sequence[str]) -> None:
-    """Leave out the films that the study names, by file name or by path below the cohort's folder."""
-    files = pool.films["path"].astype(str)
-    unknown = [
-        fault(
-            "exclude_unknown",
-            name,
-            "is named under integrity.exclude, but no cohort holds it",
-            "correct the name, or take it out of the list",
-        )
-        for name in names
-        if not files.str.endswith(f"/{name}").any() and not any(_concerns(f, name) for f in pool.faults)
-    ]
-    gone = files.map(lambda path: any(path.endswith(f"/{name}") for name in names)).astype(bool)
-    pool.leave_out(gone, "excluded by name (integrity.exclude)")
-    pool.faults = [f for f in pool.faults if not any(_concerns(f, name) for name in names)] + unknown
+    """Leave out the films that the study names, and what was wrong with them.
+
+    Parameters
+    ----------
+    pool : Pool
+        Changed in place.
+    names : sequence of str
+        A film by its file name or the end of its path; where no film is called so, a folder of films, or a pattern with
+        `*`, `?` or `[...]`. A folder and a pattern are looked for from the cohort's folder on.
+    """
+    roots, paths = pool.films["root"].astype(str), pool.films["path"].astype(str)
+    films = list(zip(paths, (shown(path, root) for path, root in zip(paths, roots, strict=True)), strict=True))
+    faulty = sorted({f.file for f in pool.faults if _of_film(f)})
+    gone: set[str] = set()
+    for name in names:
+        plain = name.replace("\\", "/").removeprefix("./").strip("/")
+        found = next((some for meaning in MEANINGS if (some := _meant(meaning, plain, films, faulty))), set())
+        gone |= found
+        if not found:
+            text = "is named under integrity.exclude, but no cohort holds such a film, folder or pattern of films"
+            pool.faults.append(fault("exclude_unknown", name, text, "correct the name, or take it out of the list"))
+    pool.leave_out(pd.Series([path in gone for path, _ in films], dtype=bool), "excluded by name (integrity.exclude)")
+    pool.faults = [f for f in pool.faults if f.file not in gone or f.code == "exclude_unknown"]
 
 
-def _concerns(found: Fault, name: str) -> bool:
-    """Whether a fault is of the film of this name, or of this path led by its cohort's folder."""
-    return f"/{found.file}".endswith(f"/{name}")
+def _of_film(found: Fault) -> bool:
+    """Whether a fault is of a film: of no table or annotation, and of no cohort as a whole."""
+    return "/" in found.file and found.code != "root_missing" and not found.file.lower().endswith(ANNOTATIONS)
+
+
+ANNOTATIONS = (".csv", ".tsv", ".xlsx", ".xlsm", ".json", ".xml", ".txt", ".yaml", ".yml")  # of these no film is made
+MEANINGS: tuple[Callable[[str, str, str], bool], ...] = (
+    lambda name, path, shown: f"/{path}".endswith(f"/{name}"),
+    lambda name, path, shown: f"/{name}/" in f"/{shown}",
+    lambda name, path, shown: fnmatchcase(f"/{shown}", f"*/{name}"),
+)
+
+
+def _meant(
+    meaning: Callable[[str, str, str], bool], name: str, films: list[tuple[str, str]], faulty: list[str]
+) -> set[str]:
+    """Paths of films, and names of faulty ones, that a name of `integrity.exclude` means."""
+    found = {path for path, shown_as in films if meaning(name, path, shown_as)}
+    return found | {file for file in faulty if meaning(name, file, file)}
 
 
 def decode(pool: Pool, cache: Path, longest: int) -> None:

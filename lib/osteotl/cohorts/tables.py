@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.cohorts.faults import CODES, CohortError, Fault, counts, errors, fault, judge, listing, plural
+from osteotl.cohorts.integrity import films_named
 from osteotl.cohorts.pixels import note_summary, note_table
 from osteotl.cohorts.pool import (
     COHORTS,
@@ -70,12 +71,15 @@ class CohortSummary:
         cohort, step, films, patients, reason: as in integrity.json.
     counts : dict
         errors, warnings, by_code; films, patients, malignant and not by cohort and partition.
+    left_out : list of str
+        Films of the cohorts' folders that are in no table, so that the page can be kept free of their names.
     """
 
     films: pd.DataFrame
     faults: list[Fault]
     flow: list[dict[str, Any]]
     counts: dict[str, Any]
+    left_out: list[str]
 
     def __str__(self) -> str:
         return listing(self.faults, limit=20)
@@ -119,6 +123,7 @@ def _write(summary: CohortSummary, boxes: pd.DataFrame, folder: Path) -> None:
         "faults": [f.as_dict() for f in summary.faults],
         "counts": summary.counts,
         "flow": summary.flow,
+        "left_out": summary.left_out,
     }
     write_json(folder / "integrity.json", found)
     if errors(summary.faults):
@@ -160,7 +165,9 @@ def _assemble(study: Study, data_dir: Path, with_pixels: bool = True) -> tuple[C
         pool.faults += pool_faults(pool.films, boxes, cache if with_pixels else None)
     faults = judge(pool.faults, study.integrity.severity)
     films, boxes = hashed_tables(pool.films, boxes, study.privacy.salt)
-    return CohortSummary(films, faults, flow_of(pool), {**counts(faults), "cohorts": sizes_of(films)}), boxes
+    sizes = {**counts(faults), "cohorts": sizes_of(films)}
+    left_out = sorted(set(pool.seen) - set(films_named(pool.films)))
+    return CohortSummary(films, faults, flow_of(pool), sizes, left_out), boxes
 
 
 def _writable(folder: Path) -> bool:

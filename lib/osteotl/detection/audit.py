@@ -23,7 +23,7 @@ from osteotl.detection.masking import masked_films, mirrored_films, only_boxes, 
 from osteotl.detection.occlusion import occlusion_maps, write_maps
 from osteotl.detection.probe import class_probe, film_features, site_probe
 from osteotl.detection.scoring import cohort_films, open_detector, processes, score_films, side_by_side
-from osteotl.files import write_csv, write_json
+from osteotl.files import plural, write_csv, write_json
 from osteotl.study import Study
 
 RESAMPLES = 1000
@@ -166,7 +166,7 @@ def learnt_nothing(study: Study, out: str | Path) -> Alarm:
         if np.ptp(run["score"]) < ALIKE:
             folder = Path(out) / "finetune" / Replicate(str(arm), float(fraction), int(seed)).folder
             steps = json.loads((folder / "pairing.json").read_text(encoding="utf-8"))["steps"]
-            found.append(f"{arm}, seed {seed}, fraction {fraction:g}: it has learnt nothing in {steps:,} steps")
+            found.append(f"{arm}, seed {seed}, fraction {fraction:g}: it has learnt nothing in {plural(steps, 'step')}")
     return Alarm(
         "learnt_nothing",
         bool(found),

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from osteotl.files import plural
+
 PADDING = 114  # the grey that ultralytics pads with, so that augmentation borders and letterbox borders look alike
 
 
@@ -209,8 +211,8 @@ def require_boxes(films: Films, cohort: str) -> None:
     bare = [image_id for image_id, label, boxes in labelled if label == 1 and not len(boxes)]
     if bare:
         raise ValueError(
-            f"{len(bare)} films of the {cohort} cohort have label 1 and no lesion box (first: image_id {bare[0]}); "
-            "draw the box, or leave the film out (integrity.exclude)"
+            f"the {cohort} cohort holds {plural(len(bare), 'film')} of label 1 without lesion box (first: image_id "
+            f"{bare[0]}); draw the box, or leave the film out (integrity.exclude)"
         )
 
 

@@ -14,10 +14,11 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import types
 from pathlib import Path
 from typing import Any
+
+from osteotl.files import scratch_folder
 
 _FONT = "Arial.ttf"  # the name that ultralytics looks for before it tries a download
 _prepared: list[Path] = []
@@ -88,7 +89,7 @@ def _deterministic(mode: bool, *, warn_only: bool = False) -> None:
 
 
 def _temporary() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="osteotl-"))
+    folder = scratch_folder()
     owner = os.getpid()
 
     def remove() -> None:

@@ -150,7 +150,7 @@ class PairedTrainer(DetectionTrainer):
         self.record = Record()
         self.snapshots: dict[int, dict[str, torch.Tensor]] = {}
         self._epoch_hash = hashlib.sha256()
-        self._folder = tempfile.TemporaryDirectory(prefix="osteotl-")
+        self._folder = tempfile.TemporaryDirectory(dir=hermetic.prepare())
         super().__init__(overrides=plan.overrides(self._folder.name))
         self.model = model
         self.callbacks.clear()

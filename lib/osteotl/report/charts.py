@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from osteotl.display import counted
 from osteotl.html import tag
 
 PARTITIONS = frozenset({"training", "validation", "test"})
@@ -123,9 +124,9 @@ def _flow_box(lines: list[str], x: int, y: int, width: int, height: int, kind: s
 
 def _wrapped(step: dict[str, Any], kind: str) -> list[str]:
     films, patients = step.get("films"), step.get("patients")
-    count = f"{films:,} films" if isinstance(films, int) else "films not counted"
+    count = counted(films, "film") if isinstance(films, int) else "films not counted"
     if isinstance(patients, int):
-        count += f", {patients:,} patients"
+        count += f", {counted(patients, 'patient')}"
     if kind == "aside":
         why = str(step.get("reason") or "reason not recorded")
         return [f"left out: {count}", *textwrap.wrap(why, 38, max_lines=5, placeholder=" …")]

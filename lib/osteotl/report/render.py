@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -273,10 +274,19 @@ def write_report(folder: str | Path) -> Path:
     others = [(title, nbformat.read(path, as_version=4)) for title, path in chosen(folder / "notebooks")]
     texts = {"path": str, "image_id": str}
     tables = [pd.read_csv(path, dtype=texts) for path in sorted((folder / "cohorts").glob("*.csv"))]
-    html = render(nbformat.read(own, as_version=4), others, film_names(tables))
+    html = render(nbformat.read(own, as_version=4), others, film_names(tables, _films_of_faults(folder)))
     size = len(html.encode("utf-8"))
     if size > LARGEST:
         raise ValueError(
             f"the page has {size:,} bytes, must be at most {LARGEST:,} to go by e-mail: lower report.gallery_films"
         )
     return write_text(folder / "report.html", html)
+
+
+def _films_of_faults(folder: Path) -> list[str]:
+    """Films that the cohort tables may not hold: those that a fault names, and those that were left out."""
+    path = folder / "cohorts" / "integrity.json"
+    if not path.is_file():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return [*(fault["file"] for fault in content["faults"]), *content["left_out"]]

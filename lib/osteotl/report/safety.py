@@ -104,7 +104,7 @@ class FilmNames:
     Attributes
     ----------
     words, phrases : mapping of name to hash
-        Names of one word, which are looked up, and names that hold a space.
+        Names of one word, which are looked up, and names that hold a space or another sign, which are searched for.
     """
 
     words: Mapping[str, str] = field(default_factory=dict)
@@ -172,24 +172,49 @@ def sentence(text: Any) -> str:
     return without_paths(" ".join(str(text).split())).rstrip(".") + "."
 
 
-def film_names(tables: Iterable[pd.DataFrame]) -> FilmNames:
-    """Every path, file name and stem of the cohort tables, with the hash that stands for it."""
+def film_names(tables: Iterable[pd.DataFrame], others: Iterable[str] = ()) -> FilmNames:
+    """Every path, file name and stem of films, with what stands for it.
+
+    Parameters
+    ----------
+    tables : iterable of DataFrame
+        The cohort tables, whose films have a hash.
+    others : iterable of str
+        Paths of films that stand in none of them, such as those left out.
+    """
+    frames = [frame for frame in tables if {"path", "image_id"} <= set(frame.columns)]
+    pairs = [(path, LEFT_OUT) for path in others if _FILM.search(path)]
+    for frame in frames:
+        named = frame.dropna(subset=["path"])
+        pairs += zip(named["path"].astype(str), named["image_id"].astype(str), strict=True)
     known: dict[str, str] = {}
-    for frame in tables:
-        if not {"path", "image_id"} <= set(frame.columns):
-            continue
-        for path, image_id in zip(frame["path"].dropna().astype(str), frame["image_id"].astype(str), strict=False):
-            name = PurePosixPath(path)
-            known |= {path: image_id, name.name: image_id}
-            if len(name.stem) >= 6:  # a shorter stem could be an ordinary number
-                known[name.stem] = image_id
-    phrases = {name: image_id for name, image_id in known.items() if " " in name}
-    return FilmNames({name: image_id for name, image_id in known.items() if name not in phrases}, phrases)
+    for path, stands in pairs:
+        name = PurePosixPath(path)
+        known |= {path: stands, name.name: stands}
+        if len(name.stem) >= 6:  # a shorter stem could be an ordinary number
+            known[name.stem] = stands
+    phrases = {name: stands for name, stands in known.items() if not _TOKEN.fullmatch(name) and len(name) > 4}
+    return FilmNames({name: stands for name, stands in known.items() if name not in phrases}, phrases)
+
+
+LEFT_OUT = "(film left out)"
+# a fault can concern a folder, too: what is no picture by its suffix counts as a film where it holds a digit
+_FILM = re.compile(r"\.(?:png|jpe?g|tiff?|dcm|dicom|dic|bmp)$|\d[^/.]*$", re.I)
 
 
 def without_names(text: str, known: FilmNames) -> str:
     """Names of films replaced by their hashes."""
-    for name, image_id in known.phrases.items():
+    for name in sorted(known.phrases, key=len, reverse=True):
         if name in text:
-            text = text.replace(name, image_id)
-    return _TOKEN.sub(lambda match: known.words.get(match[0], match[0]), text)
+            text = text.replace(name, known.phrases[name])
+    return _TOKEN.sub(lambda match: _unnamed(match[0], known.words), text)
+
+
+def _unnamed(token: str, words: Mapping[str, str]) -> str:
+    """A word, or what stands for it where it is a film's name: as it is, below other folders, with another suffix."""
+    plain = token.rstrip(".-")
+    name = PurePosixPath(plain)
+    for spelling in (token, plain, name.name, name.stem):
+        if spelling in words:
+            return words[spelling] + token[len(plain) :]
+    return token

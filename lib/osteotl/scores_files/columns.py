@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
+from osteotl.files import plural
 from osteotl.scores_files.tables import listed, row_list
 
 # what each column may be called elsewhere; the first that a table has is taken
@@ -259,7 +260,12 @@ def read_runs(
         named = {int(code): str(run) for code, run in enumerate(names)}
         shown = ", ".join(f"{run!r} = {code}" for code, run in list(named.items())[:12])
         more = " ..." if len(named) > 12 else ""
-        return codes.astype(np.int64), named, [], [f"{name}: {len(named)} runs, counted in this order: {shown}{more}"]
+        return (
+            codes.astype(np.int64),
+            named,
+            [],
+            [f"{name}: {plural(len(named), 'run')}, counted in this order: {shown}{more}"],
+        )
     odd = ~whole & ~empty & ~text
     kinds = {f"not a whole number from 0 to {MOST_SEED}": odd}
     faults = [fault for fault in faults if " missing " in fault] + _fault_lines(name, rows, kinds, column)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from osteotl.scores_files.columns import CORNERS, arm_and_seed, find_roles, numbers
+from osteotl.files import is_litter, plural
+from osteotl.scores_files.columns import CORNERS, NAMES, arm_and_seed, find_roles, numbers
 from osteotl.scores_files.long_table import (
     DETECTION_COLUMNS,
     LESION_COLUMNS,
@@ -104,9 +105,7 @@ def read_folder(folder: Path) -> Draft:
 def _arm_paths(folder: Path) -> tuple[list[Path], list[str], list[str]]:
     """Files and folders that hold an arm; faults of those that cannot; remarks on what is left out."""
     arms, faults, other = [], [], []
-    for path in sorted(folder.iterdir(), key=lambda p: p.name):
-        if path.name.startswith((".", "~$", "__")):
-            continue  # litter of file managers, of Excel and of Python
+    for path in _kept(folder.iterdir()):
         if path.is_dir():
             kind = _kind_of_folder(path)
             arms += [path] if kind in ("txt", "json", "nndetection") else []
@@ -135,15 +134,21 @@ PICKLE_RULE = (
 )
 
 
+def _kept(paths: Iterable[Path]) -> list[Path]:
+    """Files and folders by name, without what file managers, Excel and Python leave."""
+    others = [path for path in paths if not path.name.startswith((".", "__")) and not is_litter(path.name)]
+    return sorted(others, key=lambda path: path.name)
+
+
 def _kind_of_folder(path: Path) -> str:
     """txt, json (predictions.json), nndetection, pickles, or other."""
     if _txt_folder(path):
         return "txt"
     if (path / "predictions.json").is_file():
         return "json"
-    if next(path.glob("*_boxes.json"), None):
+    if _kept(path.glob("*_boxes.json")):
         return "nndetection"
-    if any(child.suffix.lower() in PICKLES for child in path.iterdir()):
+    if any(child.suffix.lower() in PICKLES for child in _kept(path.iterdir())):
         return "pickles"
     return "other"
 
@@ -151,7 +156,7 @@ def _kind_of_folder(path: Path) -> str:
 def _txt_folder(path: Path) -> Path | None:
     """YOLO writes its txt files into runs/.../labels/."""
     for at in (path, path / "labels"):
-        if at.is_dir() and any(not file.name.startswith(".") for file in at.glob("*.txt")):
+        if at.is_dir() and _kept(at.glob("*.txt")):
             return at
     return path / "labels" if (path / "labels").is_dir() else None
 
@@ -180,7 +185,7 @@ def _named(path: Path, read: Callable[[Path], Films]) -> Films:
 
 
 def _films_of_table(path: Path) -> Films:
-    table = read_cells(path)
+    table = read_cells(path, NAMES)
     roles = find_roles(table.cells, labels_only=True)
     draft = Draft(pd.DataFrame(), remarks=[*table.remarks, *roles.remarks])
     if absent := [c for c in ("image_id", "label") if c not in roles.column]:
@@ -237,19 +242,23 @@ def _films_of_coco(path: Path) -> Films:
     if len(categories) > 1:
         rule = "keep those of malignant lesions, or give labels.csv"
         draft.faults.append(f"{path.name}: annotations of {len(categories)} categories; {rule}")
-    lesions = []
+    lesions, crowds = [], set()
     for number, one in enumerate(annotations, 1):
         if (film := names.get(str(one["image_id"]))) is None:
             draft.faults.append(f"{path.name}: annotation {number} is on an image that is not listed")
         elif (corners := _corners(one["bbox"])) is None:
             draft.faults.append(f"{path.name}: annotation {number} has no box of x, y, width, height above 0")
+        elif str(one.get("iscrowd")).lower() in ("1", "true"):
+            crowds.add(film)
         else:
             lesions.append([film, *corners])
     draft.faults = _few_faults(draft.faults)
-    ill = {row[0] for row in lesions}
+    ill = {row[0] for row in lesions} | crowds
     table = _film_table(list(names.values()), [int(n in ill) for n in names.values()])
     table = table.drop_duplicates("image_id")
     draft.remarks.append(f"{path.name}: a film with an annotation is malignant, one without is not")
+    if crowds:
+        draft.remarks.append(f"{path.name}: crowds (iscrowd) of {plural(len(crowds), 'film')} are no lesion boxes")
     spellings = {**_spellings(table["image_id"]), **names}
     return Films(table, spellings, pd.DataFrame(lesions, columns=LESION_COLUMNS), draft)
 
@@ -362,7 +371,7 @@ def _what_json(content: Any) -> str:
 
 
 def _case_table(path: Path, films: Films, draft: Draft) -> Found:
-    table = read_cells(path)
+    table = read_cells(path, NAMES)
     roles = find_roles(table.cells, labels_only=True)
     draft.remarks += [f"{path.name}: {remark}" for remark in (*table.remarks, *roles.remarks)]
     if not {"image_id", "score"} <= set(roles.column):
@@ -407,8 +416,9 @@ def _from_boxes(
     if len(best) and best.min() < 0:
         draft.faults.append(f"{name}: scores below 0, so that a film without a box has none; export probabilities")
     if silent := int(values.isna().sum()):
+        lacking = plural(silent, "film")
         draft.remarks.append(
-            f"{name}: {silent:,} films without a box score 0; boxes down to a confidence of 0.001 would rank them"
+            f"{name}: {lacking} without a box scored 0; boxes down to a confidence of 0.001 would rank them"
         )
     corners = boxes.dropna(subset=list(CORNERS))
     if len(corners) < len(boxes):
@@ -483,7 +493,7 @@ def _nndetection(path: Path, films: Films, draft: Draft) -> pd.DataFrame:
     """nnDetection's CASE_boxes.json, number of a box to score, label and box; its boxes start with y."""
     rows: list[list[Any]] = []
     faults, classes = [], set()
-    for file in sorted(path.glob("*_boxes.json")):
+    for file in _kept(path.glob("*_boxes.json")):
         name = f"{path.name}/{file.name}"
         content = read_json(file, 10_000_000)
         film = films.find(file.name.removesuffix("_boxes.json"))
@@ -505,9 +515,7 @@ def _yolo(path: Path, films: Films, draft: Draft) -> pd.DataFrame:
     sizes = films.table.drop_duplicates("image_id").set_index("image_id").reindex(columns=["width", "height"])
     rows: list[list[Any]] = []
     faults, classes = [], set()
-    for file in sorted((_txt_folder(path) or path).glob("*.txt")):
-        if file.name.startswith("."):
-            continue
+    for file in _kept((_txt_folder(path) or path).glob("*.txt")):
         name, film = f"{path.name}/{file.name}", films.find(file.stem, file.name)
         if film is None:
             faults.append(f"{name}: a film that the labels do not name")

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from osteotl.files import plural
 from osteotl.names import collisions, hidden_character, name_fault
 from osteotl.scores_files.columns import FACTS
 from osteotl.scores_files.tables import listed, row_list
@@ -19,6 +20,7 @@ MOST_ARMS = 16
 """More do not fit on one page of 5 MB."""
 MOST_RUNS = 1_000
 MOST_LINES = 20
+WARNING = "warning: "  # leads a remark that calls for a look
 
 
 def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = False) -> list[str]:
@@ -195,7 +197,7 @@ def remarks_on(table: pd.DataFrame) -> list[str]:
     both = pairs["patient_id"].duplicated()
     if both.any():
         remarks.append(
-            f"{int(both.sum())} patients have films in validation AND external: thresholds are not independent"
+            f"{plural(int(both.sum()), 'patient')} in validation AND external: thresholds are not independent"
         )
     remarks += [f"patients {one!r} and {other!r} differ in case, spaces or invisible marks only: counted as two"
                 for one, other in collisions(map(str, table["patient_id"].unique()))[:5]]  # fmt: skip
@@ -211,7 +213,7 @@ def _on_scores(arm: str, rows: pd.DataFrame) -> list[str]:
     score = rows["score"]
     lowest, distinct = (score == score.min()).mean(), score.nunique()
     if distinct == 1:
-        return [f"warning: arm {arm!r} scores every film alike ({score.iloc[0]:g}): it tells nothing apart"]
+        return [f"{WARNING}arm {arm!r} scores every film alike ({score.iloc[0]:g}): it tells nothing apart"]
     if distinct <= 11:
         return [f"arm {arm!r} has {distinct} distinct scores: read as an ordinal rating"]
     remarks = []
@@ -243,7 +245,7 @@ def _reversed(table: pd.DataFrame) -> list[str]:
         return []
     shown = ", ".join(f"{arm!r} {auc:.3f}" for arm, auc in mean.items())
     rule = "High scores must mean malignant; nothing is turned round here"
-    return [f"warning: the AUC is below .5 in every arm ({shown}): are the scores, or the labels, reversed? {rule}"]
+    return [f"{WARNING}the AUC is below .5 in every arm ({shown}): are the scores, or the labels, reversed? {rule}"]
 
 
 def mean_rank_auc(label: pd.Series, score: pd.Series) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from osteotl.files import plural
 from osteotl.scores_files.columns import (
     CORNERS,
     FACTS,
@@ -132,7 +133,9 @@ def _patients(cells: pd.DataFrame, base: pd.DataFrame, column: dict[str, str], d
         return base["image_id"]
     patients = cells[column["patient_id"]]
     if lacking := int((patients == "").sum()):
-        draft.remarks.append(f"{lacking:,} rows without patient_id: each such film is taken as a patient of its own")
+        draft.remarks.append(
+            f"{plural(lacking, 'row')} without patient_id: each such film is taken as a patient of its own"
+        )
     return patients.where(patients != "", base["image_id"])
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from osteotl.scores_files.columns import FACTS, LARGEST, MOST_SEED
+from osteotl.files import plural, visible
+from osteotl.scores_files.columns import FACTS, LARGEST, MOST_SEED, NAMES
 from osteotl.scores_files.exports import read_folder
-from osteotl.scores_files.faults import find_faults, remarks_on
+from osteotl.scores_files.faults import WARNING, find_faults, remarks_on
 from osteotl.scores_files.long_table import Draft, ScoresError, from_table
-from osteotl.scores_files.tables import TableError, listed, read_cells
+from osteotl.scores_files.tables import TableError, listed, read_cells, told
 
 __all__ = ["COLUMNS", "ScoresError", "ScoresFile", "check_predictions", "check_scores", "read_scores"]
 
@@ -104,7 +105,7 @@ def read_scores(path: str | Path, reference: str | None = None) -> ScoresFile:
     """
     path = Path(path)
     try:
-        draft = read_folder(path) if path.is_dir() else from_table(read_cells(path))
+        draft = read_folder(path) if path.is_dir() else from_table(read_cells(path, NAMES))
         faults = list(draft.faults)
         faults += [] if draft.table.empty else find_faults(draft.table, reference, draft.readers)
         if faults or draft.table.empty:
@@ -130,17 +131,18 @@ def check_scores(path: str | Path, reference: str | None = None) -> int:
     try:
         scores = read_scores(path, reference)
     except ScoresError as error:
-        print(f"{path} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
+        print(f"{visible(str(path))} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
         return 2
     runs = "readers" if scores.readers else "seeds"
     for cohort, rows in scores.predictions.groupby("cohort"):
         films = rows.drop_duplicates("image_id")
         named = ", ".join(_shown(scores.run_names.get(run, str(run))) for run in sorted(set(rows["seed"])))
-        size = f"{len(films):,} films of {films['patient_id'].nunique():,} patients"
+        size = f"{plural(len(films), 'film')} of {plural(films['patient_id'].nunique(), 'patient')}"
         print(f"{cohort}: {size}, {films['label'].sum():,} malignant; {runs} {named}")
     arms = ", ".join(map(_shown, scores.arms))
     print(f"arms: {arms}; reference: {_shown(scores.reference)}", *scores.remarks, sep="\n")
-    print("No fault found.")
+    warnings = sum(remark.startswith(WARNING) for remark in scores.remarks)
+    print("No fault found" + (f"; {plural(warnings, 'warning')} above." if warnings else "."))
     return 0
 
 
@@ -190,8 +192,9 @@ def _finished(draft: Draft, reference: str | None) -> ScoresFile:
         table["logit"] = _logits(table, remarks)
     types = COLUMNS | {fact: kind for fact, kind in FACT_COLUMNS.items() if fact in table}
     predictions = check_predictions(table[list(types)].reset_index(drop=True).astype(types))
-    return ScoresFile(predictions, draft.detections, draft.lesions, arms, reference or arms[0], tuple(remarks),
-                      draft.readers, draft.run_names)  # fmt: skip
+    said = tuple(map(told, remarks))
+    return ScoresFile(predictions, draft.detections, draft.lesions, arms, reference or arms[0], said, draft.readers,
+                      draft.run_names)  # fmt: skip
 
 
 def _logits(table: pd.DataFrame, remarks: list[str]) -> np.ndarray:
@@ -209,7 +212,9 @@ def _logits(table: pd.DataFrame, remarks: list[str]) -> np.ndarray:
     low = _nearest_to_end(score[probability])
     high = _nearest_to_end(1 - score[probability])
     if ends:
-        remarks.append(f"{ends:,} scores are exactly 0 or 1: their logits are cut at those of {low:g} and 1 - {high:g}")
+        remarks.append(
+            f"{plural(ends, 'score')} of exactly 0 or 1: cut, as logits, at those of {low:g} and 1 - {high:g}"
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         logit = np.log(score) - np.log1p(-score)
     logit = np.where(score == 0, np.log(low) - np.log1p(-low), logit)

@@ -13,20 +13,22 @@ import re
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from osteotl.files import read_bounded
+from osteotl.files import MOST_TITLES, header_place, read_bounded, visible
 
 MOST_BYTES = 1_000_000_000  # of a file, and of what is packed in a workbook
 MOST_ROWS = 20_000_000
 MOST_COLUMNS = 2_000
+LONGEST_LINE = 1_000  # characters of a message
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _OLD_EXCEL, _PARQUET, _ZIP = b"\xd0\xcf\x11\xe0", b"PAR1", b"PK"
 _ENCODINGS = (
@@ -48,8 +50,14 @@ class TableError(ValueError):
     """The file cannot be used; `faults` lists every reason, one line each."""
 
     def __init__(self, faults: list[str]):
-        super().__init__("\n".join(faults))
-        self.faults = faults
+        self.faults = [told(fault) for fault in faults]
+        super().__init__("\n".join(self.faults))
+
+
+def told(text: str) -> str:
+    """One line that quotes a stranger's file: safe on a terminal, and of bounded length."""
+    line = " ".join(visible(text).splitlines())
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
 @dataclass
@@ -71,13 +79,15 @@ class Table:
     remarks: list[str] = field(default_factory=list)
 
 
-def read_cells(path: Path) -> Table:
+def read_cells(path: Path, names: Mapping[str, Collection[str]]) -> Table:
     """Read a table.
 
     Parameters
     ----------
     path : Path
         CSV (comma, semicolon, tab or bar; UTF-8, UTF-16 or Windows-1252), Excel workbook (.xlsx) or Parquet.
+    names : mapping
+        Column: the names that it goes by; they tell a header below titles, and the sheet that holds the table.
 
     Raises
     ------
@@ -91,9 +101,9 @@ def read_cells(path: Path) -> Table:
     if content.startswith(_PARQUET):
         return _read_parquet(content)
     if content.startswith(_ZIP):
-        return _read_workbook(content)
+        return _read_workbook(content, names)
     text, remarks = decode(content)
-    table = _read_csv(text)
+    table = _read_csv(text, names)
     table.remarks[:0] = remarks
     return table
 
@@ -180,13 +190,15 @@ def decode(content: bytes) -> tuple[str, list[str]]:
 # --- CSV --------------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(text: str) -> Table:
+def _read_csv(text: str, names_known: Mapping[str, Collection[str]]) -> Table:
     if text.lstrip()[:1] == "<":
         raise TableError(["an HTML or XML page, not a table; save it as CSV UTF-8"])
     if text.lstrip()[:1] in ("{", "["):
         raise TableError(["JSON, not a table; put it as ARM.json into a folder beside labels.csv, and name the folder"])
     stream = io.StringIO(text, newline="")
     above, separator = _skipped(stream)
+    titles, separator = _titles(stream, separator, names_known)
+    above += len(titles)
     reader = csv.reader(iter(stream.readline, ""), delimiter=separator)
     try:
         header = next(reader, [])
@@ -209,7 +221,8 @@ def _read_csv(text: str) -> Table:
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         stream.seek(start)
         raise TableError([_ragged(stream, separator, len(names), first, error)]) from error
-    return _finished(cells.fillna(""), names, np.arange(first + 1, first + 1 + len(cells)), [])
+    remarks = [_passed_over(first, len(titles))] if titles else []
+    return _finished(cells.fillna(""), names, np.arange(first + 1, first + 1 + len(cells)), remarks)
 
 
 def _skipped(stream: io.StringIO) -> tuple[int, str]:
@@ -225,6 +238,27 @@ def _skipped(stream: io.StringIO) -> tuple[int, str]:
             outside = re.sub(r'"[^"]*"', "", line)
             return above, named or max(",;\t|", key=outside.count)
         above += 1
+
+
+def _titles(stream: io.StringIO, separator: str, names: Mapping[str, Collection[str]]) -> tuple[list[str], str]:
+    """Go to the header below titles; the lines passed over, and what separates the header's names."""
+    start = stream.tell()
+    lines = list(islice(stream, MOST_TITLES + 1))
+    for mark in dict.fromkeys((separator, *",;\t|")):
+        rows = [line.strip().split(mark) if line.strip() else [] for line in lines]
+        if (place := header_place([[cell.strip('"') for cell in row] for row in rows], names)) is not None:
+            separator = mark if place else separator
+            break
+    else:
+        place = 0
+    stream.seek(start)
+    return [stream.readline() for _ in range(place)], separator
+
+
+def _passed_over(first: int, titles: int) -> str:
+    """A remark on titles above the header."""
+    rows = "1 row above it is" if titles == 1 else f"{titles} rows above it are"
+    return f"the header is read from row {first}; {rows} left out"
 
 
 def _ragged(stream: io.StringIO, separator: str, width: int, first: int, error: Exception) -> str:
@@ -247,7 +281,7 @@ def _ragged(stream: io.StringIO, separator: str, width: int, first: int, error: 
 # --- Excel and Parquet ------------------------------------------------------------------------------------------------
 
 
-def _read_workbook(content: bytes) -> Table:
+def _read_workbook(content: bytes, names: Mapping[str, Collection[str]]) -> Table:
     import openpyxl
 
     try:
@@ -270,9 +304,14 @@ def _read_workbook(content: bytes) -> Table:
     filled = [(title, rows) for title, rows in sheets if rows]
     if not filled:
         raise TableError(["an empty workbook; give a sheet with a header"])
-    (title, rows), *others = filled
-    remarks = [f"sheet {title!r} is read; left out: {listed([name for name, _ in others])}"] if others else []
-    return _of_rows(rows, remarks)
+    places = [header_place([row for _, row in rows[: MOST_TITLES + 1]], names) for _, rows in filled]
+    chosen = next((at for at, place in enumerate(places) if place is not None), 0)
+    (title, rows), head = filled[chosen], places[chosen] or 0
+    others = [name for at, (name, _) in enumerate(filled) if at != chosen]
+    remarks = [f"sheet {title!r} is read; left out: {listed(others)}"] if others else []
+    if head:
+        remarks.append(_passed_over(rows[head][0], head))
+    return _of_rows(rows[head:], remarks)
 
 
 def _sheet_rows(sheet: Any) -> list[tuple[int, list[Any]]]:

@@ -20,6 +20,8 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
+from osteotl.files import is_litter
+
 MISSING, EMPTY = "missing", hashlib.sha256().hexdigest()[:32]  # in place of a hash; of a file without a byte
 _DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _OURS = ("osteotl", "diagnostic_accuracy")
@@ -330,8 +332,9 @@ def versions(tops: Iterable[str], lock: Path, installed: Path, memory: Memory) -
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder, caches left out."""
-    return sorted(set(os.listdir(folder)) - {"__pycache__", ".ipynb_checkpoints", ".git"})
+    """What lies in a folder, caches and litter left out."""
+    there = set(os.listdir(folder)) - {"__pycache__", ".ipynb_checkpoints", ".git"}
+    return sorted(name for name in there if not is_litter(name))
 
 
 def files(path: Path, memory: Memory, seen: set[str] | None = None) -> Iterator[Path]:

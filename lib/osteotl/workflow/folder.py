@@ -18,7 +18,7 @@ from osteotl.workflow.steps import ENGINE, ROOT, to_root
 # where steps leave what a study may later no longer name
 MADE = (
     "cohorts/*", "finetune/**/*", "pretrain/**/*", "other_modality/**/*", "tables/*", "figures/*", "occlusion/*",
-    "documents/**/*", "predictions_extra.csv", "notebooks/0*.ipynb",
+    "documents/**/*", "predictions_extra.csv", "film_numbers.csv", "notebooks/0*.ipynb",
     f"{ENGINE}/steps/*",
 )  # fmt: skip
 OWNER = f"{ENGINE}/owner.json"  # whose folder it is: the study file, and the scores given on the command line

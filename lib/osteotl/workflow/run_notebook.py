@@ -16,14 +16,13 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from osteotl.files import remove, visible, write_json, write_text
+from osteotl.files import remove, scratch_folder, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
 from osteotl.workflow.parameters import parameters_of
 from osteotl.workflow.states import DEPENDS, SHOWN, Whole
@@ -145,7 +144,7 @@ def _kernel_manager(sockets: str, descriptor: int) -> type:
 
 def _sockets() -> str:
     """A folder with a short name, as the path of a socket may have about 100 characters only."""
-    return tempfile.mkdtemp(prefix="osteotl-", dir="/tmp" if os.access("/tmp", os.W_OK) else None)
+    return str(scratch_folder("/tmp" if os.access("/tmp", os.W_OK) else None))
 
 
 def _without_places(notebook: Any, others: list[Path]) -> None:

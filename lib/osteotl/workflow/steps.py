@@ -102,12 +102,15 @@ def steps_of(study: Study) -> dict[str, Step]:
         _add_cohorts(steps, study)
         _add_training(steps, study)
         _add_scoring(steps, study)
+    own = study.predictions is not None
+    key = ["film_numbers.csv"] if own and not study.report.show_ids else []
     _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"),
-         ["statistics.csv", "analysis.json", "tables/"], data=[study.predictions])  # fmt: skip
+         ["statistics.csv", "analysis.json", "tables/", *key], more=["report.show_ids"] if own else [],
+         data=[study.predictions])  # fmt: skip
     _add(steps, "05_figures", _made(steps), ["figures/"])
     _add(steps, "06_report", _made(steps), ["provenance.json", "documents/"])
     # every executed notebook is on the page, and the cohort tables hold what must not stand on it
-    tables = [file for file in _made(steps, "00_cohorts") if file.endswith(".csv")]
+    tables = list(_made(steps, "00_cohorts"))
     _add(steps, RENDER, [*tables, *(f"{step.executed}?shown" for step in steps.values())], ["report.html"])
     steps[RENDER] = replace(steps[RENDER], may_write=("report.pdf",))  # where there is a Chromium
     return steps

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing, plain_name
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import read_json, read_table, table_file
@@ -131,7 +132,7 @@ def _boxes(draft: Draft, name: str, path: Path, tumour: int) -> dict[str, object
             "normal_with_box", path, f"draws a lesion on {name}, which the table calls normal", "correct one of them"
         )
     if not draft.spec.classes:
-        lesions = [(source, corners) for source, corners in lesions if plain_name(source) in MALIGNANT]
+        lesions = [lesion for lesion in lesions if plain_name(lesion.name) in MALIGNANT]
     add_lesions(draft, name, lesions)
     return stated_size(content)
 

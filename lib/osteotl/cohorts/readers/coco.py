@@ -2,7 +2,8 @@
 
 `annotations` names a file or a folder (default: the one .json at or directly below the root). A film that `images`
 lists without any annotation was looked at and is a film without lesion; a film in the folder that no file lists is left
-out. Identifier 0 is an identifier; `iscrowd` and `area` may be missing and play no part.
+out. Identifier 0 is an identifier; `area` plays no part. A region with `iscrowd: 1` holds several lesions: its film is
+malignant, and the region no lesion box, with a warning. Boxes marked `difficult`, `occluded` or the like are lesions.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, files_in, number, read_json
+from osteotl.cohorts.readers.marks import is_crowd, marks_of
 from osteotl.cohorts.readers.splits import part_of_file
 
 
@@ -144,7 +146,8 @@ def _annotation(
         )
         broken.add(name)
         return
-    draft.add_box(name, corners, finding, written_as="sizes")
+    if not is_crowd(draft, name, corners, marks_of(entry.get("attributes"), entry)):
+        draft.add_box(name, corners, finding, written_as="sizes")
     kept[name] = kept.get(name, 0) + 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 
 from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.draft import NO_LESION, Draft, folded, visible
+from osteotl.files import header_place
 
 #: canonical column: the names it goes by in the layouts seen, best first (compared without case, spaces and hyphens)
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -69,6 +70,11 @@ def columns_of(table: pd.DataFrame, wanted: tuple[str, ...]) -> dict[str, str]:
     plain = {plain_name(str(name)): str(name) for name in reversed(table.columns)}
     found = {c: c if c in table else next((plain[a] for a in ALIASES[c] if a in plain), None) for c in wanted}
     return {column: name for column, name in found.items() if name is not None}
+
+
+def header_of(rows: Sequence[Sequence[Any]], needs: Iterable[str] = ()) -> int | None:
+    """Place of the header by the names of `ALIASES`, see `files.header_place`."""
+    return header_place(rows, ALIASES, needs)
 
 
 def canonical(table: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:

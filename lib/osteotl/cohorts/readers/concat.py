@@ -32,7 +32,8 @@ def joined(spec: ConcatCohort, parts: list[RawCohort]) -> RawCohort:
         boxes.append(part.boxes.assign(image_id=part.boxes["image_id"].map(names)))
     flow = [step for part in parts for step in part.flow]
     opened = tuple(path for part in parts for path in part.opened)
-    together = RawCohort(_stack(films), _stack(boxes), faults, flow, opened)
+    seen = tuple(name for part in parts for name in part.seen)
+    together = RawCohort(_stack(films), _stack(boxes), faults, flow, opened, seen)
     return together if spec.where is None or together.films.empty else _within(together, spec.where)
 
 

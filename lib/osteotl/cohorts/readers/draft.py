@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.cohorts.faults import Fault, fault, shown
+from osteotl.files import is_litter
 from osteotl.study import FileCohort
 
 FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".dic", ".bmp")
@@ -49,6 +50,8 @@ class RawCohort:
     flow : list of Step
     opened : tuple of Path
         Every table and annotation file that was opened.
+    seen : tuple of str
+        Every film below the folder, kept or not, as messages name it.
     """
 
     films: pd.DataFrame
@@ -56,6 +59,7 @@ class RawCohort:
     faults: list[Fault] = field(default_factory=list)
     flow: list[Step] = field(default_factory=list)
     opened: tuple[Path, ...] = ()
+    seen: tuple[str, ...] = ()
 
 
 class FilmIndex:
@@ -146,7 +150,7 @@ def folded(text: str) -> str:
 
 def hidden(name: str) -> bool:
     """Whether a file or folder is litter of a system: ._x.txt, .DS_Store, ~$x.xlsx, __MACOSX."""
-    return name.startswith((".", "~$")) or name == "__MACOSX"
+    return name.startswith(".") or is_litter(name)
 
 
 def _films_below(folder: Path) -> Iterable[Path]:
@@ -173,17 +177,19 @@ class Draft:
         self.ignored_classes: dict[str, int] = {}
         self.used_classes: set[str] = set()
         self.drawn_classes: dict[str, int] = {}
+        self.marked: dict[str, set[tuple[Any, ...]]] = {}  # mark of an annotation program: the boxes that have it
         self.label_words: dict[str, int] = {}
         self.unknown_labels: dict[tuple[str | Path, str], list[str]] = {}
         self.opened: list[Path] = []
         self.derived: Path | None = None  # the table that patients were derived from, for want of a column
-        self.no_boxes: Path | None = None  # the file of boxes that the layout would read and that is not there
+        self.no_boxes: str | None = None  # the file of boxes, where it is not there; '' where it cannot be read
+        self.pattern_ends = True  # whether `patient_pattern` could be searched for in bounded time
         self._classes = {folded(name): name for name in spec.classes}
         self._index: FilmIndex | None = None
 
     def fault(self, code: str, path: str | Path, message: str, remedy: str) -> None:
         """Note a fault of a file below the cohort's folder."""
-        name = shown(path, self.root) if isinstance(path, Path) else f"{self.root.name}/{path}"
+        name = shown(path, self.root) if isinstance(path, Path) else f"{self.root.name}/{path}".rstrip("/")
         self.faults.append(fault(code, name, message, remedy))
 
     @property
@@ -326,7 +332,7 @@ class Draft:
             if column not in films:
                 films[column] = pd.Series([None] * len(films), dtype=object)
         films["root"] = str(self.root)
-        films["no_boxes"] = None if self.no_boxes is None else self.name_of(self.no_boxes)
+        films["no_boxes"] = self.no_boxes
         boxes = pd.DataFrame(self.boxes, columns=list(BOX_COLUMNS))
         corners = list(BOX_COLUMNS[1:5])
         boxes[corners] = boxes[corners].astype(float)

@@ -21,8 +21,9 @@ import pandas as pd
 import yaml
 
 from osteotl.cohorts.faults import plural
+from osteotl.cohorts.readers.columns import header_of
 from osteotl.cohorts.readers.draft import Draft, folded, hidden, visible
-from osteotl.cohorts.readers.workbooks import read_workbook
+from osteotl.cohorts.readers.workbooks import Rows, read_workbook
 
 LARGEST_FILE = 1 << 30  # bytes of one annotation file; NIH's and COCO's largest are under 500 MB
 TABLES = (".csv", ".xlsx", ".xlsm", ".tsv", ".txt")
@@ -210,7 +211,9 @@ def read_yaml(draft: Draft, path: Path) -> Any:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def read_table(draft: Draft, path: Path, header: bool = True, key: str = "table") -> pd.DataFrame | None:
+def read_table(
+    draft: Draft, path: Path, header: bool = True, key: str = "table", needs: Iterable[str] = ()
+) -> pd.DataFrame | None:
     """A CSV (comma, semicolon, tab or bar) or .xlsx table with every cell as text (missing = empty), or a fault.
 
     Parameters
@@ -223,9 +226,17 @@ def read_table(draft: Draft, path: Path, header: bool = True, key: str = "table"
         False: columns are numbered (the header of NIH's BBox_List has more cells than its rows).
     key : str
         The setting of study.yaml that names the table, for the remedy where it is missing.
+    needs : iterable of str
+        Canonical columns by which the right sheet of a workbook is told.
+
+    Returns
+    -------
+    DataFrame of str
+        Its index holds the number of each row in the file, counted from 1; or None.
 
     Notes
     -----
+    Titles above the header are passed over, with a warning, where the header can be told by its known names.
     Cells stay text because public tables mix '058Y', 58 and '' in one column; `numbers` converts a column. Columns of
     numbers with a decimal comma are written with a point (`plain_numbers`), and a note says so.
     """
@@ -233,24 +244,25 @@ def read_table(draft: Draft, path: Path, header: bool = True, key: str = "table"
     if content is None:
         return None
     if content[:4] == b"PK\x03\x04" or (path.suffix.lower() in (".xlsx", ".xlsm") and b"\x00" in content[:4096]):
-        rows = read_workbook(draft, path, content)
+        rows = read_workbook(draft, path, content, needs)
     else:
         rows = _read_csv(draft, path, content, header)
     return None if rows is None else _framed(draft, path, rows, header)
 
 
-def _read_csv(draft: Draft, path: Path, content: bytes, header: bool) -> list[list[str]] | None:
+def _read_csv(draft: Draft, path: Path, content: bytes, header: bool) -> Rows | None:
     text = decoded(draft, path, content)
     if text is None:
         return None
-    if hint := re.match(r"sep=(.)\r?\n", text):  # Excel's own first line
-        text = text[hint.end() :]
+    hint = re.match(r"sep=(.)\r?\n", text)  # Excel's own first line
+    text = text[hint.end() :] if hint else text
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=hint[1] if hint else _separator(text, header))
-        rows = [row for row in lines if any(cell.strip() for cell in row)]
-        short = len(rows) > 1 and len(rows[-1]) < len(rows[0])
+        start = 2 if hint else 1
+        rows = [(number, row) for number, row in enumerate(lines, start) if any(map(str.strip, row))]
+        short = len(rows) > 1 and len(rows[-1][1]) < len(rows[0][1])
         if rows and (short or not header) and not text.endswith(("\n", "\r")):  # public tables end with their last line
-            said = f"its last row has {plural(len(rows[-1]), 'cell')} and no line end: it may have been cut"
+            said = f"its last row has {plural(len(rows[-1][1]), 'cell')} and no line end: it may have been cut"
             remedy = "copy it again from its source; where its last row is whole, end it with a new line"
             draft.fault("table_read_as", path, said, remedy)
         return rows
@@ -266,40 +278,61 @@ def _separator(text: str, header: bool) -> str:
 
     def fits(separator: str) -> tuple[float, int]:
         try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
+            rows = list(csv.reader(lines, delimiter=separator))
         except csv.Error:
             return 0, 0
+        widths = [len(row) for row in rows[header_of(rows) or 0 if header else 0 :]]
         alike = sum(width == widths[0] for width in widths) / len(widths) if widths and widths[0] > 1 else 0
         return round(alike, 1), widths[0] if widths else 0
 
     return max(SEPARATORS, key=fits)
 
 
-def _framed(draft: Draft, path: Path, rows: list[list[str]], header: bool) -> pd.DataFrame | None:
+def _framed(draft: Draft, path: Path, rows: Rows, header: bool) -> pd.DataFrame | None:
     rows = _without_nul(draft, path, rows)
     if not rows:
         draft.fault("file_unreadable", path, "holds no row", "export it again")
         return None
     if not header:
-        width = max(len(row) for row in rows)
-        body = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
-        return plain_numbers(draft, path, pd.DataFrame(body, dtype=object))
-    names = _header(rows)
+        width = max(len(row) for _, row in rows)
+        body = [[cell.strip() for cell in row] + [""] * (width - len(row)) for _, row in rows]
+        return plain_numbers(draft, path, pd.DataFrame(body, index=[number_ for number_, _ in rows], dtype=object))
+    rows = _below_titles(draft, path, rows)
+    names = _header([row for _, row in rows])
     if repeated := sorted({name for name in names if name and names.count(name) > 1}):
         draft.fault(
             "file_unreadable", path, f"names the column {repeated[0]!r} twice", "give every column its own name"
         )
         return None
-    body = []
-    for number_, row in enumerate(rows[1:], start=2):
+    body, numbers_ = [], []
+    for number_, row in rows[1:]:
         if len(row) > len(names) and any(cell.strip() for cell in row[len(names) :]):
             draft.fault(
                 "row_invalid", path, f"row {number_} has {len(row)} cells, the header {len(names)}", _too_long(row)
             )
             continue
         body.append((row + [""] * (len(names) - len(row)))[: len(names)])
-    frame = pd.DataFrame(body, columns=names, dtype=object)
+        numbers_.append(number_)
+    frame = pd.DataFrame(body, columns=names, index=numbers_, dtype=object)
     return plain_numbers(draft, path, frame.loc[:, [name for name in names if name]].map(str.strip))
+
+
+def _below_titles(draft: Draft, path: Path, rows: Rows) -> Rows:
+    """The rows from the header on; titles above it are told."""
+    head = header_of([row for _, row in rows])
+    if not head:
+        return rows
+    number_, names = rows[head]
+    listed = ", ".join(name.strip() for name in names if name.strip())
+    text = f"its header is read from row {number_} ({listed}); above it stands {_words(rows[:head])}"
+    draft.fault("table_read_as", path, text, "nothing, if that is the header; else take the rows above the table out")
+    return rows[head:]
+
+
+def _words(rows: Rows) -> str:
+    """Titles as a message quotes them."""
+    text = " ".join(cell.strip() for _, row in rows for cell in row if cell.strip())
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def _header(rows: list[list[str]]) -> list[str]:
@@ -315,16 +348,16 @@ def _too_long(row: list[str]) -> str:
     return "quote cells that hold the separator"
 
 
-def _without_nul(draft: Draft, path: Path, rows: list[list[str]]) -> list[list[str]]:
+def _without_nul(draft: Draft, path: Path, rows: Rows) -> Rows:
     """Rows without a NUL character, which would make two of one patient or film; the others are faults."""
     sound = []
-    for number_, row in enumerate(rows, start=1):
+    for number_, row in rows:
         if any("\x00" in cell for cell in row):
             cell = next(cell for cell in row if "\x00" in cell)
             text = f"row {number_} holds a NUL character ({cell[:40]!r})"
             draft.fault("row_invalid", path, text, "take the character out, or export the table again")
         else:
-            sound.append(row)
+            sound.append((number_, row))
     return sound
 
 

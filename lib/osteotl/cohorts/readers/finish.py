@@ -22,6 +22,7 @@ from osteotl.cohorts.readers.columns import (
 )
 from osteotl.cohorts.readers.draft import Draft, RawCohort, Step
 from osteotl.cohorts.readers.files import read_table, unused_columns
+from osteotl.cohorts.readers.marks import mark_faults
 from osteotl.cohorts.readers.patients import films_meant, patient_faults, with_patients
 from osteotl.cohorts.readers.splits import split_faults, with_split
 
@@ -38,11 +39,12 @@ def finish(draft: Draft) -> RawCohort:
         Films that exist, are annotated and pass `where`; everything left out stands in `flow`.
     """
     films, boxes = draft.frames()
+    seen = tuple(draft.name_of(path) for path in draft.index.paths)
     if films.empty:
         draft.fault(
             "cohort_empty", "", f"no film was read by reader {draft.spec.reader}", "check `root` and the faults above"
         )
-        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")], tuple(draft.opened))
+        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")], tuple(draft.opened), seen)
     films = _unique(draft, films)
     if draft.spec.table and draft.spec.reader in ("coco", "yolo", "voc", "labelme"):
         films = _with_table(draft, films)
@@ -62,10 +64,11 @@ def finish(draft: Draft) -> RawCohort:
     films = split_faults(draft, films)
     label_faults(draft)
     _class_faults(draft)
+    mark_faults(draft, films["image_id"])
     if films.empty:
         draft.fault("cohort_empty", "", "no film is left", "check `where`, and that films are annotated")
     boxes = boxes[boxes["image_id"].isin(films["image_id"])].reset_index(drop=True)
-    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow, tuple(draft.opened))
+    return RawCohort(films.reset_index(drop=True), boxes, draft.faults, flow, tuple(draft.opened), seen)
 
 
 def _unique(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:

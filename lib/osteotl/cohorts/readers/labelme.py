@@ -4,7 +4,9 @@ A lesion drawn twice, as polygon and as rectangle (BTXRD does so), is ONE lesion
 same class, whose bounds overlap with an intersection over union of at least 0.5, are joined one to one, best overlap
 first; the rectangle gives the box. A file without shapes says 'no lesion', unless a flag of the image says otherwise:
 flags are words such as malignant or normal, or mapped by `classes: {flag: '1'}`; with another flag alone the film is
-not annotated. A film without a file is not annotated and left out, unless the study gives every film a `label`.
+not annotated. A film without a file is not annotated and left out, unless the study gives every film a `label`. A shape
+with the flag crowd holds several lesions: its film is malignant, and the shape no lesion box, with a warning; shapes
+with the flag difficult, truncated or the like are lesions.
 """
 
 from __future__ import annotations
@@ -13,15 +15,25 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from osteotl.cohorts.readers.columns import LABEL_WORDS, classes_drawn, label_word, plain_name
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
+from osteotl.cohorts.readers.marks import Corners, is_crowd, marks_of
 
 SAME_LESION = 0.5  # intersection over union; BTXRD's and the osteosarcoma films' pairs lie above .9
-Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """What a shape shows, its bounds, and what is marked beside its class (such as difficult)."""
+
+    name: str
+    corners: Corners
+    marks: tuple[str, ...] = ()
 
 
 def read(draft: Draft) -> None:
@@ -110,12 +122,12 @@ def stated_size(content: dict[str, Any]) -> dict[str, Any]:
 
 def lesions_of(
     draft: Draft, path: Path, content: dict[str, Any], kept: tuple[str, ...] | None = None
-) -> list[tuple[str, Corners]] | None:
+) -> list[Lesion] | None:
     """Class and corners of every lesion, each once; None where a shape of a class that counts cannot be read.
 
     `kept` are the only classes that count, where a layout has its own.
     """
-    shapes: list[tuple[str, str, Corners]] = []
+    shapes: list[tuple[Lesion, str]] = []
     whole = True
     for place, shape in enumerate(content["shapes"]):
         read_shape = _shape(shape)
@@ -134,11 +146,12 @@ def lesions_of(
     return _once(shapes) if whole or shapes else None
 
 
-def add_lesions(draft: Draft, image_id: str, lesions: list[tuple[str, Corners]]) -> int:
-    """Add the lesions whose class the study keeps; how many."""
-    kept = [(finding, corners) for name, corners in lesions if (finding := draft.finding(name)) is not None]
-    for finding, corners in kept:
-        draft.add_box(image_id, corners, finding)
+def add_lesions(draft: Draft, image_id: str, lesions: list[Lesion]) -> int:
+    """Add the lesions whose class the study keeps; how many. A region of several counts and is no box."""
+    kept = [(finding, lesion) for lesion in lesions if (finding := draft.finding(lesion.name)) is not None]
+    for finding, lesion in kept:
+        if not is_crowd(draft, image_id, lesion.corners, lesion.marks):
+            draft.add_box(image_id, lesion.corners, finding)
     return len(kept)
 
 
@@ -156,7 +169,7 @@ def _kind(shape: Any) -> str:
     return f" ({kind})" if isinstance(kind, str) else ""
 
 
-def _shape(shape: Any) -> tuple[str, str, Corners] | None:
+def _shape(shape: Any) -> tuple[Lesion, str] | None:
     if not isinstance(shape, dict):
         return None
     kind = shape.get("shape_type") or "polygon"
@@ -172,17 +185,19 @@ def _shape(shape: Any) -> tuple[str, str, Corners] | None:
         (x, y), rim = points[0], math.dist(points[0], points[1])
         points = [(x - rim, y - rim), (x + rim, y + rim)]
     across, down = [x for x, _ in points], [y for _, y in points]
-    return str(shape.get("label", "")), str(kind), (min(across), min(down), max(across), max(down))
+    corners = (min(across), min(down), max(across), max(down))
+    return Lesion(str(shape.get("label", "")), corners, marks_of(shape.get("flags"), shape)), str(kind)
 
 
-def _once(shapes: list[tuple[str, str, Corners]]) -> list[tuple[str, Corners]]:
+def _once(shapes: list[tuple[Lesion, str]]) -> list[Lesion]:
     """Join each rectangle with the polygon of the same lesion."""
+    lesions, kinds = [lesion for lesion, _ in shapes], [kind for _, kind in shapes]
     pairs = sorted(
         (
-            (overlap(shapes[r][2], shapes[p][2]), -r, -p)
+            (overlap(lesions[r].corners, lesions[p].corners), -r, -p)
             for r in range(len(shapes))
             for p in range(len(shapes))
-            if shapes[r][1] == "rectangle" and shapes[p][1] == "polygon" and shapes[r][0] == shapes[p][0]
+            if kinds[r] == "rectangle" and kinds[p] == "polygon" and lesions[r].name == lesions[p].name
         ),
         reverse=True,
     )
@@ -190,8 +205,10 @@ def _once(shapes: list[tuple[str, str, Corners]]) -> list[tuple[str, Corners]]:
     for share, r, p in pairs:
         if share >= SAME_LESION and not joined & {-r, -p}:
             joined |= {-r, -p}
-            shapes[-p] = (shapes[-p][0], "drawn as rectangle", shapes[-p][2])
-    return [(name, corners) for name, kind, corners in shapes if kind != "drawn as rectangle"]
+            marks = (*lesions[-r].marks, *lesions[-p].marks)
+            lesions[-r] = replace(lesions[-r], marks=marks)
+            kinds[-p] = "drawn as rectangle"
+    return [lesion for lesion, kind in zip(lesions, kinds, strict=True) if kind != "drawn as rectangle"]
 
 
 def overlap(first: Sequence[float], second: Sequence[float]) -> float:

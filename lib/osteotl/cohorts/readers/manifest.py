@@ -42,7 +42,7 @@ FILM = ("path", "image_id", "patient_id", "site", "label", "view", "age", "sex",
 def read(draft: Draft) -> None:
     """Read the manifest into the draft."""
     path = table_file(draft, draft.spec.table, "manifest.csv")
-    table = read_table(draft, path)
+    table = read_table(draft, path, needs=("label",) if draft.spec.label is None else ())
     if table is None:
         return
     own = columns_of(table, (*FILM, *CORNERS))
@@ -78,7 +78,7 @@ def _unlisted(draft: Draft, path: Path) -> None:
 
 
 def _films(draft: Draft, path: Path, table: pd.DataFrame) -> None:
-    for number_, row in enumerate(table.to_dict("records"), start=2):
+    for number_, row in zip(table.index, table.to_dict("records"), strict=True):
         name = row["path"]
         if not name:
             draft.fault("row_invalid", path, f"row {number_} names no film", "fill in its path")
@@ -103,15 +103,18 @@ def _negative(row: dict[str, str]) -> str | None:
 def _boxes(draft: Draft, boxed: bool) -> None:
     path = table_file(draft, draft.spec.annotations, "boxes.csv")
     if draft.spec.annotations is None and not path.exists():
-        draft.no_boxes = None if boxed else path
+        draft.no_boxes = None if boxed else draft.name_of(path)
         return
-    table = read_table(draft, path, key="annotations")
-    if table is None:
+    told = len(draft.faults)
+    table = read_table(draft, path, key="annotations", needs=CORNERS)
+    if table is None or (table.empty and len(draft.faults) > told):
+        draft.no_boxes = ""
         return
     own = columns_of(table, ("path", "image_id", *CORNERS))
     key = next((name for name in ("image_id", "path") if name in own), None)
     if missing := [name for name in CORNERS if name not in own] + ([] if key else ["path"]):
         column_missing(draft, path, table, missing)
+        draft.no_boxes = ""
         return
     shows = _class_column(table, set(own.values()))
     unused_columns(draft, path, table, {*own.values(), *([shows] if shows else [])})
@@ -119,7 +122,7 @@ def _boxes(draft: Draft, boxed: bool) -> None:
     names = {film["listed_as"]: film["image_id"] for film in draft.films}
     names |= {film["image_id"]: film["image_id"] for film in draft.films}
     by_path = {film["path"]: film["image_id"] for film in draft.films}
-    for number_, (row, finding) in enumerate(zip(table.to_dict("records"), findings, strict=True), start=2):
+    for number_, row, finding in zip(table.index, table.to_dict("records"), findings, strict=True):
         name = row[own[str(key)]]
         image_id = names.get(name) or _meant(draft, name, by_path)
         if image_id is None:

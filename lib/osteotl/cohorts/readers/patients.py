@@ -11,6 +11,7 @@ from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing, known, plain_name
 from osteotl.cohorts.readers.draft import Draft, visible
 from osteotl.cohorts.readers.files import read_table, unused_columns
+from osteotl.cohorts.readers.patterns import first_groups
 
 UNKNOWN = "film:"  # leads the identifier of a patient that is no more than one film
 
@@ -26,8 +27,7 @@ def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     """Films with the patient of each; a film of nobody counts as a patient of its own."""
     patients = _without_invisible(draft, known(films["patient_id"]))
     if draft.spec.patient_pattern is not None:
-        found = films["image_id"].map(stem_of).str.extract(draft.spec.patient_pattern, expand=True).iloc[:, 0]
-        patients = found.astype(object).where(found.notna() & (found != ""), None)
+        patients = _by_pattern(draft, films["image_id"], draft.spec.patient_pattern)
     mapped = pd.Series(None, index=films.index, dtype=object)
     if draft.spec.patients is not None:
         mapped = films["image_id"].map(_patient_map(draft, films))
@@ -39,6 +39,19 @@ def with_patients(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
     unknown = patients.isna()
     named = (draft.spec.patient_prefix or "") + patients.astype(str)
     return films.assign(patient_id=named.where(~unknown, UNKNOWN + films["image_id"].astype(str)))
+
+
+def _by_pattern(draft: Draft, image_ids: pd.Series, pattern: str) -> pd.Series:
+    """What the pattern finds in each film's name; nothing, and a fault, where it does not end."""
+    names = image_ids.map(stem_of)
+    try:
+        found: list[str | None] = [patient or None for patient in first_groups(pattern, names.tolist())]
+    except ValueError as error:
+        remedy = "write it without a repeat inside a repeat, such as (a+)+ or (a|a)*: it tries every way to part a name"
+        draft.fault("patient_unmatched", "", f"patient_pattern {pattern!r} {error}", remedy)
+        draft.pattern_ends = False
+        found = [None] * len(names)
+    return pd.Series(found, index=names.index, dtype=object)
 
 
 def _without_invisible(draft: Draft, patients: pd.Series) -> pd.Series:
@@ -56,14 +69,14 @@ def _without_invisible(draft: Draft, patients: pd.Series) -> pd.Series:
 def patient_faults(draft: Draft, films: pd.DataFrame) -> None:
     """Films that stay and whose patient is not known: an error where a pattern was to find it."""
     unknown = films[films["patient_id"].str.startswith(UNKNOWN)]
-    if unknown.empty:
+    if unknown.empty or not draft.pattern_ends:
         return
     if draft.spec.patients is None and draft.spec.patient_pattern is None:
         draft.fault(
             "patient_unknown",
             "",
-            f"{len(unknown):,} of {len(films):,} films have no patient identifier; each counts as a patient of its "
-            "own, so films of one patient may stand in two partitions",
+            f"{len(unknown):,} of {plural(len(films), 'film')} without patient identifier; each counts as a patient of "
+            "its own, so films of one patient may stand in two partitions",
             "give a column patient_id, `patients` (a map file) or `patient_pattern` (a pattern on the file name)",
         )
         return
@@ -115,7 +128,7 @@ def films_meant(draft: Draft, films: pd.DataFrame, path: Path, names: pd.Series)
 def _patient_map(draft: Draft, films: pd.DataFrame) -> dict[str, str]:
     """image_id -> patient. A map to NIH film names (as RSNA's) gives the NIH patient: its first eight digits."""
     path = draft.root / str(draft.spec.patients)
-    table = read_table(draft, path, key="patients")
+    table = read_table(draft, path, key="patients", needs=("patient_id",))
     if table is None:
         return {}
     plain = {plain_name(name): name for name in table.columns}

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import numbers, read_table, table_file, unused_columns, written
@@ -31,7 +32,7 @@ def read(draft: Draft) -> None:
     """Read the table into the draft."""
     defaults = ("train.csv", "annotations_train.csv", "annotations/annotations_train.csv")
     path = table_file(draft, draft.spec.annotations, *defaults)
-    table = read_table(draft, path, key="annotations")
+    table = read_table(draft, path, key="annotations", needs=CORNERS)
     if table is None:
         return
     if missing := [name for name in ("image_id", "class_name", *CORNERS) if name not in table]:
@@ -60,7 +61,7 @@ def read(draft: Draft) -> None:
         draft.fault(
             "box_minority",
             path,
-            f"{minority:,} lesions drawn by fewer than {draft.spec.agreement} readers do not count",
+            f"not counted: {plural(minority, 'lesion')} drawn by fewer than {plural(draft.spec.agreement, 'reader')}",
             "set `agreement: 1` to count them",
         )
     draft.add_unlisted()
@@ -70,7 +71,12 @@ def _merge(draft: Draft, path: Path, name: str, rows: pd.DataFrame, agreement: i
     """Add the fused boxes of one film; how many count, and how many too few readers drew."""
     drawn = rows[rows["class_name"] != NO_FINDING]
     if (boxed := rows[rows["class_name"] == NO_FINDING][CORNERS].notna().any(axis=1)).any():
-        draft.fault("row_invalid", path, f"{name}: {boxed.sum()} rows of 'No finding' have a box", "correct the table")
+        draft.fault(
+            "row_invalid",
+            path,
+            f"{name}: a box in {plural(int(boxed.sum()), 'row')} of 'No finding'",
+            "correct the table",
+        )
     kept = few = 0
     for source, group in drawn.groupby("class_name", sort=True):
         findings = {

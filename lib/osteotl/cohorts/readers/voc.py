@@ -2,8 +2,8 @@
 
 Corners are 1-based and inclusive by tradition: 1 is taken from the minima, unless a box of the cohort starts at 0,
 which tells that the whole cohort counts from 0. An .xml without objects says 'no lesion'; a film without .xml is not
-annotated. A <filename> that names another film than the file's own name is a fault. ImageSets/Main holds the shipped
-split.
+annotated. A <filename> that names another film than the file's own name is a fault. Objects marked <difficult>,
+<truncated> or the like are lesions. ImageSets/Main holds the shipped split.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from defusedxml import ElementTree
 
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import files_below, number, read_bytes, written
+from osteotl.cohorts.readers.marks import is_crowd, marks_of
 from osteotl.cohorts.readers.splits import listed_parts, part_of
 
 
@@ -90,7 +91,9 @@ def add_annotation(
             draft.fault("box_invalid", path, text, "draw it again, with decimal points")
             whole = False
         elif finding is not None:
-            draft.add_box(image_id, corners, finding)
+            x_min, y_min, x_max, y_max = corners
+            if not is_crowd(draft, image_id, (x_min, y_min, x_max, y_max), _marks(item)):
+                draft.add_box(image_id, corners, finding)
             kept += 1
     size = {
         "annotated_width": number(annotation.findtext("size/width")) or None,
@@ -111,6 +114,12 @@ def _strangers(draft: Draft, path: Path, annotation: Element) -> bool:
         named = ", ".join(f"<{tag}>" for tag in sorted(tags))
         draft.fault("row_invalid", path, f"{named} is not read", "boxes stand in <object><bndbox>: export it again")
     return bool(tags)
+
+
+def _marks(item: Element) -> tuple[str, ...]:
+    """What an <object> says beside its class: <difficult>, <truncated>, or <attributes> as CVAT writes them."""
+    named = {part.findtext("name") or "": part.findtext("value") for part in item.findall("attributes/attribute")}
+    return marks_of({part.tag: part.text for part in item}, named)
 
 
 def _count_from_one(draft: Draft) -> None:

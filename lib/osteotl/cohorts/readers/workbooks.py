@@ -5,19 +5,26 @@ from __future__ import annotations
 import datetime
 import io
 import zipfile
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from osteotl.cohorts.faults import plural
+from osteotl.cohorts.readers.columns import header_of
 from osteotl.cohorts.readers.draft import Draft
+from osteotl.files import MOST_TITLES
 
+Rows = list[tuple[int, list[str]]]  # rows that hold anything, each with its number in the file
 LARGEST_SHEET = 1 << 29  # bytes that an .xlsx may unpack to: a zip bomb is refused before it is opened
 
 
-def read_workbook(draft: Draft, path: Path, content: bytes) -> list[list[str]] | None:
-    """The rows of the first sheet that holds any, every cell as text; or None and a fault.
+def read_workbook(draft: Draft, path: Path, content: bytes, needs: Iterable[str] = ()) -> Rows | None:
+    """The rows of the sheet that holds the table, every cell as text; or None and a fault.
 
-    Further sheets, cells that Excel turned into dates, and formulas without a stored value are told.
+    The sheet is the first that names all columns of `needs`, else the first that names any two known columns, else the
+    first that holds anything. Further sheets, cells that Excel turned into dates, and formulas without a stored value
+    are told.
     """
     import openpyxl  # 0.2 s, needed by few layouts
 
@@ -28,9 +35,10 @@ def read_workbook(draft: Draft, path: Path, content: bytes) -> list[list[str]] |
         sheets = [sheet for sheet in book.worksheets if _holds_rows(sheet)]
         if not sheets:
             return []
-        cells = [list(row) for row in sheets[0].iter_rows(values_only=True)]
+        sheet = _sheet_of_table(sheets, needs)
+        cells = [list(row) for row in sheet.iter_rows(values_only=True)]
         empty = any(cell is None for row in cells for cell in row)
-        formula = _lost_formula(content, sheets[0].title, cells) if empty else None
+        formula = _lost_formula(content, sheet.title, cells) if empty else None
     except Exception as error:  # openpyxl raises whatever its parts raise on a damaged workbook
         draft.fault(
             "file_unreadable", path, f"not an Excel workbook: {error or type(error).__name__}", "save it as CSV"
@@ -41,12 +49,23 @@ def read_workbook(draft: Draft, path: Path, content: bytes) -> list[list[str]] |
         draft.fault("file_unreadable", path, text, "open it in Excel and save it again, or save it as CSV")
         return None
     if len(sheets) > 1:
-        others = ", ".join(repr(sheet.title) for sheet in sheets[1:4])
-        text = f"its sheet {sheets[0].title!r} is read; {plural(len(sheets) - 1, 'other sheet')} not: {others}"
+        others = ", ".join(repr(other.title) for other in [other for other in sheets if other is not sheet][:4])
+        text = f"its sheet {sheet.title!r} is read; {plural(len(sheets) - 1, 'other sheet')} not: {others}"
         draft.fault("table_read_as", path, text, "save each table as a file of its own")
-    _name_dates(draft, path, cells)
-    rows = [[_text(cell) for cell in row] for row in cells]
-    return [row for row in rows if any(cell.strip() for cell in row)]
+    rows = [(number, row) for number, row in enumerate(cells, 1) if any(cell not in (None, "") for cell in row)]
+    _name_dates(draft, path, [row for _, row in rows])
+    texts = [(number, [_text(cell) for cell in row]) for number, row in rows]
+    return [(number, row) for number, row in texts if any(cell.strip() for cell in row)]
+
+
+def _sheet_of_table(sheets: list[Any], needs: Iterable[str]) -> Any:
+    """The sheet that holds the table, of those that hold anything."""
+    tops = [list(islice(filter(any, sheet.iter_rows(values_only=True)), MOST_TITLES + 1)) for sheet in sheets]
+    for wanted in (tuple(needs), ()):
+        for sheet, top in zip(sheets, tops, strict=True):
+            if header_of(top, wanted) is not None:
+                return sheet
+    return sheets[0]
 
 
 def _is_workbook(draft: Draft, path: Path, content: bytes) -> bool:
@@ -86,8 +105,9 @@ def _lost_formula(content: bytes, title: str, cells: list[list[Any]]) -> str | N
 
 def _name_dates(draft: Draft, path: Path, cells: list[list[Any]]) -> None:
     """Excel makes a date of '1-2': an identifier is then lost."""
-    for place, name in enumerate(cells[0] if cells else []):
-        dates = [row[place] for row in cells[1:] if place < len(row) and isinstance(row[place], datetime.date)]
+    head = header_of(cells) or 0
+    for place, name in enumerate(cells[head] if cells else []):
+        dates = [row[place] for row in cells[head + 1 :] if place < len(row) and isinstance(row[place], datetime.date)]
         if dates and "dat" not in str(name).lower():
             text = f"{plural(len(dates), 'cell')} of the column {name!r} are dates (such as {_text(dates[0])})"
             draft.fault("table_read_as", path, text, "if they were typed as something else, format the column as text")

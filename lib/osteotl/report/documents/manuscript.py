@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from osteotl.display import Table, sentence_case
+from osteotl.display import Table, counted, sentence_case
 from osteotl.html import join, paragraph, tag
 from osteotl.report.documents.result_facts import result_facts
 from osteotl.report.documents.study_facts import (
@@ -136,7 +136,8 @@ def _model_facts(outputs: Outputs, arm: str) -> dict[str, str | None]:
     begun = outputs.study.arms[arm].initialise if arm in outputs.study.arms else ""
     told = None
     if {"films", "patients", "with_lesion"} <= set(films):
-        told = f"{films['films']:,} films of {films['patients']:,} patients, {films['with_lesion']:,} with a lesion"
+        size = f"{counted(films['films'], 'film')} of {counted(films['patients'], 'patient')}"
+        told = f"{size}, {films['with_lesion']:,} with a lesion"
     own = None if scores_only(outputs) else "yes"
     return {
         "label": line(outputs.labels[arm]),

@@ -285,7 +285,7 @@ def _schedule(outputs: Outputs, model: Mapping[str, Any]) -> str:
     }
     steps = f" ({counted(model['steps'], 'optimiser step')})" if "steps" in model else ""
     return (
-        f"{counted(used['epochs'], 'epoch')}{steps} with batches of {used['batch']} films and "
+        f"{counted(used['epochs'], 'epoch')}{steps} with batches of {counted(used['batch'], 'film')} and "
         f"{line(used['optimizer'])} at a learning rate of {used['learning_rate']:g}, the same for every model"
     )
 
