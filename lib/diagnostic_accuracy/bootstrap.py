@@ -144,7 +144,7 @@ class Draws:
             if self.held == "external":
                 yield first, last, np.ones((last - first, sample.films), np.uint16)
             else:
-                yield first, last, sample.draw(self.seed, first, last)[:, sample.unit]
+                yield first, last, sample.films_drawn(self.seed, first, last)
 
     def weights_and_thresholds(self) -> Iterator[tuple[int, int, NDArray[np.uint16], Floats]]:
         """Blocks (first, last, weights, thresholds): as `weights`, with the thresholds (draws, points, runs)."""
@@ -189,6 +189,10 @@ class _Sample:
         key = np.uint64((seed + self.stream * STREAM) % 2**64)
         _kernels.draw_units(key, first, self.strata, counts)
         return counts
+
+    def films_drawn(self, seed: int, first: int, last: int) -> NDArray[np.uint16]:
+        """How often each film is drawn; `take` leaves rows contiguous, as the compiled loops need them."""
+        return self.draw(seed, first, last).take(self.unit, axis=1)
 
 
 @dataclass(frozen=True)
@@ -448,9 +452,9 @@ class _Plan:
         films, units, validation = (np.repeat(one, last - first, axis=0) for one in self.ones())
         if self.draws.held != "external":
             units = self.external.draw(seed, first, last)
-            films = units[:, self.external.unit]
+            films = units.take(self.external.unit, axis=1)
         if self.draws.held != "validation" and self.validation.films:
-            validation = self.validation.draw(seed, first, last)[:, self.validation.unit]
+            validation = self.validation.films_drawn(seed, first, last)
         return films, units, validation
 
     def measure(
@@ -467,7 +471,7 @@ class _Plan:
         names = [(p.name, p.threshold_from) for p in self.draws.points]
         for unit, side, weights in (
             ("film", self.by_score[r], films),
-            ("patient", self.by_patient[r] if self.by_patient else None, units[:, self.patients]),
+            ("patient", self.by_patient[r] if self.by_patient else None, units.take(self.patients, axis=1)),
         ):
             if side is None:
                 continue
