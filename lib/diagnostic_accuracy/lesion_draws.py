@@ -207,10 +207,10 @@ def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
     points = [(point.name, point.threshold_from) for point in draws.points]
     keys += [("lroc_sensitivity", *point) for point in points]
     drawn = np.empty((draws.replicates, len(judged), len(keys)))
-    for first, last, weights, cuts in draws.weights_and_thresholds():
-        rows = np.ascontiguousarray(weights)
+    for first, last, weights in draws.weights():
         for r, run in enumerate(judged):
-            drawn[first:last, r] = run.measures(rows, cuts[:, :, r], rates)
+            cuts = [draws.values["threshold", *point][first:last, r] for point in points]
+            drawn[first:last, r] = run.measures(weights, np.array(cuts).reshape(len(points), -1).T, rates)
     once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
     for r, run in enumerate(judged):
         cut = np.array([[draws.thresholds[point][r] for point in points]])
