@@ -195,7 +195,7 @@ class _Run:
 
     def _localised(self, weights: Counts, cuts: Vector) -> Vector:
         """Share of malignant films with a score at or above the cut and the highest box on the lesion."""
-        running = np.zeros((len(weights), self.films.size + 1))
+        running = np.zeros((len(weights), self.films.size + 1), np.int32)
         np.cumsum(weights.take(self.films, axis=1), axis=1, out=running[:, 1:])
         called = np.searchsorted(-self.scores, -cuts, side="right")  # film by film down to the cut; a NaN calls all
         total = weights[:, self.marks.diseased].sum(axis=1, keepdims=True)
