@@ -139,7 +139,11 @@ def _column(name: str, values: Iterable[Any]) -> Any:
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with every column, each of its own kind."""
-    if list(table.columns) == list(COLUMNS) and list(table.dtypes) == _KINDS and not table[_TEXTS].isna().any(axis=None):
+    if (
+        list(table.columns) == list(COLUMNS)
+        and list(table.dtypes) == _KINDS
+        and not table[_TEXTS].isna().any(axis=None)
+    ):
         return table
     whole = table.reindex(columns=list(COLUMNS))
     return pd.DataFrame({name: _column(name, whole[name]) for name in COLUMNS})

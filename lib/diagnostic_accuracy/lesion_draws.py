@@ -157,7 +157,7 @@ class _CocoHits:
         for first in range(0, len(weights), TOGETHER):
             block = slice(first, first + TOGETHER)
             drawn = np.ascontiguousarray(weights[block].T)
-            coco_draws(drawn, self.film, self.place, self.hits, self.start, lesions_per_film, grid, values[block])
+            _coco_draws(drawn, self.film, self.place, self.hits, self.start, lesions_per_film, grid, values[block])
         return values
 
 
@@ -280,7 +280,7 @@ def froc_draws(weights, film, hit, last, lesions_per_film, rates, values):  # ty
 
 
 @compiled()
-def coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
+def _coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
     """COCO's AP of each draw at each overlap; see `_CocoHits`. Only hits are points: precision is highest there.
 
     `drawn` has the shape (films, draws), so that the boxes of many draws are counted at once. A hit on a film that was
