@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 IDENTITY = (
@@ -24,6 +25,8 @@ VALUES = ("estimate", "lower", "upper", "p", "p_adjusted", "df", "n", "events")
 TEXT = ("basis", "method", "note")
 COLUMNS = (*IDENTITY, *VALUES, *TEXT)
 NUMERIC = ("fraction", "at", "prevalence", "confidence", *VALUES)
+_TEXTS = [name for name in COLUMNS if name not in NUMERIC]
+_KINDS = [np.dtype(float) if name in NUMERIC else pd.array([""], dtype="str").dtype for name in COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Estimate:
         """
         if unknown := set(identity) - set(IDENTITY):
             raise ValueError(f"{sorted(unknown)} are no identifying columns; those are {', '.join(IDENTITY)}")
-        return {**identity, **asdict(self)}
+        return {**identity, **vars(self)}
 
 
 def results(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -120,10 +123,41 @@ def results(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     >>> print(table.loc[0, "measure"], table.loc[0, "estimate"])
     auc 0.9
     """
-    table = pd.DataFrame(list(rows))
-    if unknown := set(table.columns) - set(COLUMNS):
+    given = list(rows)
+    if unknown := {name for row in given for name in row} - set(COLUMNS):
         raise ValueError(f"{sorted(unknown)} are no columns of a table of results; those are {', '.join(COLUMNS)}")
-    return join(table)
+    columns = {name: _column(name, [row.get(name) for row in given]) for name in COLUMNS}
+    return _unique(pd.DataFrame(columns))
+
+
+def _column(name: str, values: Iterable[Any]) -> Any:
+    """A column of a table of results: numbers as float, texts as text, empty where one is missing."""
+    if name in NUMERIC:
+        return np.array([np.nan if value is None else value for value in values], float)
+    return pd.array(["" if value is None or value != value else str(value) for value in values], dtype="str")
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every column, each of its own kind."""
+    if (
+        list(table.columns) == list(COLUMNS)
+        and list(table.dtypes) == _KINDS
+        and not table[_TEXTS].isna().any(axis=None)
+    ):
+        return table
+    whole = table.reindex(columns=list(COLUMNS))
+    return pd.DataFrame({name: _column(name, whole[name]) for name in COLUMNS})
+
+
+def _unique(table: pd.DataFrame) -> pd.DataFrame:
+    """The table itself, where no two rows have the same identity."""
+    identities = zip(*(table[name].tolist() for name in IDENTITY), strict=True)
+    if len({tuple(None if value != value else value for value in row) for row in identities}) == len(table):
+        return table
+    repeated = table.duplicated(list(IDENTITY))
+    first = {name: value for name, value in table[repeated].iloc[0][list(IDENTITY)].items() if value != ""}
+    shown = ", ".join(f"{name}={value}" for name, value in first.items() if value == value)
+    raise ValueError(f"{int(repeated.sum())} rows repeat the identity of another row, the first is {shown}")
 
 
 def join(*tables: pd.DataFrame) -> pd.DataFrame:
@@ -134,18 +168,8 @@ def join(*tables: pd.DataFrame) -> pd.DataFrame:
     ValueError
         Two rows have the same identity.
     """
-    parts = [table.reindex(columns=list(COLUMNS)) for table in tables if len(table)]
-    empty = pd.DataFrame({name: pd.Series(dtype=float if name in NUMERIC else object) for name in COLUMNS})
-    kinds = {name: float if name in NUMERIC else object for name in COLUMNS}
-    whole = pd.concat([part.astype(kinds) for part in parts], ignore_index=True) if parts else empty
-    texts = [name for name in COLUMNS if name not in NUMERIC]
-    whole[texts] = whole[texts].fillna("").astype(str)
-    repeated = whole.duplicated(list(IDENTITY))
-    if repeated.any():
-        first = {name: value for name, value in whole[repeated].iloc[0][list(IDENTITY)].items() if value != ""}
-        shown = ", ".join(f"{name}={value}" for name, value in first.items() if value == value)
-        raise ValueError(f"{int(repeated.sum())} rows repeat the identity of another row, the first is {shown}")
-    return whole
+    parts = [_typed(table) for table in tables if len(table)]
+    return _unique(pd.concat(parts, ignore_index=True)) if parts else results([])
 
 
 def to_csv(table: pd.DataFrame) -> str:
