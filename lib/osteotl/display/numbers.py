@@ -80,7 +80,7 @@ LOOKS = {
     "froc_sensitivity": _rate("Lesions marked"),
     "lesion_sensitivity": _rate("Lesions marked at the operating point"),
     "localisation_error_per_100": Look("Localisation errors", 1, unit="of 100 malignant", gap="of 100 malignant"),
-    "false_marks_per_film": Look("False marks a film", 2),
+    "false_marks_per_film": Look("False marks per film", 2),
     "wafroc_auc": Look("Area under the weighted free-response curve (wAFROC)"),
     "coco_ap": Look("Average precision of boxes"),
     "share": Look("Share of the variance", 0, 100.0, "%", "percentage points"),
@@ -297,14 +297,14 @@ def words(column: str, content: Any, labels: Labels) -> Child:
     if column in ("arm", "reference"):
         return mark(str(content), labels) if content else ""
     if column in ("prevalence", "fraction", "confidence"):
-        return percent(content) if known(content) else "as in this study"
+        return percent(content) if known(content) else "As in this study"
     if column in ("group", "reference_group"):
         return group_words(str(content))
     named = {"point": POINTS, "threshold_from": SOURCES, "unit": UNITS, "recalibration": SCORES}.get(column)
     if named is not None:
-        return named.get(str(content), str(content).replace("_", " "))
+        return sentence_case(named.get(str(content), str(content).replace("_", " ")))
     if column == "run":
-        return f"run {content}" if str(content)[:1].isdigit() else str(content) or "mean over runs"
+        return f"Run\N{NO-BREAK SPACE}{content}" if str(content)[:1].isdigit() else str(content) or "Mean over runs"
     return str(content).replace("_", " ")
 
 
@@ -314,7 +314,7 @@ def at_words(row: Mapping[str, Any]) -> str:
     if measure == "net_benefit":
         return percent(at)
     if measure == "froc_sensitivity":
-        return f"{at:g} false marks a film"
+        return f"{at:g} false marks per film"
     if measure == "coco_ap":
         return f"IoU {at:g}" if known(at) else "IoU 0.50 to 0.95"
     return f"{at:g}" if known(at) else ""

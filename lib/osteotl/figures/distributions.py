@@ -216,6 +216,9 @@ def runs(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     )
 
 
+SEXES = {"F": "female", "M": "male"}
+
+
 @styled
 def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     """AUC within subgroups.
@@ -235,7 +238,8 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         column, _, level = group.partition("=")
         rows = found[found["group"] == group]
         for row in sorted(rows.to_dict("records"), key=lambda r: order.index(r["arm"])):
-            shown = level.replace(">=", "\N{GREATER-THAN OR EQUAL TO} ") + _size(tables, column, level)
+            told = SEXES.get(level, level) if column == "sex" else level
+            shown = told.replace(">=", "\N{GREATER-THAN OR EQUAL TO} ") + _size(tables, column, level)
             lines.append(Line(_first_upper(column.replace("_", " ")), shown, row["arm"], row))
     data = table_of(lines).dropna(subset=["estimate"])
     words = "none can be estimated"

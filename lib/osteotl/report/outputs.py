@@ -163,7 +163,10 @@ class Outputs:
         if file not in self._read:
             path = self.find(file)
             there = path is not None and path.stat().st_size > 1
-            self._read[file] = pd.read_csv(path, dtype=TEXTS) if there else pd.DataFrame()
+            table = pd.read_csv(path, dtype=TEXTS) if there else pd.DataFrame()
+            if "run" in table:  # empty for the mean over runs
+                table["run"] = table["run"].fillna("")
+            self._read[file] = table
         return self._read[file]
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from osteotl.display import Table
+from osteotl.display import Labels, Table
 from osteotl.html import Child, tag
 from osteotl.report.outputs import Outputs
 from osteotl.report.safety import sentence, without_paths
@@ -58,15 +58,26 @@ def limitations(outputs: Outputs) -> list[Child]:
                  "other shares; the mix of findings is not.")  # fmt: skip
     cautions = outputs.analysis.get("cautions") or {}
     items += [sentence(text) for kind in ("instead", "beside", "other") for text in cautions.get(kind) or []]
-    items += [f"Analysis plan: {sentence(deviation(text))}" for text in outputs.analysis.get("deviations") or []]
+    items += [deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
     return list(dict.fromkeys(items))
 
 
-def deviation(text: Any) -> str:
-    """A change from the locked plan, without the notation of its file: `planned null` reads `planned: not set`."""
+def deviation(text: Any, labels: Labels) -> str:
+    """A change from the locked plan as a sentence, without the notation of its file: `null` reads `not set`."""
     plainly = {"null": "not set", "true": "yes", "false": "no"}
-    said = re.sub(r"\b(planned|now) (\S+)", lambda m: f"{m[1]}: {plainly.get(m[2].strip(','), m[2])}", str(text))
-    return said.replace("_", " ").replace('"', "")
+
+    def words(said: str) -> str:
+        return plainly.get(said, said).replace("_", " ").replace('"', "")
+
+    found = re.fullmatch(r"(.*) changed after external results: planned (.*), now (.*)", str(text).rstrip("."))
+    if not found:
+        return sentence(f"Analysis plan: {words(str(text))}")
+    name, planned, now = map(words, found.groups())
+    if held := re.fullmatch(r"threshold of (.+?), (run .*)", name):
+        name = f"threshold of “{labels.get(held[1], held[1])}”, {held[2]}"
+    return (
+        f"The analysis plan was changed after the external results were known: {name} (planned: {planned}; now: {now})."
+    )
 
 
 def glossary() -> Markup:
