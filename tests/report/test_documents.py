@@ -235,12 +235,12 @@ def test_tables_one_to_four_open_in_word_with_the_numbers_of_their_rows(outputs,
     rates = rates[(rates["measure"] == "sensitivity") & (rates["run"] == "") & (rates["unit"] == "film")]
     rates = rates[(rates["threshold_from"] == "validation") & (rates["point"] == "high_sensitivity")]
     for arm, label in Kind().arms.items():
-        shown = next(row for row in third if row[0] == label and row[1] == "high sensitivity")
+        shown = next(row for row in third if row[0] == label and row[1] == "High sensitivity")
         wanted = rates[(rates["arm"] == arm) & (rates["reference"] == "")].iloc[0]
         assert (
             shown[2] == f"{100 * wanted['estimate']:.1f} ({100 * wanted['lower']:.1f} to {100 * wanted['upper']:.1f})"
         )
-    gap = next(row for row in third if "less" in row[0] and row[1] == "high sensitivity")
+    gap = next(row for row in third if "less" in row[0] and row[1] == "High sensitivity")
     wanted = rates[rates["reference"] == "scratch"].iloc[0]
     assert gap[2].endswith(f"p = {wanted['p']:.3f}")
     assert gap[2].startswith(f"{100 * wanted['estimate']:+.1f}".replace("-", "−"))

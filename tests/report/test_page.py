@@ -11,8 +11,8 @@ from osteotl.report.render import LARGEST, write_report
 
 MINUS = "\N{MINUS SIGN}"
 SECTIONS = [
-    "summary", "films", "points", "differences", "predictive-values", "patients", "external-thresholds", "missed",
-    "false-alarms", "discordant", "subgroups", "roc", "calibration", "decision", "runs", "audit", "explorer",
+    "summary", "films", "roc", "points", "differences", "predictive-values", "patients", "external-thresholds",
+    "missed", "false-alarms", "discordant", "subgroups", "calibration", "decision", "runs", "audit", "explorer",
     "limitations", "methods", "omissions", "notebooks",
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_the_verdict_is_a_heading_and_the_first_screen_answers(page):
     for said in (
         "Separation.",
         "Relevance.",
-        "At the threshold.",
+        "Missed tumours and false alarms.",
         "Read this first.",
         "target 90 %",
         "0.03 that the study",
@@ -124,18 +124,23 @@ def test_the_verdict_is_a_heading_and_the_first_screen_answers(page):
         assert said in text, said
 
 
-def test_the_header_names_data_software_and_run(page):
-    meta = soup_of(page).select_one(".meta").get_text()
-    for said in ("90 external films", "OsteoTL 0.2.0, commit 0123456789", "Institute of Phantoms", "Run: "):
-        assert said in meta, said
+def test_the_header_names_data_date_software_and_run(page, bare):
+    for built, day in ((page, "2026-03-14"), (bare, "2026-01-02")):  # of scoring; of own scores what the study says
+        soup = soup_of(built)
+        meta, title = soup.select_one(".meta").get_text(), soup.title.get_text()
+        for said in (day, "OsteoTL 0.2.0, commit 0123456789", "Institute of Phantoms"):
+            assert said in meta, said
+            assert said in title, said  # which names the PDF
+        assert "90 external films" in meta
+        assert re.search(r"Run: [0-9a-f]{10}", meta)[0].lower().replace(":", "") in title
 
 
 def test_missed_tumours_are_counted_over_all_runs(page):
     films = pd.read_csv(page.out / "tables" / "films.csv")
     wanted = films[(films["label"] == 1) & (films["called"] < films["runs"])]["image_id"].nunique()
-    table = soup_of(page).select("#missed table")[-1]
-    assert len(table.select("tbody tr")) == wanted > 3
-    assert " of 3" in table.get_text()
+    _, *tables = soup_of(page).select("#missed table")  # the first one counts by subtype
+    assert sum(len(table.select("tbody tr")) for table in tables) == wanted > 3
+    assert all(" of 3" in table.get_text() for table in tables)
 
 
 def test_no_names_paths_or_patients_reach_the_page(page, hostile):

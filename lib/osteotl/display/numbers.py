@@ -302,7 +302,8 @@ def words(column: str, content: Any, labels: Labels) -> Child:
         return group_words(str(content))
     named = {"point": POINTS, "threshold_from": SOURCES, "unit": UNITS, "recalibration": SCORES}.get(column)
     if named is not None:
-        return sentence_case(named.get(str(content), str(content).replace("_", " ")))
+        told = named.get(str(content), str(content).replace("_", " "))
+        return told if column == "unit" else sentence_case(told)
     if column == "run":
         return f"Run\N{NO-BREAK SPACE}{content}" if str(content)[:1].isdigit() else str(content) or "Mean over runs"
     return str(content).replace("_", " ")

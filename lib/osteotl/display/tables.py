@@ -102,7 +102,7 @@ class Forest:
             digits = max(0, min(look.digits, 4))
             text = f"{fixed(at, digits, signed=signed)}".rstrip("0").rstrip(".") if digits else fixed(at, 0)
             shapes.append(tag("line", x1=x, x2=x, y1=1, y2=5, class_="zero", **LINE))
-            shapes.append(tag("text", text or "0", x=x, y=16, text_anchor="middle", font_size=11))
+            shapes.append(tag("text", text or "0", x=x, y=16, text_anchor="middle", font_size=14))
         return tag("svg", shapes, class_="forest axis", **SIZE)
 
 

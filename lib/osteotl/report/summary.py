@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.display import Table, fixed, known, mark, number, p_phrase, percent, sentence_case
+from osteotl.display import Table, fixed, known, number, p_phrase, percent, sentence_case
 from osteotl.files import sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
@@ -21,6 +21,8 @@ from osteotl.report.safety import sentence
 from osteotl.report.section import Section
 
 Row = Mapping[str, Any]
+AT_THRESHOLD = "Missed tumours and false alarms"
+"""Name of the line on the operating point."""
 BURDENS = {
     "missed_per_100": ("misses", "tumours", "missed tumours", "per 100 malignant"),
     "false_alarms_per_1000": ("raises", "false alarms", "false alarms", "per 1,000 normal"),
@@ -112,7 +114,7 @@ def answer(comparison: Comparison) -> Answer:
     lines = [
         ("Separation", _separation(comparison)),
         ("Relevance", _relevance(comparison)),
-        ("Missed tumours and false alarms", _at_threshold(comparison)),
+        (AT_THRESHOLD, _at_threshold(comparison)),
     ]
     if comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
         lines.append(("At equal sensitivity", _at_equal_sensitivity(comparison)))
@@ -525,7 +527,17 @@ def run_hash(outputs: Outputs) -> str:
     return sha256(path)[:10] if path else ""
 
 
-def alarm_words(name: str, labels: Mapping[str, str]) -> Child:
-    """`lesion_masked: scratch` in words."""
-    check, _, arm = name.partition(": ")
-    return [sentence_case(CHECKS.get(check, check.replace("_", " "))), [", ", mark(arm, labels)] if arm else None]
+def alarm_table(outputs: Outputs) -> Table | None:
+    """Outcome of every check of the shortcut audit, one column a model, with its rule."""
+    found: dict[str, dict[str, str]] = {}
+    for alarm in outputs.audit.get("alarms", []):
+        check, _, arm = str(alarm["alarm"]).partition(": ")
+        told = found.setdefault(check, {"rule": sentence_case(str(alarm["rule"]).replace("95%", "95 %"))})
+        told[arm] = "ALARM" if alarm["raised"] else "no alarm"
+    rows = [
+        [sentence_case(CHECKS.get(check, check.replace("_", " "))),
+         *(told.get(arm, told.get("", "")) for arm in outputs.labels), told["rule"]]
+        for check, told in found.items()
+    ]  # fmt: skip
+    heads = ["Check", *map(outputs.mark, outputs.labels), "Rule"]
+    return Table("Checks with rules that were set beforehand", heads, rows) if rows else None

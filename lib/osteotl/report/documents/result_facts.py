@@ -11,7 +11,7 @@ from osteotl.display import fixed, group_words, joined, known, percent, point_wo
 from osteotl.report.documents.study_facts import Facts, cohort_count, has_boxes, has_validation, line, quoted
 from osteotl.report.documents.wording import figure, p_words, plain, tested
 from osteotl.report.outputs import Outputs
-from osteotl.report.summary import answer, comparison_of
+from osteotl.report.summary import AT_THRESHOLD, answer, comparison_of
 
 RATES = (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("ppv", "PPV"), ("npv", "NPV"))
 BURDENS = (("missed_per_100", "missed tumours"), ("false_alarms_per_1000", "false alarms"))
@@ -70,7 +70,7 @@ def _verdicts(outputs: Outputs) -> str | None:
     told = []
     for arm in outputs.others:
         said = answer(comparison_of(outputs, arm))
-        told += [plain(text) for name, text in said.lines if name != "At the threshold" and "equal" not in name]
+        told += [plain(text) for name, text in said.lines if name != AT_THRESHOLD and "equal" not in name]
     return " ".join(dict.fromkeys(told)) or None
 
 

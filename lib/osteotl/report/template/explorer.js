@@ -178,7 +178,7 @@
         rate('Sensitivity', 'sensitivity'), rate('Specificity', 'specificity'), rate('PPV: calls that are tumours', 'ppv'), rate('NPV: others that are normal', 'npv'),
         row('Tumours missed per 1,000 films', 'missed', number(now.missed, 1)), row('False alarms per 1,000 films', 'alarms', number(now.alarms, 1)),
         row('Net benefit per 1,000 films', 'benefit', number(now.benefit, 1)),
-        D.arms.length > 1 && reference ? row('Difference in net benefit', 'gain', i ? (now.benefit > reference.benefit ? '+' : '') + number(now.benefit - reference.benefit, 1) : 'reference') : null])]);
+        D.arms.length > 1 && reference ? row('Difference in net benefit', i ? 'gain' : null, i ? (now.benefit > reference.benefit ? '+' : '') + number(now.benefit - reference.benefit, 1) : 'reference') : null])]);
       return el('div', { class: 'card', 'data-arm': arm.id }, [head, two, list, icons(now, q)]);
     }
 
