@@ -162,6 +162,13 @@ def _facts(step: Any) -> pd.DataFrame | None:
     return known
 
 
+def levels_of(scores: Scores, name: str) -> list[str]:
+    """What the external films have of a fact, in order: ages from the youngest, other groups by name."""
+    ages = list(AGE_GROUPS)
+    found = scores.external.facts[name].dropna().unique()
+    return sorted(found, key=lambda level: (ages.index(level) if level in ages else 0, level))
+
+
 def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Predicted boxes (arm, seed), and reference boxes of external films; None where a study has none."""
     if step.study.predictions is not None:

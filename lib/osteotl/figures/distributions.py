@@ -259,8 +259,8 @@ def _size(tables: Tables, column: str, level: str) -> str:
     films = tables.get("films")
     if films is None or column not in films:
         return ""
-    label = films.loc[films[column].astype(str) == level].drop_duplicates("image_id")["label"]
-    return f" ({int(label.sum())}/{len(label)})" if len(label) else ""
+    malignant, count = group_size(films.drop_duplicates("image_id"), f"{column}={level}")
+    return f" ({malignant}/{count})" if count else ""
 
 
 @styled

@@ -391,7 +391,7 @@ def reading_desk(outputs: Outputs) -> Table | None:
     for measure, name, units in (
         ("missed_per_100", "Tumours missed, of 100 malignant", ("films", "patients")),
         ("false_alarms_per_1000", "False alarms, on 1,000 normal", ("films", "patients")),
-        ("lroc_sensitivity", "Called and correctly localised, % of malignant", ("films",)),
+        ("localisation_error", "Localisation errors, of 100 malignant", ("films",)),
     ):
         for unit in units:
             found = outputs.select(measure=measure, reference=None, unit=unit.removesuffix("s"), **point)
