@@ -14,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
+from osteotl.display import group_size
 from osteotl.figures.parts import (
     HEIGHT,
     INK,
