@@ -114,7 +114,8 @@ def answer(comparison: Comparison) -> Answer:
         ("Relevance", _relevance(comparison)),
         ("At the threshold", _at_threshold(comparison)),
     ]
-    if comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
+    locked = comparison.threshold_from != "external"  # else that comparison is the one above
+    if locked and comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
         lines.append(("At equal sensitivity", _at_equal_sensitivity(comparison)))
     return Answer(_heading(comparison), lines, list(comparison.beside), burden_table(comparison))
 
