@@ -1,4 +1,4 @@
-"""A page as a reader takes it: the words of its parts, its tables, and every number with its place in statistics.csv."""
+"""A page as a reader takes it: the words of its parts, its tables, and numbers with their place in statistics.csv."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def count_intervals(text: str) -> int:
 def documents_of(folder: Path) -> dict[str, str]:
     """Every document below a folder as plain text, by its path; Table 1, whose brackets hold quartiles, left out."""
     found = {str(p.relative_to(folder)): p.read_text(encoding="utf-8") for p in sorted(folder.rglob("*"))
-             if p.is_file() and p.suffix != ".docx" and not p.stem == "table_one"}  # fmt: skip
+             if p.is_file() and p.suffix != ".docx" and p.stem != "table_one"}  # fmt: skip
     for path in sorted(folder.rglob("*.docx")):
         document = docx.Document(str(path))
         rows = [[cell.text for cell in row.cells] for table in document.tables for row in table.rows]
@@ -132,3 +132,19 @@ def documents_of(folder: Path) -> dict[str, str]:
         texts = [p.text for p in document.paragraphs] + [cell for row in rows for cell in row]
         found[str(path.relative_to(folder))] = "\n".join(texts)
     return found
+
+
+def unmarked(soup: BeautifulSoup) -> list[str]:
+    """Texts with an interval that no row of statistics.csv marks.
+
+    Methods, checklists and cards are compared by value, because their texts also stand in files; notebooks likewise. In
+    Table 1, the brackets behind an age hold quartiles.
+    """
+    page = BeautifulSoup(str(soup), "html.parser")
+    for part in page.select("#notebooks, script, style, [data-row], #methods-text, #methods table, #cards"):
+        part.extract()
+    for row in page.select("#films tr"):
+        if words(row).startswith("Age, years"):
+            row.extract()
+    texts = [words(node) for node in page.select("td, th, p, li, dd, figcaption")]
+    return [text for text in texts if count_intervals(text)]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from reading import Rows, Seen, check_numbers, count_intervals, documents_of, words
+from reading import Rows, Seen, check_numbers, count_intervals, documents_of, unmarked, words
 
 from diagnostic_accuracy.estimates import IDENTITY, read_results
-
-WRITTEN = "#methods-text, #methods table, #cards"  # compared by value: their texts also stand in files without marks
 
 
 @pytest.fixture
@@ -33,13 +31,7 @@ def test_every_marked_number_is_that_of_its_row(page, outputs):
 
 def test_every_number_with_an_interval_carries_its_row(page):
     """Outside Methods, checklists and notebooks, and but for the quartiles of age, an interval is marked."""
-    for part in page.select(f"#notebooks, script, style, [data-row], {WRITTEN}"):
-        part.extract()
-    for row in page.select("#films tr"):
-        if words(row).startswith("Age, years"):
-            row.extract()
-    bare = [words(node) for node in page.select("td, th, p, li, dd, figcaption") if count_intervals(words(node))]
-    assert bare == []
+    assert unmarked(page) == []
 
 
 @pytest.mark.parametrize("part", ["#methods-text", "#methods table"])

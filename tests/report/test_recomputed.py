@@ -14,10 +14,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from reading import MINUS, Seen, words
 from scipy import stats
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
-from reading import MINUS, Seen, words
 from statsmodels.api import GLM, Logit, add_constant, families
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
@@ -95,7 +95,9 @@ class Known:
         own = self.detections[(self.detections["arm"] == arm) & (self.detections["seed"] == run)]
         best = own.sort_values("score", kind="stable").groupby("image_id").tail(1).set_index("image_id")
         truth = self.boxes.set_index("image_id")
-        return pd.Series({film: film in best.index and iou(best.loc[film], truth.loc[film]) >= 0.3 for film in truth.index})
+        return pd.Series(
+            {film: film in best.index and iou(best.loc[film], truth.loc[film]) >= 0.3 for film in truth.index}
+        )
 
 
 def iou(a, b):
@@ -183,7 +185,8 @@ def test_thresholds_and_rates_by_film(seen, known):
         f1 = 2 * ppv * se / (ppv + se)
         accuracy = se * known.share + sp * (1 - known.share)
         wanted = {"Sensitivity, %": 100 * se, "Specificity, %": 100 * sp, "PPV, %": 100 * ppv, "NPV, %": 100 * npv,
-                  "LR+": se / (1 - sp), f"LR{MINUS}": (1 - se) / sp, "F1": f1, "Accuracy, %": 100 * accuracy}  # fmt: skip
+                  "LR+": se / (1 - sp), f"LR{MINUS}": (1 - se) / sp, "F1": f1,
+                  "Accuracy, %": 100 * accuracy}  # fmt: skip
         for column, value in wanted.items():
             seen.check(seen.cell("points", caption, row, column), value, what=(*row, column))
 
@@ -195,7 +198,7 @@ def test_differences_at_the_points(seen, known):
         gaps = {"Sensitivity": se - se_ref, "Specificity": sp - sp_ref, "PPV": values[0][0] - values[1][0],
                 "NPV": values[0][1] - values[1][1]}  # fmt: skip
         for name, gap in gaps.items():
-            heads, rows = seen.table("differences", f"{LABELS['transfer']} less {LABELS['scratch']}")
+            _heads, rows = seen.table("differences", f"{LABELS['transfer']} less {LABELS['scratch']}")
             (row,) = [r for r in rows if r[0] == point and r[1] == f"{name}, percentage points"]
             seen.check(row[2], 100 * gap, what=(point, name))
 
@@ -294,7 +297,9 @@ def test_net_benefit(seen, known):
         told = seen.cell("decision", "Net benefit at the study's own", row, "Net benefit, per 1,000 films")
         seen.check(told, benefit[arm, at], what=row)
     for at in (0.05, 0.1, 0.2):
-        told = seen.cell("decision", "Difference in net benefit", ["as in this study", f"{100 * at:g} %"], LABELS["transfer"])
+        told = seen.cell(
+            "decision", "Difference in net benefit", ["as in this study", f"{100 * at:g} %"], LABELS["transfer"]
+        )
         seen.check(told, benefit["transfer", at] - benefit["scratch", at], what=("difference", at))
 
 
@@ -311,7 +316,7 @@ def test_net_benefit_where_tumours_are_rarer(seen, known):
                 each.append(act[y == 1].mean() * share - act[y == 0].mean() * (1 - share) * at / (1 - at))
             benefit[arm] = 1000 * np.mean(each)
         row = [f"{100 * share:g} %", f"{100 * at:g} %"]
-        heads, rows = seen.table("decision", "Difference in net benefit")
+        _heads, rows = seen.table("decision", "Difference in net benefit")
         (found,) = [r for r in rows if r[:2] == row]
         seen.check(found[2], benefit["transfer"] - benefit["scratch"], what=row)
 
@@ -334,7 +339,12 @@ def test_localisation(seen, known):
                            ("Tumours called and correctly localised, %", 100 * np.mean(right)),
                            ("Localisation errors, of 100 malignant", 100 * np.mean(wrong))):  # fmt: skip
             seen.check(seen.cell("localisation", caption, [row], LABELS[arm]), value, what=(arm, row))
-        desk = ("summary", "What it means at the reading desk", [LABELS[arm]], "Localisation errors, of 100 malignant films")
+        desk = (
+            "summary",
+            "What it means at the reading desk",
+            [LABELS[arm]],
+            "Localisation errors, of 100 malignant films",
+        )
         seen.check(seen.cell(*desk), 100 * np.mean(wrong), what=(arm, "first screen"))
 
 
@@ -373,7 +383,7 @@ def test_average_precision_of_boxes(seen, known):
 
 def test_tests_within_a_run(seen, known):
     for run in RUNS:
-        y, one, patient = known.scores("transfer", run)
+        y, one, _patient = known.scores("transfer", run)
         other = known.scores("scratch", run)[1]
         gap, se = delong(y, one, other)
         z = stats.norm.isf(0.025)
@@ -384,7 +394,9 @@ def test_tests_within_a_run(seen, known):
         seen.check(found[place], gap, gap - z * se, gap + z * se, what=("DeLong", run))
         seen.check_p(found[place + 1], 2 * stats.norm.sf(abs(gap / se)), what=("DeLong p", run))
         for rate, value in (("Sensitivity", 1), ("Specificity", 0)):
-            a, b = (known.calls(arm, run, "high sensitivity")[1][y == value] == value for arm in ("transfer", "scratch"))
+            a, b = (
+                known.calls(arm, run, "high sensitivity")[1][y == value] == value for arm in ("transfer", "scratch")
+            )
             gained, lost = (a & ~b).sum(), (~a & b).sum()
             heads, rows = seen.table("as-published", f"{rate}: tests at")
             p_midp = 2 * stats.binom.cdf(min(gained, lost), gained + lost, 0.5) - stats.binom.pmf(
@@ -424,7 +436,7 @@ def test_subgroups(seen, known):
     groups |= {f"Subtype: {name}": facts["subtype"].eq(name) | facts["label"].eq(0) for name in kinds}
     groups = {name: chosen for name, chosen in groups.items()
               if facts[chosen]["label"].value_counts().min() >= 5 and not chosen.all()}  # fmt: skip
-    heads, rows = seen.table("subgroups", "AUC, 95 % intervals")
+    _heads, rows = seen.table("subgroups", "AUC, 95 % intervals")
     # ages stand from the youngest on; the only subtype is no subgroup: it holds all films
     assert list(dict.fromkeys(row[0] for row in rows[:-1])) == list(groups)  # the last row is the axis
     for name, chosen in groups.items():
@@ -450,7 +462,8 @@ def test_counts_of_films_and_patients(seen, known):
     ill = outside[outside["label"] == 1]["patient_id"].nunique()
     wanted = {"Films": len(outside), "Malignant films": (outside["label"] == 1).sum(),
               "Normal films": (outside["label"] == 0).sum(), "Patients": outside["patient_id"].nunique(),
-              "Patients with a tumour": ill, "Patients without a tumour": outside["patient_id"].nunique() - ill}  # fmt: skip
+              "Patients with a tumour": ill,
+              "Patients without a tumour": outside["patient_id"].nunique() - ill}  # fmt: skip
     for column, value in wanted.items():
         seen.check(row[heads.index(column)], value, what=column)
 
@@ -481,12 +494,12 @@ def test_missed_tumours_false_alarms_and_discordant_films(seen, known):
     alarms = ((called["scratch"] > 0) | (called["transfer"] > 0)) & (y == 0)
     seen.check(words(seen.soup.select("#missed caption")[-1]), missed.sum(), what="missed")
     seen.check(words(seen.soup.select_one("#false-alarms caption")).rpartition(" ")[2], alarms.sum(), what="alarms")
-    heads, rows = seen.table("missed", "Tumours missed by subtype")
+    _, rows = seen.table("missed", "Tumours missed by subtype")
     outside = known.films[known.films["cohort"] == "external"].sort_index()
     for row, (place, arm) in product(rows, ((2, "scratch"), (3, "transfer"))):
         chosen = (outside["subtype"] == row[0]).to_numpy() & (y == 1)
         seen.check(row[place], 100 * (3 - called[arm])[chosen].sum() / (3 * chosen.sum()), what=(row[0], arm))
-    heads, rows = seen.table("discordant", "by the majority of runs")
+    _heads, rows = seen.table("discordant", "by the majority of runs")
     for row, value in zip(rows, (1, 0), strict=True):
         a, b = ((called[arm] > 1.5)[y == value] == value for arm in ("transfer", "scratch"))
         wanted = [(a & b).sum(), (a & ~b).sum(), (~a & b).sum(), (~a & ~b).sum()]

@@ -351,7 +351,8 @@ def _analysis(outputs: Outputs) -> Facts:
     reason = settings.get("auc_margin_reason")
     several = max((len(runs) for runs in outputs.runs.values()), default=1) > 1
     locked = next((source for source in sources if source != "external"), None)
-    made, readers = set(outputs.results["section"]), outputs.analysis.get("kind") == "readers"
+    made = set(outputs.results["section"])
+    rarer, readers = "predictive_values" in made, outputs.analysis.get("kind") == "readers"
     return {
         "confidence": percent(settings["confidence"]) if "confidence" in settings else None,
         "margin": f"{settings['auc_margin']:g}" if "auc_margin" in settings and outputs.others else None,
@@ -365,8 +366,7 @@ def _analysis(outputs: Outputs) -> Facts:
         "sampling": "within class" if settings.get("sampling", "by_class") == "by_class" else "over both classes",
         "hit_rule": HIT_RULES.get(str(settings.get("hit_rule", ""))) if has_boxes(outputs) else None,
         "decision_range": f"{percent(low)} to {percent(high)}" if "decision" in made and low and high else None,
-        "prevalences": joined([percent(value) for value in settings.get("prevalences") or []] * ("predictive_values" in made))
-        or None,
+        "prevalences": joined([percent(q) for q in settings.get("prevalences") or []]) or None if rarer else None,
         "recalibration": "logistic recalibration on the validation films" if has_validation(outputs) else None,
         "basis": _basis(outputs, several),
         "several_runs": "yes" if several and not readers else None,
