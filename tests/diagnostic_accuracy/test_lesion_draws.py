@@ -111,7 +111,7 @@ def test_localised_at_a_point_is_called_positive_with_the_highest_box_on_the_les
             for b in (0, 50, 119):
                 found = weights[b] @ (right & (score >= thresholds[b, k, r])) / (weights[b] @ external.label.to_numpy())
                 assert draws.values[key][b, r] == pytest.approx(found)
-                # what the same draw calls positive beside these, at the same relearnt threshold, is called for a mark elsewhere
+                # what the same draw calls positive beside these is called for a mark elsewhere
                 wrong = weights[b] @ (~marks[run].correct & marks[run].diseased & (score >= thresholds[b, k, r]))
                 wrong = wrong / (weights[b] @ external.label.to_numpy())
                 assert draws.values["localisation_error", *key[1:]][b, r] == pytest.approx(wrong, abs=1e-12)

@@ -533,6 +533,18 @@ def test_explorer_counts(seen, known):
                 seen.compared += 1
 
 
+def test_explorer_shows_the_calibration_of_the_mean_over_runs(seen, known):
+    """Its curve stands over the risks that the runs give a film on average."""
+    data = json.loads(seen.soup.select_one("[data-explorer]")["data-explorer"])
+    for arm in data["arms"]:
+        risk = np.mean([known.risks(arm["id"], run)[1] for run in RUNS], axis=0)
+        predicted, observed = (np.array(values) for values in arm["calibration"])
+        assert risk.min() - 0.001 <= predicted[0] <= predicted[-1] <= risk.max() + 0.001
+        assert predicted[-1] - predicted[0] > 0.9 * np.ptp(risk)
+        assert ((observed >= 0) & (observed <= 1)).all()
+        seen.compared += 2
+
+
 def test_verdict_follows_from_the_printed_interval(seen, known):
     """Heading and words of the answer, from the printed difference, its interval and the margin of 0.03."""
     box = seen.soup.select_one("#summary .answer")
