@@ -210,7 +210,7 @@ class Arm(_Strict):
     """One way to initialise the detector; arms differ in nothing else unless a control arm says so here."""
 
     initialise: str = Field(description="random, pretrain, other_modality, or a path to .safetensors (or .pt)")
-    label: str | None = Field(None, max_length=60, description="name shown in the report")
+    label: str | None = Field(None, max_length=80, description="name shown in the report")
     seed_offset: Seed = Field(0, description="added to every seed: an A/A arm trains again with other seeds")
     train_for: Literal["finetune", "pretrain_and_finetune"] = Field(
         "finetune", description="optimiser steps: fine-tuning's, or pretraining's and fine-tuning's together"

@@ -4,12 +4,11 @@ import re
 
 import pandas as pd
 import pytest
-from bs4 import BeautifulSoup
+import reading
 from simulated_outputs import PLANTED
 
 from osteotl.report.render import LARGEST, write_report
 
-MINUS = "\N{MINUS SIGN}"
 SECTIONS = [
     "summary", "films", "roc", "points", "differences", "predictive-values", "patients", "external-thresholds",
     "missed", "false-alarms", "discordant", "subgroups", "calibration", "decision", "runs", "audit", "explorer",
@@ -18,30 +17,11 @@ SECTIONS = [
 
 
 def soup_of(page):
-    return BeautifulSoup(page.report.read_text(encoding="utf-8"), "html.parser")
-
-
-def numbers(text):
-    """Every number of a text, with half a unit of its last digit."""
-    found = re.findall(rf"[+{MINUS}]?[\d,]*\.?\d+", text)
-    return [(float(t.replace(MINUS, "-").replace(",", "")), 0.5 * 10 ** -len(t.partition(".")[2])) for t in found]
+    return reading.soup_of(page.report)
 
 
 def check_numbers(page):
-    """Compare every number that carries a row with that row; returns how many there are."""
-    rows = pd.read_csv(page.out / "statistics.csv")
-    marked = soup_of(page).select("[data-row]")
-    for node in marked:
-        row, text, scale = rows.iloc[int(node["data-row"])], node.get_text(), float(node.get("data-scale", 1))
-        columns = [node["data-column"]] if node.has_attr("data-column") else ["estimate", "lower", "upper"]
-        if text.startswith("<"):
-            assert row[columns[0]] < 0.001, node
-            continue
-        shown = numbers(text)
-        assert len(shown) == 1 or len(shown) == len(columns), node
-        for (number, half), column in zip(shown, columns, strict=False):
-            assert number == pytest.approx(scale * row[column], abs=half * 1.0001), (node, column)
-    return len(marked)
+    return reading.check_numbers(soup_of(page), page.out / "statistics.csv")
 
 
 def words_of(page):

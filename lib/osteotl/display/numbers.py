@@ -78,9 +78,7 @@ LOOKS = {
     "lroc_auc": Look("Area under the localisation ROC curve (LROC)"),
     "lroc_sensitivity": _rate("Tumours called and correctly localised"),
     "froc_sensitivity": _rate("Lesions marked"),
-    "lesion_sensitivity": _rate("Lesions marked at the operating point"),
-    "localisation_error_per_100": Look("Localisation errors", 1, unit="of 100 malignant", gap="of 100 malignant"),
-    "false_marks_per_film": Look("False marks per film", 2),
+    "localisation_error": Look("Localisation errors", 1, 100.0, "of 100 malignant", "of 100 malignant"),
     "wafroc_auc": Look("Area under the weighted free-response curve (wAFROC)"),
     "coco_ap": Look("Average precision of boxes"),
     "share": Look("Share of the variance", 0, 100.0, "%", "percentage points"),
@@ -124,8 +122,6 @@ UNITS = {"film": "film", "patient": "patient", "lesion": "lesion"}
 SCORES = {
     "none": "as given",
     "logistic": "recalibrated",
-    "isotonic": "recalibrated, isotonic",
-    "beta": "recalibrated, beta",
 }
 HEADS = {
     "measure": "Measure", "arm": "Model", "reference": "Compared with", "run": "Run", "fraction": "Share of labels",

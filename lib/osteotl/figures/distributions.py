@@ -14,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
+from osteotl.display import group_size
 from osteotl.figures.parts import (
     HEIGHT,
     INK,
@@ -263,8 +264,8 @@ def _size(tables: Tables, column: str, level: str) -> str:
     films = tables.get("films")
     if films is None or column not in films:
         return ""
-    label = films.loc[films[column].astype(str) == level].drop_duplicates("image_id")["label"]
-    return f" ({int(label.sum())}/{len(label)})" if len(label) else ""
+    malignant, count = group_size(films.drop_duplicates("image_id"), f"{column}={level}")
+    return f" ({malignant}/{count})" if count else ""
 
 
 @styled

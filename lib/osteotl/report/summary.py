@@ -116,7 +116,8 @@ def answer(comparison: Comparison) -> Answer:
         ("Relevance", _relevance(comparison)),
         (AT_THRESHOLD, _at_threshold(comparison)),
     ]
-    if comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
+    locked = comparison.threshold_from != "external"  # else that comparison is the one above
+    if locked and comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
         lines.append(("At equal sensitivity", _at_equal_sensitivity(comparison)))
     return Answer(_heading(comparison), lines, list(comparison.beside), burden_table(comparison))
 
@@ -392,7 +393,7 @@ def reading_desk(outputs: Outputs) -> Table | None:
     for measure, name, units in (
         ("missed_per_100", "Tumours missed, of 100 malignant", ("films", "patients")),
         ("false_alarms_per_1000", "False alarms, on 1,000 normal", ("films", "patients")),
-        ("lroc_sensitivity", "Called and correctly localised, % of malignant", ("films",)),
+        ("localisation_error", "Localisation errors, of 100 malignant", ("films",)),
     ):
         for unit in units:
             found = outputs.select(measure=measure, reference=None, unit=unit.removesuffix("s"), **point)

@@ -45,17 +45,15 @@ def limitations(outputs: Outputs) -> list[Child]:
         items.append(
             "The films are phantoms, drawn by a program: they test the software and say nothing about patients."
         )
-    if outputs.select(section="cohort", group="validation", unit=..., reference=None).empty:
-        items.append("There are no validation films: thresholds were found on the films they are tested on, and scores "
-                     "are not recalibrated.")  # fmt: skip
-    items.append("The training films are held fixed: the intervals do not cover training on other films.")
     if outputs.analysis.get("kind") != "readers":
+        items.append("The training films are held fixed: the intervals do not cover training on other films.")
         items.append("No radiologist read the films: nothing here compares a model with a reader.")
     if outputs.study.predictions is None:
         items.append(f"The detector is {outputs.study.detector.model} of the ultralytics package: its anchor-free "
                      "variant, not the head that the published study used.")  # fmt: skip
-    items.append("The share of malignant films is far above that of a clinic. Predictive values are recomputed for "
-                 "other shares; the mix of findings is not.")  # fmt: skip
+    rarer = outputs.select(section="predictive_values", prevalence=...)["prevalence"].notna().any()
+    recomputed = " Predictive values are recomputed for other shares; the mix of findings is not." if rarer else ""
+    items.append(f"The share of malignant films is far above that of a clinic.{recomputed}")
     cautions = outputs.analysis.get("cautions") or {}
     items += [sentence(text) for kind in ("instead", "beside", "other") for text in cautions.get(kind) or []]
     items += [deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
