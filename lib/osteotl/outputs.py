@@ -23,7 +23,7 @@ from osteotl.files import remove, spreadsheet_safe, write_bytes, write_csv, writ
 from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
-AGE_GROUPS = {"0 to 9": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
+AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
 
 
 class SettingsError(ValueError):

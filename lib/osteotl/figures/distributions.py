@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
-from osteotl.display import group_size
+from osteotl.display import LEVELS, group_size
 from osteotl.figures.parts import (
     HEIGHT,
     INK,
@@ -217,9 +217,6 @@ def runs(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     )
 
 
-SEXES = {"F": "female", "M": "male"}
-
-
 @styled
 def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     """AUC within subgroups.
@@ -239,8 +236,8 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         column, _, level = group.partition("=")
         rows = found[found["group"] == group]
         for row in sorted(rows.to_dict("records"), key=lambda r: order.index(r["arm"])):
-            told = SEXES.get(level, level) if column == "sex" else level
-            shown = told.replace(">=", "\N{GREATER-THAN OR EQUAL TO} ") + _size(tables, column, level)
+            told = LEVELS.get(level, level).replace(">=", "\N{GREATER-THAN OR EQUAL TO} ")
+            shown = told + _size(tables, column, level)
             lines.append(Line(_first_upper(column.replace("_", " ")), shown, row["arm"], row))
     data = table_of(lines).dropna(subset=["estimate"])
     words = "none can be estimated"
