@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import docx
 import numpy as np
 import pandas as pd
 import pytest
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 NUMBER = rf"[+{MINUS}-]?[\d,]*\.?\d+"
@@ -19,12 +21,19 @@ INTERVAL = re.compile(rf"({NUMBER})(?: (?:{UNITS}))? \(({NUMBER}) to ({NUMBER})\
 """A number with its interval, as everywhere: `84.3 (78.9 to 88.6)`, in sentences also `84.3 % (78.9 to 88.6)`."""
 
 
-def words(node: Any) -> str:
-    """The text of a part of the page, signs of models and notes left out."""
-    copy = BeautifulSoup(str(node), "html.parser")
-    for hidden in copy.select("[aria-hidden=true], sup"):
-        hidden.decompose()
-    return re.sub(r"\s+", " ", copy.get_text().replace(SPACE, " ")).strip()
+def words(node: Any, but: Callable[[Tag], bool] = lambda tag: False) -> str:
+    """The text of a part of the page, signs of models, notes and what `but` names left out."""
+    text = node if isinstance(node, str) and not isinstance(node, NavigableString) else "".join(_texts(node, but))
+    return re.sub(r"\s+", " ", text.replace(SPACE, " ")).strip()
+
+
+def _texts(node: Any, but: Callable[[Tag], bool]) -> Iterator[str]:
+    for child in node.children:
+        if isinstance(child, Tag):
+            if child.get("aria-hidden") != "true" and child.name != "sup" and not but(child):
+                yield from _texts(child, but)
+        elif type(child) is NavigableString:
+            yield str(child)
 
 
 def printed(text: str) -> tuple[float, float]:
@@ -37,7 +46,9 @@ def numbers(text: str) -> list[tuple[float, float]]:
     return [printed(found) for found in re.findall(rf"[+{MINUS}]?[\d,]*\.?\d+", text)]
 
 
+@cache
 def soup_of(path: Path) -> BeautifulSoup:
+    """A page; it is parsed once and must not be changed."""
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
@@ -51,7 +62,7 @@ class Seen:
 
     def table(self, section: str, caption: str) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of the table whose caption holds these words."""
-        found = [t for t in self.soup.select(f"#{section} table") if caption in words(t.caption)]
+        found = [t for t in self.soup.select(f"#{section} table") if t.caption and caption in words(t.caption)]
         assert len(found) == 1, (section, caption, len(found))
         rows = [[words(cell) for cell in row.select("th, td")] for row in found[0].select("tr")]
         return rows[0], rows[1:]
@@ -140,11 +151,11 @@ def unmarked(soup: BeautifulSoup) -> list[str]:
     Methods, checklists and cards are compared by value, because their texts also stand in files; notebooks likewise. In
     Table 1, the brackets behind an age hold quartiles.
     """
-    page = BeautifulSoup(str(soup), "html.parser")
-    for part in page.select("#notebooks, script, style, [data-row], #methods-text, #methods table, #cards"):
-        part.extract()
-    for row in page.select("#films tr"):
-        if words(row).startswith("Age, years"):
-            row.extract()
-    texts = [words(node) for node in page.select("td, th, p, li, dd, figcaption")]
+    written = {id(node) for node in soup.select("#notebooks, script, style, #methods-text, #methods table, #cards")}
+    written |= {id(row) for row in soup.select("#films tr") if words(row).startswith("Age, years")}
+    texts = [
+        words(node, lambda tag: tag.has_attr("data-row"))
+        for node in soup.select("td, th, p, li, dd, figcaption")
+        if not written & {id(node), *map(id, node.parents)} and not node.has_attr("data-row")
+    ]
     return [text for text in texts if count_intervals(text)]

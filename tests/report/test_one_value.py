@@ -104,7 +104,8 @@ def test_a_derived_rate_is_that_of_the_rates_beside_it(outputs):
     for rate, burden, per in (("sensitivity", "missed_per_100", 100), ("specificity", "false_alarms_per_1000", 1000)):
         for key in wide.xs(burden, level="measure").index:
             one, other = wide.loc[(*key, rate)], wide.loc[(*key, burden)]
-            assert np.allclose(per * (1 - one[["estimate", "upper", "lower"]]), other[["estimate", "lower", "upper"]])
+            turned = per * (1 - one[["estimate", "upper", "lower"]].to_numpy())
+            assert np.allclose(turned, other[["estimate", "lower", "upper"]].to_numpy(), equal_nan=True)
             checked += 1
     assert checked > 10
 

@@ -1,6 +1,7 @@
 """The whole page: every number from its row, nothing private, no internal name, complete for unusual studies."""
 
 import re
+from copy import copy
 
 import pandas as pd
 import pytest
@@ -26,7 +27,7 @@ def check_numbers(page):
 
 def words_of(page):
     """What a reader sees, without the notebooks, whose code names things by their keys."""
-    soup = soup_of(page)
+    soup = copy(soup_of(page))
     for node in soup.select("#notebooks, script, style"):
         node.decompose()
     return soup
