@@ -56,11 +56,11 @@ def limitations(outputs: Outputs) -> list[Child]:
     items.append(f"The share of malignant films is far above that of a clinic.{recomputed}")
     cautions = outputs.analysis.get("cautions") or {}
     items += [sentence(text) for kind in ("instead", "beside", "other") for text in cautions.get(kind) or []]
-    items += [deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
+    items += [_deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
     return list(dict.fromkeys(items))
 
 
-def deviation(text: Any, labels: Labels) -> str:
+def _deviation(text: Any, labels: Labels) -> str:
     """A change from the locked plan as a sentence, without the notation of its file: `null` reads `not set`."""
     plainly = {"null": "not set", "true": "yes", "false": "no"}
 
