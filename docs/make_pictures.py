@@ -17,7 +17,7 @@ from osteotl.report.printing import find_browser
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = {"report.png": "light", "report-dark.png": "dark"}
-WIDTH, HEIGHT, SCALE = 1280, 1180, 1.25
+WIDTH, HEIGHT, SCALE = 1440, 1284, 1.0
 
 
 def take(report: Path, folder: Path) -> list[Path]:

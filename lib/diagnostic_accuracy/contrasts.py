@@ -104,7 +104,7 @@ def contrast(
     variance = sum(o for o, _ in own) + max(common, 0.0)
     basis = f"{names} and {unit}"
     if variance < fixed / 2:
-        note = f"the {names} agree more closely than chance allows, so the interval is that of fixed {names}"
+        note = f"the {names} vary less than chance predicts, so the interval holds them fixed"
         return Contrast(fixed, np.inf, fixed, basis, note)
     degrees = sum(o**2 / f for o, f in own)
     return Contrast(variance, variance**2 / degrees if degrees > 0 else np.inf, fixed, basis)

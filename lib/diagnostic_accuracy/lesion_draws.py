@@ -61,7 +61,7 @@ def lesion_measures(
         For curves and counts. Added to the draws are the keys ('lroc_auc',), ('wafroc_auc',), ('froc_sensitivity',
         false marks), ('coco_ap',) for IoU .50 to .95, ('coco_ap', .5), ('coco_ap', .75), and ('lroc_sensitivity',
         point, threshold_from) for every operating point: malignant films called positive with the highest box on the
-        lesion.
+        lesion; and ('localisation_error', point, threshold_from): called positive, with the highest box elsewhere.
 
     Raises
     ------
@@ -221,6 +221,10 @@ def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
         observed[r, 2:5] = run.observed_ap
     for k, key in enumerate(keys):
         draws.add(key, observed[:, k], np.ascontiguousarray(drawn[:, :, k]))
+    for point in points:  # called, but not for a mark on the lesion
+        called, right = ("sensitivity", *point, "film"), ("lroc_sensitivity", *point)
+        wrong = [np.maximum(held[called] - held[right], 0.0) for held in (draws.observed, draws.values)]
+        draws.add(("localisation_error", *point), *wrong)
 
 
 def free_response_draws(marks: Marks, weights: ArrayLike, rates: ArrayLike) -> Vector:

@@ -136,8 +136,13 @@ def _risk_keys(setting: Setting) -> Keys:
     return [(rate, "risk", setting["at"], setting.get("prevalence")) for rate in ("sensitivity", "specificity")]
 
 
-def _localised_keys(setting: Setting) -> Keys:
-    return [("lroc_sensitivity", setting["point"], setting["threshold_from"])]
+def _called(name: str) -> Measure:
+    """A share of the malignant films by where the highest mark of a called film lies."""
+
+    def keys(setting: Setting) -> Keys:
+        return [(name, setting["point"], setting["threshold_from"])]
+
+    return Measure(name, "localisation", keys, _first, "rate", "malignant", WILSON, at_point=True)
 
 
 _CALIBRATION = ("brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope")
@@ -151,7 +156,8 @@ _ALL = [
     _lesion("wafroc_auc", "logit", "small"),
     _lesion("coco_ap", "logit", "malignant"),
     _lesion("froc_sensitivity", "rate", "malignant"),
-    Measure("lroc_sensitivity", "localisation", _localised_keys, _first, "rate", "malignant", WILSON, at_point=True),
+    _called("lroc_sensitivity"),
+    _called("localisation_error"),
 ]
 
 #: Measure by its name in the table of results.

@@ -367,10 +367,15 @@ def _predictor(values: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def counts(scores: Scores) -> pd.DataFrame:
-    """How many films and patients of each class the cohorts hold, as a table of results (section 'cohort')."""
+    """How many films and patients of each class the cohorts hold, as a table of results (section 'cohort').
+
+    A cohort without films has no rows.
+    """
     rows = []
     for cohort in ("validation", "external"):
         part = scores.validation if cohort == "validation" else scores.external
+        if part.values.empty:
+            continue
         label = part.label.to_numpy()
         found = {"films": label.size, "malignant_films": int(label.sum()), "normal_films": int((~label).sum())}
         if scores.patients_known:

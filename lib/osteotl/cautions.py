@@ -33,7 +33,7 @@ def cautions_of(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, 
     """
     return {
         "instead": _instead(draws, findings, labels),
-        "beside": _audit_alarms(findings) + _runs(draws) + _sources(draws) + _patients(draws),
+        "beside": _audit_alarms(findings) + _runs(draws, labels) + _sources(draws) + _patients(draws),
         "other": _validation(draws, labels),
     }
 
@@ -78,15 +78,17 @@ def _audit_alarms(findings: Mapping[str, Any]) -> list[str]:
     return [f"The shortcut audit raised an alarm ({', '.join(sorted(raised))}): read it before believing a difference."]
 
 
-def _runs(draws: Draws) -> list[str]:
-    fewest = min(sum(name == arm for name, _ in draws.runs) for arm in draws.scores.arms)
-    if draws.scores.kind == READERS:
+def _runs(draws: Draws, labels: Mapping[str, str]) -> list[str]:
+    counts = {arm: sum(name == arm for name, _ in draws.runs) for arm in draws.scores.arms}
+    fewest = min(counts.values())
+    if draws.scores.kind == READERS or fewest >= FEW_RUNS:
         return []
+    if len(set(counts.values())) > 1:
+        few = ", ".join(f"{labels[arm]} {count}" for arm, count in counts.items() if count < FEW_RUNS)
+        return [f"Some models have few training runs ({few}): the variation between their runs is poorly estimated."]
     if fewest == 1:
         return ["One training run a model: results hold for this run only, not for what training would give again."]
-    if fewest < FEW_RUNS:
-        return [f"{fewest} training runs a model: the variation between training runs is poorly estimated."]
-    return []
+    return [f"{fewest} training runs a model: the variation between training runs is poorly estimated."]
 
 
 def _sources(draws: Draws) -> list[str]:

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,30 @@ def _facts(step: Any) -> pd.DataFrame | None:
         bins = [low for low, _ in AGE_GROUPS.values()] + [200]
         known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
     return known
+
+
+def subgroups_of(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, Scores]]:
+    """Subgroups of the external films, such as `sex=F`, with all validation films.
+
+    Parameters
+    ----------
+    scores : Scores
+    names : sequence of str
+        Facts of the films, as far as they are known.
+
+    Yields
+    ------
+    (str, Scores)
+        Ages from the youngest, other groups by name. A subtype of tumours is compared with all normal films. Left out
+        are groups with fewer than five films of a class, and a group of all films, which is none.
+    """
+    ages = list(AGE_GROUPS)
+    for name in (name for name in names if name in scores.facts):
+        levels = scores.external.facts[name].dropna().unique()
+        for level in sorted(levels, key=lambda one: (ages.index(one) if one in ages else 0, one)):
+            part = scores.keep(scores.facts[name] == level, normal=name == "subtype")
+            if part is not None and len(part.external.values) < len(scores.external.values):
+                yield f"{name}={level}", part
 
 
 def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:

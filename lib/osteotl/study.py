@@ -210,7 +210,7 @@ class Arm(_Strict):
     """One way to initialise the detector; arms differ in nothing else unless a control arm says so here."""
 
     initialise: str = Field(description="random, pretrain, other_modality, or a path to .safetensors (or .pt)")
-    label: str | None = Field(None, max_length=60, description="name shown in the report")
+    label: str | None = Field(None, max_length=80, description="name shown in the report")
     seed_offset: Seed = Field(0, description="added to every seed: an A/A arm trains again with other seeds")
     train_for: Literal["finetune", "pretrain_and_finetune"] = Field(
         "finetune", description="optimiser steps: fine-tuning's, or pretraining's and fine-tuning's together"
@@ -387,6 +387,7 @@ class Report(_Strict):
     """What a run cannot know; shown where the checklists ask the author."""
 
     institution: str | None = Field(None, max_length=200, description="shown below the title")
+    date: str | None = Field(None, pattern=r"^\d{4}-\d\d-\d\d$", description="own scores: day of scoring, YYYY-MM-DD")
     reference_standard: dict[Literal["malignant", "normal"], str] = Field(
         default_factory=dict, description="what made a film malignant, and what normal"
     )
@@ -409,9 +410,7 @@ class Study(_Strict):
     title: str = Field(min_length=1, max_length=200, description="heads the report")
     cohorts: Cohorts | None = Field(None, description="the films; needed unless `predictions` is given")
     predictions: Path | None = Field(None, description="scores made elsewhere: no films, no training")
-    arms: dict[Name, Arm] = Field(
-        default_factory=dict, max_length=50, description="name of an arm: how it is initialised"
-    )
+    arms: dict[Name, Arm] = Field(default_factory=dict, max_length=50, description="name: how the arm is initialised")
     reference: str | None = Field(
         None, min_length=1, max_length=LONGEST, description="the arm that the others are compared with"
     )

@@ -283,7 +283,7 @@ def test_contrast_of_runs_that_agree_too_closely():
     found = contrast([np.full(3, 0.8)], [drawn])
     assert found.variance == pytest.approx(drawn.mean(axis=1).var(ddof=1))
     assert np.isinf(found.df)
-    assert "agree more closely" in found.note
+    assert "vary less than chance predicts" in found.note
 
 
 # --- edges ------------------------------------------------------------------------------------------------------------

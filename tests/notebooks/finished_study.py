@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import papermill
 import yaml
+from nbclient import NotebookClient
 from PIL import Image
 from scipy.special import logit
 
 from diagnostic_accuracy.estimates import read_results
 from osteotl.files import sha256, write_csv, write_json, write_text
 from osteotl.plan import write_plan
+from osteotl.report.render import write_report
 from osteotl.study import parse_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,3 +194,43 @@ def explore(study: Finished, lines: Mapping[str, str], more: Sequence[str] = ())
     scratch = study.outputs / "scratch"
     analysis = json.loads((scratch / "analysis.json").read_text(encoding="utf-8"))
     return Explored(nbformat.read(copy, as_version=4), read_results(scratch / "statistics.csv"), analysis)
+
+
+# --- 04 to 06 as the engine runs them ---------------------------------------------------------------------------------
+
+SHOWING = ("04_statistics", "05_figures", "06_report")
+BEGIN = """
+import dataclasses, os, pathlib
+from osteotl.workflow import step
+os.environ[step.RUNNING] = {!r}
+plain = getattr(step.open_step, "plain", step.open_step)
+def open_step(*asked, **named):
+    return dataclasses.replace(plain(*asked, **named), data=pathlib.Path({!r}))
+open_step.plain = plain
+step.open_step = open_step
+"""  # a simulated study's prepared films lie beside it, not in the project's data folder
+
+
+def published(study: Finished, **provenance: Any) -> Path:
+    """Execute 04, 05 and 06 in one kernel as the engine does, and render the page; returns its path.
+
+    One kernel serves all three, because starting one takes longer than the cells; names are forgotten in between.
+    """
+    write_json(study.outputs / "provenance.json", {"osteotl": "0.2.0", "commit": "0123456789abcdef", **provenance})
+    whole, sizes = nbformat.v4.new_notebook(), []
+    for name in SHOWING:
+        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        whole.metadata = notebook.metadata
+        parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+        parameters.source = f"config, outputs = {str(study.config)!r}, {str(study.outputs)!r}"
+        whole.cells += [nbformat.v4.new_code_cell(f"%reset -f\n{BEGIN.format(name, str(study.data))}"), *notebook.cells]
+        sizes.append(len(notebook.cells))
+    NotebookClient(whole, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    start = 0
+    for name, size in zip(SHOWING, sizes, strict=True):
+        part = nbformat.v4.new_notebook(cells=whole.cells[start + 1 : start + 1 + size], metadata=whole.metadata)
+        folder = study.outputs / "notebooks"
+        folder.mkdir(exist_ok=True)
+        nbformat.write(part, folder / f"{name}.ipynb")
+        start += size + 1
+    return write_report(study.outputs)

@@ -23,7 +23,8 @@ MEASURES = {
     "predictive_values": {"ppv", "npv"},
     "calibration": {"brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope"},
     "decision": {"net_benefit"},
-    "localisation": {"lroc_auc", "wafroc_auc", "coco_ap", "froc_sensitivity", "lroc_sensitivity"},
+    "localisation": {"lroc_auc", "wafroc_auc", "coco_ap", "froc_sensitivity", "lroc_sensitivity",
+                     "localisation_error"},
     "variance": {"run_sd", "share"},
     "subgroups": {"auc", "sensitivity", "specificity"},
     "as_published": RATES | {"auc", "delong", "delong_clustered", "mcnemar_corrected", "mcnemar_exact", "mcnemar_midp",
@@ -42,13 +43,14 @@ ALLOWED = {
 }
 BASIS = r"|this run only|\d+ (runs|readers)|(runs|readers) and (patients|films)(, .+)?"
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy", "auc", "average_precision", "lroc_auc",
-          "coco_ap", "wafroc_auc", "froc_sensitivity", "lroc_sensitivity")  # fmt: skip
+          "coco_ap", "wafroc_auc", "froc_sensitivity", "lroc_sensitivity",
+          "localisation_error")  # fmt: skip
 SECTIONS = {
     "plain": set(MEASURES) - {"learning", "audit", "baseline"},
     "learnt": set(MEASURES) - {"patients_relearnt", "audit", "baseline"},
     "one_run": set(MEASURES) - {"patients_relearnt", "learning", "audit", "baseline"},
     "five_arms": set(MEASURES) - {"patients_relearnt", "learning", "audit", "baseline"},
-    "no_validation": {"cohort", "discrimination", "operating_points", "calibration", "variance", "as_published"},
+    "no_validation": {"cohort", "discrimination", "operating_points", "variance", "as_published"},
     "readers": {"cohort", "discrimination", "operating_points", "variance", "as_published"},
 }  # fmt: skip
 

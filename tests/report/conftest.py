@@ -12,7 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from simulated_outputs import PLANTED, Kind, make_outputs
 
+from notebooks.finished_study import Finished, published, with_films
 from osteotl.report.render import write_report
+from simulated_scores import predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,3 +68,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Page:
         changed=("margin 0.02 in place of 0.03",),
     )
     return make_page(tmp_path_factory.mktemp("bare"), kind)
+
+
+@pytest.fixture(scope="session")
+def small_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finished, Path]:
+    """A study of two models and three runs, patients with up to two films, whose page 04, 05 and 06 really made."""
+    table = predictions(external=(50, 70), validation=(40, 50), most_films=2)
+    settings = {"bootstrap": 200, "prevalences": [0.1, 0.01], "decision_range": [0.05, 0.2]}
+    study = with_films(tmp_path_factory.mktemp("small"), table, statistics=settings)
+    return study, published(study)

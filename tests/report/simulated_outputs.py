@@ -83,10 +83,16 @@ def make_outputs(folder: Path, kind: Kind) -> Path:
         out / "figures" / "index.json",
         {"roc": _figure(out, kind), "learning_curve": {"left_out": "one share of labels"}},
     )
-    write_json(out / "provenance.json", {"osteotl": "0.2.0", "commit": "0123456789abcdef", "seeds": [0, 1, 2]})
+    write_json(out / "provenance.json", _provenance(kind))
     if kind.cohorts:
         _cohorts(out, films, kind)
     return out
+
+
+def _provenance(kind: Kind) -> dict[str, Any]:
+    """The record of 03 holds the day of scoring; scores made elsewhere have none."""
+    steps = {"03_evaluate": {"seconds": 1.0, "finished": "2026-03-14T15:09:26+0000"}} if kind.cohorts else {}
+    return {"osteotl": "0.2.0", "commit": "0123456789abcdef", "seeds": [0, 1, 2], "steps": steps}
 
 
 def _films(rng: np.random.Generator, kind: Kind) -> pd.DataFrame:
@@ -258,7 +264,8 @@ def _study(kind: Kind, folder: Path) -> str:
     arms = "\n".join(f"  {arm}: {{initialise: {start[arm]}, label: '{quoted[arm]}'}}" for arm in kind.arms)
     text = kind.text.replace("'", "''")
     lines = [f"title: 'Phantom study{text}'", "arms:", arms, f"reference: {next(iter(kind.arms))}"]
-    lines += [f"seeds: {list(range(kind.runs))}", f"report: {{institution: 'Institute of Phantoms{text}'}}"]
+    lines.append(f"seeds: {list(range(kind.runs))}")
+    lines.append(f"report: {{institution: 'Institute of Phantoms{text}', date: 2026-01-02}}")
     if kind.cohorts:
         lines += [
             "cohorts:",

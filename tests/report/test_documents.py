@@ -126,19 +126,19 @@ def test_methods_and_word_say_the_numbers_of_the_same_rows(outputs, written):
     for text in ((written / "methods.md").read_text(encoding="utf-8"), document):
         for arm, label in Kind().arms.items():
             row = auc.loc[(arm, "")]
-            assert f"“{label}” {row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})" in text
+            assert f"{row['estimate']:.3f} ({row['lower']:.3f} to {row['upper']:.3f}) for “{label}”" in text
         gap = auc.loc[("transfer", "scratch")]
         assert f"difference {gap['estimate']:+.3f}".replace("-", "−") in text
         point = main[(main["point"] == "high_sensitivity") & (main["threshold_from"] == "validation")]
         rate = point[(point["measure"] == "sensitivity") & (point["reference"] == "")].set_index("arm")["estimate"]
-        assert f"sensitivity {100 * rate['transfer']:.1f} %" in text
+        assert f"sensitivity was {100 * rate['scratch']:.1f} %" in text
 
 
 def test_mean_counts_are_the_mean_rates_times_the_films(outputs, written):
     films = pd.read_csv(outputs.find("tables/films.csv"))
     part = films[(films["arm"] == "scratch") & (films["label"] == 1)]
     text = (written / "methods.md").read_text(encoding="utf-8")
-    assert f"“trained from scratch” TP {(part['called'] / part['runs']).sum():.1f}, FN" in text
+    assert f"“trained from scratch” had {(part['called'] / part['runs']).sum():.1f} true positives, " in text
 
 
 def test_no_internal_key_and_no_rival_test_is_named(written):
@@ -235,12 +235,12 @@ def test_tables_one_to_four_open_in_word_with_the_numbers_of_their_rows(outputs,
     rates = rates[(rates["measure"] == "sensitivity") & (rates["run"] == "") & (rates["unit"] == "film")]
     rates = rates[(rates["threshold_from"] == "validation") & (rates["point"] == "high_sensitivity")]
     for arm, label in Kind().arms.items():
-        shown = next(row for row in third if row[0] == label and row[1] == "high sensitivity")
+        shown = next(row for row in third if row[0] == label and row[1] == "High sensitivity")
         wanted = rates[(rates["arm"] == arm) & (rates["reference"] == "")].iloc[0]
         assert (
             shown[2] == f"{100 * wanted['estimate']:.1f} ({100 * wanted['lower']:.1f} to {100 * wanted['upper']:.1f})"
         )
-    gap = next(row for row in third if "less" in row[0] and row[1] == "high sensitivity")
+    gap = next(row for row in third if "less" in row[0] and row[1] == "High sensitivity")
     wanted = rates[rates["reference"] == "scratch"].iloc[0]
     assert gap[2].endswith(f"p = {wanted['p']:.3f}")
     assert gap[2].startswith(f"{100 * wanted['estimate']:+.1f}".replace("-", "−"))

@@ -3,7 +3,7 @@
 import pytest
 
 from osteotl.html import join
-from osteotl.report.summary import Comparison, answer, relevance, undecided
+from osteotl.report.summary import AT_THRESHOLD, Comparison, answer, relevance, undecided
 
 # Intervals are chosen by hand around a margin of 0.03; the wanted words follow from where they lie.
 BETTER_BY_FAR = (0.050, 0.035, 0.065)  # wholly above the margin
@@ -59,16 +59,16 @@ def compare(numbers, **more):
         (SLIGHTLY, "Slightly better; a relevant difference is not excluded", "films slightly better than",
          "smaller than the 0.03 that the study called relevant; a relevant difference is not excluded"),
         (BELOW_MARGIN, "Slightly better, by less than a relevant difference", "films slightly better than",
-         "over the whole interval: a relevant one is excluded"),
+         "over the whole interval: a relevant difference is excluded"),
         (LARGE_BUT_OPEN, "Better; how relevant is open", "films better than", "a smaller, irrelevant difference"),
-        (EQUIVALENT, "No relevant difference", "about equally well", "a relevant one is excluded"),
+        (EQUIVALENT, "No relevant difference", "about equally well", "a relevant difference is excluded"),
         (UNDECIDED, "Undecided: no difference shown, and a relevant one not excluded", "better is not shown",
          "a relevant difference is not excluded"),
         (negative(SLIGHTLY), "Slightly worse; a relevant difference is not excluded", "films slightly worse than",
          "smaller than the 0.03"),
         (negative(BETTER_BY_FAR), "Worse, by a relevant difference", "films clearly worse than", "larger than"),
         (negative(BELOW_MARGIN), "Slightly worse, by less than a relevant difference", "films slightly worse than",
-         "a relevant one is excluded"),
+         "a relevant difference is excluded"),
     ],
 )  # fmt: skip
 def test_heading_and_words_follow_from_interval_and_margin(numbers, heading, separation, relevant):
@@ -87,7 +87,7 @@ def test_separation_gives_both_areas_the_difference_its_interval_and_p():
 
 def test_the_threshold_line_gives_target_and_reached_and_a_table_both_units():
     said = answer(compare(SLIGHTLY))
-    text = dict(said.lines)["At the threshold"].striptags()
+    text = dict(said.lines)[AT_THRESHOLD].striptags()
     assert text == (
         "At the locked threshold (target 90 %, reached 84.0 % v 88.0 %), no difference in missed tumours or false "
         "alarms is shown."
@@ -106,7 +106,7 @@ def test_a_trade_is_told_as_one():
         "missed_per_100": row((-5.0, -8.0, -2.0), "missed_per_100"),
         "false_alarms_per_1000": row((40.0, 10.0, 70.0), "false_alarms_per_1000"),
     }
-    text = dict(answer(compare(SLIGHTLY, burdens={"film": burdens})).lines)["At the threshold"].striptags()
+    text = dict(answer(compare(SLIGHTLY, burdens={"film": burdens})).lines)[AT_THRESHOLD].striptags()
     assert text.endswith("it misses fewer tumours and it raises more false alarms.")
 
 
@@ -156,7 +156,7 @@ def test_a_declared_objective_is_answered_in_its_words():
 
 def test_without_a_threshold_the_line_says_so():
     said = dict(answer(compare(SLIGHTLY, burdens={}, threshold_from="", reached=None, target=None)).lines)
-    assert "no threshold" in said["At the threshold"].striptags()
+    assert "no threshold" in said[AT_THRESHOLD].striptags()
 
 
 def test_labels_are_escaped():

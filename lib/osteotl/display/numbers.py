@@ -77,9 +77,7 @@ LOOKS = {
     "lroc_auc": Look("Area under the localisation ROC curve (LROC)"),
     "lroc_sensitivity": _rate("Tumours called and correctly localised"),
     "froc_sensitivity": _rate("Lesions marked"),
-    "lesion_sensitivity": _rate("Lesions marked at the operating point"),
-    "localisation_error_per_100": Look("Localisation errors", 1, unit="of 100 malignant", gap="of 100 malignant"),
-    "false_marks_per_film": Look("False marks a film", 2),
+    "localisation_error": Look("Localisation errors", 1, 100.0, "of 100 malignant", "of 100 malignant"),
     "wafroc_auc": Look("Area under the weighted free-response curve (wAFROC)"),
     "coco_ap": Look("Average precision of boxes"),
     "share": Look("Share of the variance", 0, 100.0, "%", "percentage points"),
@@ -123,8 +121,6 @@ UNITS = {"film": "film", "patient": "patient", "lesion": "lesion"}
 SCORES = {
     "none": "as given",
     "logistic": "recalibrated",
-    "isotonic": "recalibrated, isotonic",
-    "beta": "recalibrated, beta",
 }
 HEADS = {
     "measure": "Measure", "arm": "Model", "reference": "Compared with", "run": "Run", "fraction": "Share of labels",
@@ -296,14 +292,15 @@ def words(column: str, content: Any, labels: Labels) -> Child:
     if column in ("arm", "reference"):
         return mark(str(content), labels) if content else ""
     if column in ("prevalence", "fraction", "confidence"):
-        return percent(content) if known(content) else "as in this study"
+        return percent(content) if known(content) else "As in this study"
     if column in ("group", "reference_group"):
         return group_words(str(content))
     named = {"point": POINTS, "threshold_from": SOURCES, "unit": UNITS, "recalibration": SCORES}.get(column)
     if named is not None:
-        return named.get(str(content), str(content).replace("_", " "))
+        told = named.get(str(content), str(content).replace("_", " "))
+        return told if column == "unit" else sentence_case(told)
     if column == "run":
-        return f"run {content}" if str(content)[:1].isdigit() else str(content) or "mean over runs"
+        return f"Run\N{NO-BREAK SPACE}{content}" if str(content)[:1].isdigit() else str(content) or "Mean over runs"
     return str(content).replace("_", " ")
 
 
@@ -313,7 +310,7 @@ def at_words(row: Mapping[str, Any]) -> str:
     if measure == "net_benefit":
         return percent(at)
     if measure == "froc_sensitivity":
-        return f"{at:g} false marks a film"
+        return f"{at:g} false marks per film"
     if measure == "coco_ap":
         return f"IoU {at:g}" if known(at) else "IoU 0.50 to 0.95"
     return f"{at:g}" if known(at) else ""

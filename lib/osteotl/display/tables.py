@@ -102,7 +102,7 @@ class Forest:
             digits = max(0, min(look.digits, 4))
             text = f"{fixed(at, digits, signed=signed)}".rstrip("0").rstrip(".") if digits else fixed(at, 0)
             shapes.append(tag("line", x1=x, x2=x, y1=1, y2=5, class_="zero", **LINE))
-            shapes.append(tag("text", text or "0", x=x, y=16, text_anchor="middle", font_size=11))
+            shapes.append(tag("text", text or "0", x=x, y=16, text_anchor="middle", font_size=14))
         return tag("svg", shapes, class_="forest axis", **SIZE)
 
 
@@ -128,6 +128,10 @@ def _sign(index: int, x: float) -> Markup:
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
+
+
+MOST_ABREAST = 3
+"""Columns of results up to which an interval stands beside its number; in wider tables all stand below."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +171,12 @@ class Table:
         head = [tag("th", h, scope="col", class_="n" if n else None) for h, n in named]
         self.notes.clear()
         told = [re.sub(r"<[^>]*>", "", str(join(n))) if "burdens" in self.class_ else None for n in names]
+        classes = f"{self.class_} stacked" if self._intervals() > MOST_ABREAST else self.class_
         body = [tag("tr", [self._cell(i, c, numeric[i], told[i]) for i, c in enumerate(row)]) for row in self.rows]
         foot = tag("tr", [self._cell(i, c, numeric[i]) for i, c in enumerate(self.foot)])
         inner = tag(
             "table", tag("caption", tag("span", self.caption)), tag("thead", tag("tr", head)), tag("tbody", body),
-            tag("tfoot", foot) if self.foot else None, class_=self.class_ or None,
+            tag("tfoot", foot) if self.foot else None, class_=classes.strip() or None,
         )  # fmt: skip
         plain = re.sub(r"<[^>]*>", "", str(join(self.caption)))
         frame = tag("div", inner, class_="scroll", role="group", tabindex="0", aria_label=Markup(plain))
@@ -179,6 +184,10 @@ class Table:
         return str(join([frame, said]))
 
     _repr_html_ = __html__
+
+    def _intervals(self) -> int:
+        """How many columns hold results."""
+        return max((sum(isinstance(cell, pd.Series) for cell in row) for row in self.rows), default=0)
 
     def _cell(self, column: int, content: Child, numeric: bool, head: str | None = None) -> Markup:
         if isinstance(content, pd.Series):
@@ -254,6 +263,8 @@ def grid(
     across = _ordered(results[columns], columns, labels)
     tested = [c for c in across if results.loc[_is(results, columns, c), "p"].notna().any()]
     headings = {**HEADS, **(names or {})}
+    if set(results["measure"]) == {"net_benefit"}:
+        headings["at"] = "Threshold probability"
     heads: list[Child] = [headings.get(name, name) for name in rows]
     heads += [Numeric(beside[0])] if beside else []
     for content in across:

@@ -89,7 +89,7 @@ def roc(results: pd.DataFrame, tables: Tables, labels: Labels, threshold_from: s
         table,
         "ROC curves",
         f"Sensitivity against 1 \N{MINUS SIGN} specificity at every threshold. "
-        f"{lines_in_words(table, results, ', averaged vertically')} Hollow markers: operating points, likewise.",
+        f"{lines_in_words(table, results, ', averaged vertically')} Hollow markers: operating points, means over runs.",
         "ROC curves on the external films. Area under the curve: "
         f"{said(labels, {arm: interval(row) for arm, row in area.items()})}.",
         good="A curve that hugs the upper left corner; single runs close to the mean.",

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
+from osteotl.display import LEVELS, group_size
 from osteotl.figures.parts import (
     HEIGHT,
     INK,
@@ -235,7 +236,8 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         column, _, level = group.partition("=")
         rows = found[found["group"] == group]
         for row in sorted(rows.to_dict("records"), key=lambda r: order.index(r["arm"])):
-            shown = level.replace(">=", "\N{GREATER-THAN OR EQUAL TO} ") + _size(tables, column, level)
+            told = LEVELS.get(level, level).replace(">=", "\N{GREATER-THAN OR EQUAL TO} ")
+            shown = told + _size(tables, column, level)
             lines.append(Line(_first_upper(column.replace("_", " ")), shown, row["arm"], row))
     data = table_of(lines).dropna(subset=["estimate"])
     words = "none can be estimated"
@@ -259,8 +261,8 @@ def _size(tables: Tables, column: str, level: str) -> str:
     films = tables.get("films")
     if films is None or column not in films:
         return ""
-    label = films.loc[films[column].astype(str) == level].drop_duplicates("image_id")["label"]
-    return f" ({int(label.sum())}/{len(label)})" if len(label) else ""
+    malignant, count = group_size(films.drop_duplicates("image_id"), f"{column}={level}")
+    return f" ({malignant}/{count})" if count else ""
 
 
 @styled

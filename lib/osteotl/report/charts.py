@@ -13,6 +13,7 @@ from osteotl.display import counted
 from osteotl.html import tag
 
 PARTITIONS = frozenset({"training", "validation", "test"})
+STEPS = {"read": "offered", "training": "for training", "validation": "for validation", "test": "for testing"}
 
 
 @dataclass(frozen=True)
@@ -130,4 +131,5 @@ def _wrapped(step: dict[str, Any], kind: str) -> list[str]:
     if kind == "aside":
         why = str(step.get("reason") or "reason not recorded")
         return [f"left out: {count}", *textwrap.wrap(why, 38, max_lines=5, placeholder=" …")]
-    return [count, *textwrap.wrap(str(step.get("step", "")), 34, max_lines=3, placeholder=" …")]
+    name = str(step.get("step", ""))
+    return [count, *textwrap.wrap(STEPS.get(name, name), 34, max_lines=3, placeholder=" …")]

@@ -21,6 +21,7 @@ from PIL import Image
 
 from osteotl.figures.films import prepared, strongest_boxes
 from osteotl.figures.parts import Labels, Tables
+from osteotl.html import folded, paragraph
 
 LONGEST, SMALL = 384, 256
 HEAVY = 1_200_000  # bytes of pictures of missed tumours beyond the gallery; the page must go by e-mail
@@ -174,9 +175,10 @@ def _other_misses(films: Films, calls: pd.DataFrame) -> Markup:
         return Markup("")
     rest = len(left) - len(pictures)
     note = f" {rest} more are listed in the table of missed tumours without a picture." if rest else ""
-    return Markup(
-        '<div class="no-print"><h3>All other tumours that were missed at least once</h3><p>{}</p>{}</div>'
-    ).format(f"Missed most often first.{note}", _grid(pictures))
+    return folded(
+        f"The other {len(left)} tumours that were missed at least once", paragraph(f"Missed most often first.{note}"),
+        _grid(pictures), class_="no-print",
+    )  # fmt: skip
 
 
 def missed_films(calls: pd.DataFrame, arms: Sequence[str]) -> list[str]:
@@ -342,7 +344,7 @@ def _key(kind: str, dash: str, words: Markup) -> Markup:
     place = Markup('x="1" y="1" width="26" height="12" fill="none" stroke="currentColor"')
     return Markup(
         '<span class="key"><svg viewBox="0 0 28 14" width="36" height="18" aria-hidden="true" class="sample">'
-        '<rect {0} class="halo {1}"/><rect {0} class="{2}"/></svg> {3}</span>'
+        '<rect {0} class="halo {1}"/><rect {0} class="{2}"/></svg> <span>{3}</span></span>'
     ).format(place, dash, kind, words)
 
 

@@ -159,11 +159,12 @@ class Outputs:
         return self.csv(f"tables/{name}.csv")
 
     def csv(self, file: str) -> pd.DataFrame:
-        """A CSV below the outputs folder; identifiers, runs and groups are text."""
+        """A CSV below the outputs folder; identifiers, runs and groups are text. An empty run is the mean over runs."""
         if file not in self._read:
             path = self.find(file)
             there = path is not None and path.stat().st_size > 1
-            self._read[file] = pd.read_csv(path, dtype=TEXTS) if there else pd.DataFrame()
+            table = pd.read_csv(path, dtype=TEXTS) if there else pd.DataFrame()
+            self._read[file] = table.fillna({"run": ""}) if "run" in table else table
         return self._read[file]
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.display import Table, fixed, known, mark, number, p_phrase, percent, sentence_case
+from osteotl.display import Table, fixed, known, number, p_phrase, percent, sentence_case
 from osteotl.files import sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
@@ -21,6 +21,8 @@ from osteotl.report.safety import sentence
 from osteotl.report.section import Section
 
 Row = Mapping[str, Any]
+AT_THRESHOLD = "Missed tumours and false alarms"
+"""Name of the line on the operating point."""
 BURDENS = {
     "missed_per_100": ("misses", "tumours", "missed tumours", "per 100 malignant"),
     "false_alarms_per_1000": ("raises", "false alarms", "false alarms", "per 1,000 normal"),
@@ -112,9 +114,10 @@ def answer(comparison: Comparison) -> Answer:
     lines = [
         ("Separation", _separation(comparison)),
         ("Relevance", _relevance(comparison)),
-        ("At the threshold", _at_threshold(comparison)),
+        (AT_THRESHOLD, _at_threshold(comparison)),
     ]
-    if comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
+    locked = comparison.threshold_from != "external"  # else that comparison is the one above
+    if locked and comparison.equal is not None and undecided(comparison.burdens.get("film", {})):
         lines.append(("At equal sensitivity", _at_equal_sensitivity(comparison)))
     return Answer(_heading(comparison), lines, list(comparison.beside), burden_table(comparison))
 
@@ -189,13 +192,13 @@ def _relevance(comparison: Comparison) -> Markup:
     said = f"the {margin:g} that the study called relevant"
     smaller = abs(row["estimate"]) < margin
     sentence = {
-        "shown": f"The difference is larger than {said}, over the whole interval.",
-        "excluded": f"The difference is smaller than {said}, over the whole interval: a relevant one is excluded.",
-        "open": f"The difference is smaller than {said}; a relevant difference is not excluded."
+        "shown": f"is larger than {said}, over the whole interval.",
+        "excluded": f"is smaller than {said}, over the whole interval: a relevant difference is excluded.",
+        "open": f"is smaller than {said}; a relevant difference is not excluded."
         if smaller
-        else f"The difference is larger than {said}; a smaller, irrelevant difference is not excluded.",
+        else f"is larger than {said}; a smaller, irrelevant difference is not excluded.",
     }[relevance(row, margin)]
-    return Markup("{}").format(sentence)
+    return Markup("The difference in AUC, {}, {}").format(number(row), sentence)
 
 
 def undecided(burdens: Mapping[str, Row]) -> bool:
@@ -223,7 +226,7 @@ def _at_threshold(comparison: Comparison) -> Markup:
 
 def burden_table(comparison: Comparison) -> Table | None:
     """Differences in missed tumours and false alarms, by film and by patient at the same thresholds."""
-    units = {"film": "#Films", "patient": "#Patients, same thresholds"}
+    units = {"film": "#Films", "patient": "#Patients, at the same thresholds"}
     shown = [unit for unit in units if comparison.burdens.get(unit)]
     if not shown:
         return None
@@ -231,7 +234,7 @@ def burden_table(comparison: Comparison) -> Table | None:
         [f"{sentence_case(noun)} {per}", *(_burden_numbers(comparison.burdens[unit].get(name)) for unit in shown)]
         for name, (*_, noun, per) in BURDENS.items()
     ]
-    caption = f"Difference from {_the(comparison.reference)}"
+    caption = f"Differences from {_the(comparison.reference)}"
     return Table(caption, ["Difference in", *(units[unit] for unit in shown)], rows, class_="burdens")
 
 
@@ -334,8 +337,7 @@ def summary(outputs: Outputs, misses: Child = None) -> Section:
         tag("div", boxes, class_="answers"),
         reading_desk(outputs),
         clinic(outputs),
-        limits(outputs),
-        misses,
+        tag("div", tag("div", limits(outputs)), misses, class_="closing"),
         class_="summary",
     )
 
@@ -353,7 +355,7 @@ def question(outputs: Outputs) -> Markup:
     """What was asked, of which films, against which reference standard."""
     names = [f"“{label}”" for label in outputs.labels.values()]
     listed = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-    told = outputs.study.report.reference_standard
+    told = outputs.study.reference_standard
     standard: list[Child] = [
         [tag("strong", f"Reference standard, {name}: "), str(told[name]).rstrip("."), ". "]
         for name in ("malignant", "normal")
@@ -391,7 +393,7 @@ def reading_desk(outputs: Outputs) -> Table | None:
     for measure, name, units in (
         ("missed_per_100", "Tumours missed, of 100 malignant", ("films", "patients")),
         ("false_alarms_per_1000", "False alarms, on 1,000 normal", ("films", "patients")),
-        ("lroc_sensitivity", "Called and correctly localised, % of malignant", ("films",)),
+        ("localisation_error", "Localisation errors, of 100 malignant", ("films",)),
     ):
         for unit in units:
             found = outputs.select(measure=measure, reference=None, unit=unit.removesuffix("s"), **point)
@@ -493,13 +495,14 @@ def header(outputs: Outputs) -> Section:
     provenance = outputs.provenance
     commit = str(provenance.get("commit") or "")
     version = f"OsteoTL {provenance.get('osteotl', '')}".strip() + (f", commit {commit[:10]}" if commit else "")
+    run, date = run_hash(outputs), date_of(outputs)
     entries: list[tuple[str, Child]] = [
         ("Data", data or None),
         ("Models", f"{len(outputs.labels)}, {outputs.over_runs}"),
-        ("Date", outputs.analysis.get("date")),
+        ("Date", date),
         ("Institution", outputs.study.report.institution),
         ("Software", version if provenance else None),
-        ("Run", run_hash(outputs)),
+        ("Run", run),
     ]
     listed = [[tag("dt", f"{name}: "), tag("dd", content), " "] for name, content in entries if content]
     changed = [sentence(text) for text in outputs.analysis.get("changed") or []]
@@ -507,9 +510,16 @@ def header(outputs: Outputs) -> Section:
         tag("strong", "Made by hand with other settings than the study's. "), bullets(changed), kind="warn"
     )
     title = str(outputs.settings.get("title") or outputs.study.title)
-    date = outputs.analysis.get("date")
+    told = [outputs.study.report.institution, date, version if provenance else None, f"run {run}" if run else None]
+    whole = f"{title} ({', '.join(part for part in told if part)})"
     return Section("top", tag("dl", listed, class_="meta"), by_hand if changed else None,
-                   about={"heading": title, "title": f"{title} ({date})" if date else title})  # fmt: skip
+                   about={"heading": title, "title": whole})  # fmt: skip
+
+
+def date_of(outputs: Outputs) -> str:
+    """Day on which the external films were scored; of scores made elsewhere, what the study file says, or empty."""
+    scored = (outputs.provenance.get("steps") or {}).get("03_evaluate") or {}
+    return str(scored.get("finished") or "")[:10] or str(outputs.study.report.date or "")
 
 
 def run_hash(outputs: Outputs) -> str:
@@ -518,7 +528,17 @@ def run_hash(outputs: Outputs) -> str:
     return sha256(path)[:10] if path else ""
 
 
-def alarm_words(name: str, labels: Mapping[str, str]) -> Child:
-    """`lesion_masked: scratch` in words."""
-    check, _, arm = name.partition(": ")
-    return [sentence_case(CHECKS.get(check, check.replace("_", " "))), [", ", mark(arm, labels)] if arm else None]
+def alarm_table(outputs: Outputs) -> Table | None:
+    """Outcome of every check of the shortcut audit, one column a model, with its rule."""
+    found: dict[str, dict[str, str]] = {}
+    for alarm in outputs.audit.get("alarms", []):
+        check, _, arm = str(alarm["alarm"]).partition(": ")
+        told = found.setdefault(check, {"rule": sentence_case(str(alarm["rule"]).replace("95%", "95 %"))})
+        told[arm] = "ALARM" if alarm["raised"] else "no alarm"
+    rows = [
+        [sentence_case(CHECKS.get(check, check.replace("_", " "))),
+         *(told.get(arm, told.get("", "")) for arm in outputs.labels), told["rule"]]
+        for check, told in found.items()
+    ]  # fmt: skip
+    heads = ["Check", *map(outputs.mark, outputs.labels), "Rule"]
+    return Table("Checks with rules that were set beforehand", heads, rows) if rows else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from osteotl.display import Table
+from osteotl.display import Labels, Table
 from osteotl.html import Child, tag
 from osteotl.report.outputs import Outputs
 from osteotl.report.safety import sentence, without_paths
@@ -45,28 +45,37 @@ def limitations(outputs: Outputs) -> list[Child]:
         items.append(
             "The films are phantoms, drawn by a program: they test the software and say nothing about patients."
         )
-    if outputs.select(section="cohort", group="validation", unit=..., reference=None).empty:
-        items.append("There are no validation films: thresholds were found on the films they are tested on, and scores "
-                     "are not recalibrated.")  # fmt: skip
-    items.append("The training films are held fixed: the intervals do not cover training on other films.")
     if outputs.analysis.get("kind") != "readers":
+        items.append("The training films are held fixed: the intervals do not cover training on other films.")
         items.append("No radiologist read the films: nothing here compares a model with a reader.")
     if outputs.study.predictions is None:
         items.append(f"The detector is {outputs.study.detector.model} of the ultralytics package: its anchor-free "
                      "variant, not the head that the published study used.")  # fmt: skip
-    items.append("The share of malignant films is far above that of a clinic. Predictive values are recomputed for "
-                 "other shares; the mix of findings is not.")  # fmt: skip
+    rarer = outputs.select(section="predictive_values", prevalence=...)["prevalence"].notna().any()
+    recomputed = " Predictive values are recomputed for other shares; the mix of findings is not." if rarer else ""
+    items.append(f"The share of malignant films is far above that of a clinic.{recomputed}")
     cautions = outputs.analysis.get("cautions") or {}
     items += [sentence(text) for kind in ("instead", "beside", "other") for text in cautions.get(kind) or []]
-    items += [f"Analysis plan: {sentence(deviation(text))}" for text in outputs.analysis.get("deviations") or []]
+    items += [_deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
     return list(dict.fromkeys(items))
 
 
-def deviation(text: Any) -> str:
-    """A change from the locked plan, without the notation of its file: `planned null` reads `planned: not set`."""
+def _deviation(text: Any, labels: Labels) -> str:
+    """A change from the locked plan as a sentence, without the notation of its file: `null` reads `not set`."""
     plainly = {"null": "not set", "true": "yes", "false": "no"}
-    said = re.sub(r"\b(planned|now) (\S+)", lambda m: f"{m[1]}: {plainly.get(m[2].strip(','), m[2])}", str(text))
-    return said.replace("_", " ").replace('"', "")
+
+    def words(said: str) -> str:
+        return plainly.get(said, said).replace("_", " ").replace('"', "")
+
+    found = re.fullmatch(r"(.*) changed after external results: planned (.*), now (.*)", str(text).rstrip("."))
+    if not found:
+        return sentence(f"Analysis plan: {words(str(text))}")
+    name, planned, now = map(words, found.groups())
+    if held := re.fullmatch(r"threshold of (.+?), (run .*)", name):
+        name = f"threshold of “{labels.get(held[1], held[1])}”, {held[2]}"
+    return (
+        f"The analysis plan was changed after the external results were known: {name} (planned: {planned}; now: {now})."
+    )
 
 
 def glossary() -> Markup:

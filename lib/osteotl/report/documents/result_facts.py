@@ -11,7 +11,7 @@ from osteotl.display import fixed, group_words, joined, known, percent, point_wo
 from osteotl.report.documents.study_facts import Facts, cohort_count, has_boxes, has_validation, line, quoted
 from osteotl.report.documents.wording import figure, p_words, plain, tested
 from osteotl.report.outputs import Outputs
-from osteotl.report.summary import answer, comparison_of
+from osteotl.report.summary import AT_THRESHOLD, answer, comparison_of
 
 RATES = (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("ppv", "PPV"), ("npv", "NPV"))
 BURDENS = (("missed_per_100", "missed tumours"), ("false_alarms_per_1000", "false alarms"))
@@ -52,7 +52,12 @@ def each(outputs: Outputs, **identity: Any) -> str | None:
     rows = {arm: outputs.one(arm=arm, **{"reference": None, **identity}) for arm in outputs.labels}
     if all(row is None for row in rows.values()):
         return None
-    return "; ".join(f"{quoted(outputs, arm)} {figure(row) or 'not estimable'}" for arm, row in rows.items())
+    return _joined([f"{figure(row) or 'not estimable'} for {quoted(outputs, arm)}" for arm, row in rows.items()])
+
+
+def _joined(parts: list[str]) -> str:
+    """`a and b`, `a; b; c`: the parts hold commas of their own."""
+    return " and ".join(parts) if len(parts) < 3 else "; ".join(parts)
 
 
 def differences(outputs: Outputs, **identity: Any) -> str | None:
@@ -62,7 +67,7 @@ def differences(outputs: Outputs, **identity: Any) -> str | None:
 
 def _compared(outputs: Outputs, told: Callable[[str], str | None]) -> str | None:
     found = {arm: told(arm) for arm in outputs.others}
-    return "; ".join(f"{quoted(outputs, arm)} {text}" for arm, text in found.items() if text) or None
+    return "; ".join(f"{text} for {quoted(outputs, arm)}" for arm, text in found.items() if text) or None
 
 
 def _verdicts(outputs: Outputs) -> str | None:
@@ -70,7 +75,7 @@ def _verdicts(outputs: Outputs) -> str | None:
     told = []
     for arm in outputs.others:
         said = answer(comparison_of(outputs, arm))
-        told += [plain(text) for name, text in said.lines if name != "At the threshold" and "equal" not in name]
+        told += [plain(text) for name, text in said.lines if name != AT_THRESHOLD and "equal" not in name]
     return " ".join(dict.fromkeys(told)) or None
 
 
@@ -81,31 +86,38 @@ def _spread(outputs: Outputs) -> str | None:
     for arm in outputs.labels:
         values = rows.loc[(rows["arm"] == arm) & (rows["run"] != ""), "estimate"].dropna()
         if len(values) > 1:
-            told.append(f"{quoted(outputs, arm)} {fixed(values.min())} to {fixed(values.max())}")
-    return "; ".join(told) or None
+            told.append(f"{fixed(values.min())} to {fixed(values.max())} for {quoted(outputs, arm)}")
+    return _joined(told) or None
 
 
 # --- at the operating point -------------------------------------------------------------------------------------------
 
 
 def _rates(outputs: Outputs, reference: str | None) -> str | None:
-    return _listed(outputs, RATES, "film", reference)
+    return _gaps(outputs, RATES, "film") if reference else _means(outputs, RATES, "film", "was")
 
 
 def _burdens(outputs: Outputs, unit: str, reference: str | None) -> str | None:
-    return _listed(outputs, BURDENS, unit, reference)
+    return _gaps(outputs, BURDENS, unit) if reference else _means(outputs, BURDENS, unit, "were")
 
 
-def _listed(outputs: Outputs, names: Any, unit: str, reference: str | None) -> str | None:
-    """Several numbers of every model at the operating point of the answer, or their differences."""
+def _means(outputs: Outputs, names: Any, unit: str, verb: str) -> str | None:
+    """Several numbers of every model at the operating point of the answer, number by number."""
+    found = {word: each(outputs, section="operating_points", measure=name, unit=unit, **outputs.point)
+             for name, word in names}  # fmt: skip
+    return "; ".join(f"{word} {verb} {text}" for word, text in found.items() if text) or None
+
+
+def _gaps(outputs: Outputs, names: Any, unit: str) -> str | None:
+    """Differences from the reference model at the operating point of the answer, model by model."""
     told = []
-    for arm in outputs.others if reference else outputs.labels:
-        rows = {word: outputs.one(section="operating_points", measure=name, arm=arm, reference=reference, unit=unit,
-                                  **outputs.point) for name, word in names}  # fmt: skip
-        said = [f"{word} {tested(row) if reference else figure(row)}" for word, row in rows.items() if figure(row)]
+    for arm in outputs.others:
+        rows = {word: outputs.one(section="operating_points", measure=name, arm=arm, reference=outputs.reference,
+                                  unit=unit, **outputs.point) for name, word in names}  # fmt: skip
+        said = [f"in {word} by {tested(row)}" for word, row in rows.items() if figure(row)]
         if said:
-            told.append(f"{quoted(outputs, arm)} {(', ', '; ')[bool(reference)].join(said)}")
-    return ("; ", ". ")[bool(reference)].join(told) or None
+            told.append(f"{quoted(outputs, arm)} differed {'; '.join(said)}")
+    return ". ".join(told) or None
 
 
 def _crosstab(outputs: Outputs) -> str | None:
@@ -119,8 +131,9 @@ def _crosstab(outputs: Outputs) -> str | None:
         ]
         if films and malignant is not None and all(row is not None and known(row["estimate"]) for row in rows):
             found, clear = rows[0]["estimate"] * malignant, rows[1]["estimate"] * (films - malignant)  # type: ignore[index]
-            counts = (("TP", found), ("FN", malignant - found), ("TN", clear), ("FP", films - malignant - clear))
-            told.append(f"{quoted(outputs, arm)} {', '.join(f'{name} {fixed(n, 1)}' for name, n in counts)}")
+            counts = (("true positives", found), ("false negatives", malignant - found), ("true negatives", clear),
+                      ("false positives", films - malignant - clear))  # fmt: skip
+            told.append(f"{quoted(outputs, arm)} had {joined([f'{fixed(n, 1)} {name}' for name, n in counts])}")
     return "; ".join(told) or None
 
 
@@ -131,12 +144,12 @@ def _family_results(outputs: Outputs) -> str | None:
     told = []
     for arm in outputs.others:
         said = [
-            f"{row['measure'].replace('_', ' ')} at the {_short(row['point'])} point {figure(row)}, adjusted "
+            f"in {row['measure'].replace('_', ' ')} at the {_short(row['point'])} point by {figure(row)}, adjusted "
             f"{p_words(row, 'p_adjusted')}"
             for _, row in rows[rows["arm"] == arm].iterrows()
         ]
         if said:
-            told.append(f"{quoted(outputs, arm)} {'; '.join(said)}")
+            told.append(f"{quoted(outputs, arm)} differed {'; '.join(said)}")
     return ". ".join(told) or None
 
 
@@ -149,11 +162,9 @@ def _predictive(outputs: Outputs) -> str | None:
     told = []
     for arm in outputs.labels:
         part = rows[(rows["arm"] == arm) & rows["prevalence"].notna()]
-        said = [
-            f"{figure(row) or 'not estimable'} at a share of {percent(row['prevalence'])}" for _, row in part.iterrows()
-        ]
+        said = [f"{figure(row) or 'not estimable'} at {percent(row['prevalence'])}" for _, row in part.iterrows()]
         if said:
-            told.append(f"{quoted(outputs, arm)} {', '.join(said)}")
+            told.append(f"for {quoted(outputs, arm)} {joined(said)}")
     return "; ".join(told) or None
 
 
@@ -161,16 +172,10 @@ def _predictive(outputs: Outputs) -> str | None:
 
 
 def _calibration(outputs: Outputs) -> str | None:
-    names = (("calibration_slope", "slope"), ("calibration_in_the_large", "calibration in the large"),
-             ("brier", "Brier score"))  # fmt: skip
-    told = []
-    for arm in outputs.labels:
-        rows = {word: outputs.one(section="calibration", measure=name, arm=arm, reference=None,
-                                  recalibration="logistic") for name, word in names}  # fmt: skip
-        said = [f"{word} {figure(row)}" for word, row in rows.items() if figure(row)]
-        if said:
-            told.append(f"{quoted(outputs, arm)} {', '.join(said)}")
-    return "; ".join(told) or None
+    names = (("calibration_slope", "the calibration slope"), ("calibration_in_the_large", "calibration in the large"),
+             ("brier", "the Brier score"))  # fmt: skip
+    found = {word: each(outputs, section="calibration", measure=name, recalibration="logistic") for name, word in names}
+    return "; ".join(f"{word} was {text}" for word, text in found.items() if text) or None
 
 
 def _net_benefit(outputs: Outputs) -> str | None:
@@ -181,10 +186,10 @@ def _net_benefit(outputs: Outputs) -> str | None:
 
 
 def _localisation(outputs: Outputs) -> str | None:
-    names = (("lroc_auc", "area under the localisation ROC curve"), ("wafroc_auc", "area under the weighted "
+    names = (("lroc_auc", "the area under the localisation ROC curve"), ("wafroc_auc", "the area under the weighted "
              "alternative free-response ROC curve"))  # fmt: skip
     told = [(word, each(outputs, section="localisation", measure=name)) for name, word in names]
-    return ". ".join(sentence_case(f"{word}: {text}") for word, text in told if text) or None
+    return ". ".join(sentence_case(f"{word} was {text}") for word, text in told if text) or None
 
 
 def _subgroups(outputs: Outputs) -> str | None:
@@ -205,8 +210,7 @@ def _audit(outputs: Outputs) -> str | None:
     """AUC with the lesion painted over."""
     rows = outputs.select(section="audit", measure="auc", reference=None, run=..., group="lesion_masked")
     kept = rows[rows["arm"].isin(list(outputs.labels))]
-    told = [f"{quoted(outputs, row['arm'])} {figure(row)}" for _, row in kept.iterrows()]
-    return "; ".join(told) or None
+    return _joined([f"{figure(row)} for {quoted(outputs, row['arm'])}" for _, row in kept.iterrows()]) or None
 
 
 def _alarms(outputs: Outputs) -> str | None:

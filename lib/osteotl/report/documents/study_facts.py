@@ -351,6 +351,8 @@ def _analysis(outputs: Outputs) -> Facts:
     reason = settings.get("auc_margin_reason")
     several = max((len(runs) for runs in outputs.runs.values()), default=1) > 1
     locked = next((source for source in sources if source != "external"), None)
+    made = set(outputs.results["section"])
+    rarer, readers = "predictive_values" in made, outputs.analysis.get("kind") == "readers"
     return {
         "confidence": percent(settings["confidence"]) if "confidence" in settings else None,
         "margin": f"{settings['auc_margin']:g}" if "auc_margin" in settings and outputs.others else None,
@@ -363,12 +365,14 @@ def _analysis(outputs: Outputs) -> Facts:
         "bootstrap": f"{settings['bootstrap']:,}" if "bootstrap" in settings else None,
         "sampling": "within class" if settings.get("sampling", "by_class") == "by_class" else "over both classes",
         "hit_rule": HIT_RULES.get(str(settings.get("hit_rule", ""))) if has_boxes(outputs) else None,
-        "decision_range": None if low is None or high is None else f"{percent(low)} to {percent(high)}",
-        "prevalences": joined([percent(value) for value in settings.get("prevalences") or []]) or None,
+        "decision_range": f"{percent(low)} to {percent(high)}" if "decision" in made and low and high else None,
+        "prevalences": joined([percent(q) for q in settings.get("prevalences") or []]) or None if rarer else None,
         "recalibration": "logistic recalibration on the validation films" if has_validation(outputs) else None,
         "basis": _basis(outputs, several),
-        "several_runs": "yes" if several else None,
-        "one_run": None if several else "yes",
+        "several_runs": "yes" if several and not readers else None,
+        "one_run": None if several or readers else "yes",
+        "readers": "yes" if readers else None,
+        "over_runs": "readers" if readers else "training runs",
         "with_validation": "yes" if has_validation(outputs) else None,
         "without_validation": None if has_validation(outputs) else "yes",
     }
@@ -386,8 +390,9 @@ def _target(name: str, target: float | None) -> str:
 
 def _basis(outputs: Outputs, several: bool) -> str:
     """What an estimate and its interval stand for, in one clause."""
-    runs = "means over training runs, whose intervals take in training runs and" if several else \
-        "those of one training run a model, whose intervals take in"  # fmt: skip
+    kind = str(outputs.analysis.get("kind", "training runs"))
+    runs = f"means over {kind}, whose intervals take in {kind} and" if several else \
+        f"those of one {kind.removesuffix('s')} a model, whose intervals take in"  # fmt: skip
     unit = "patients" if outputs.analysis.get("patients_known") else "films"
     cohorts = f"external and validation {unit}" if has_validation(outputs) else f"external {unit}"
     draws = outputs.settings.get("bootstrap")
@@ -395,7 +400,9 @@ def _basis(outputs: Outputs, several: bool) -> str:
 
 
 def _family(outputs: Outputs) -> str | None:
-    """Secondary tests that were adjusted together."""
+    """Secondary tests that were adjusted together; None where none was made."""
+    if outputs.results["p_adjusted"].isna().all():
+        return None
     told = []
     for entry in outputs.settings.get("family") or []:
         measure, _, point = line(entry).partition("@")

@@ -96,7 +96,7 @@
     const slider = el('input', { type: 'range', 'data-control': 'slider' }), shown = el('output', {});
     const prevalence = el('input', { type: 'range', min: -300, max: -10, step: 1, 'data-control': 'prevalence' });
     const prevalenceShown = el('output', {}), own = el('button', { type: 'button', text: 'as in the study' });
-    const odds = el('select', { 'data-control': 'odds' }, [99, 49, 19, 9, 4].map((o) => option(o, o + ' false alarms (threshold probability ' + +(100 / (o + 1)).toFixed(1) + ' %)')));
+    const odds = el('select', { 'data-control': 'odds' }, [99, 49, 19, 9, 4].map((o) => option(o, o + ' false alarms (act from ' + +(100 / (o + 1)).toFixed(1) + ' %)')));
     odds.value = '9';
     let q = study, asStudied = true;
     const pointField = field('Operating point', point), sliderField = field('', slider, shown);
@@ -162,7 +162,7 @@
       const interval = mode.value === 'point' && (asStudied || key === 'sensitivity' || key === 'specificity') && (arm.limits[point.value] || {})[key];
       if (interval) return '(' + percent(interval[0]) + ' to ' + percent(interval[1]) + ')';
       const all = now.spread[key];
-      return all && all.length > 1 ? D.word + 's ' + percent(Math.min(...all)) + ' to ' + percent(Math.max(...all)) : '';
+      return all && all.length > 1 ? D.word + 's ' + (100 * Math.min(...all)).toFixed(1) + ' to ' + percent(Math.max(...all)) : '';
     }
     function card(arm, i, now, reference) {
       const head = el('h3', { class: 'arm arm-' + i % 6 }, [el('span', { 'aria-hidden': 'true', text: arm.sign + '\u00a0' }), arm.label]);
@@ -178,7 +178,7 @@
         rate('Sensitivity', 'sensitivity'), rate('Specificity', 'specificity'), rate('PPV: calls that are tumours', 'ppv'), rate('NPV: others that are normal', 'npv'),
         row('Tumours missed per 1,000 films', 'missed', number(now.missed, 1)), row('False alarms per 1,000 films', 'alarms', number(now.alarms, 1)),
         row('Net benefit per 1,000 films', 'benefit', number(now.benefit, 1)),
-        i && reference ? row('Difference in net benefit', 'gain', (now.benefit > reference.benefit ? '+' : '') + number(now.benefit - reference.benefit, 1)) : null])]);
+        D.arms.length > 1 && reference ? row('Difference in net benefit', i ? 'gain' : null, i ? (now.benefit > reference.benefit ? '+' : '') + number(now.benefit - reference.benefit, 1) : 'reference') : null])]);
       return el('div', { class: 'card', 'data-arm': arm.id }, [head, two, list, icons(now, q)]);
     }
 

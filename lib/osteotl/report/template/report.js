@@ -47,7 +47,7 @@
       link.click();
       URL.revokeObjectURL(link.href);
     }));
-    frame.after(bar);
+    frame.before(bar);
   });
 
   document.addEventListener('copy', (event) => {
