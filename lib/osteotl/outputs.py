@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,18 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
         return _scored(step, file), TRAINING_RUNS
-    return predictions_of_file(step.study.predictions, step.study.reference)
+    given = step.study.statistics.operating_points.given
+    return predictions_of_file(step.study.predictions, step.study.reference, given)
 
 
-def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple[pd.DataFrame, str]:
+def predictions_of_file(
+    path: str | Path, reference: str | None = None, given: Iterable[str] = ()
+) -> tuple[pd.DataFrame, str]:
     """The table of a score file as `scores_of` takes it, and what its runs are (readers or training runs).
 
     Parameters
     ----------
-    path, reference
+    path, reference, given
         As for `scores_files.reading.read_scores`.
 
     Returns
@@ -74,13 +77,13 @@ def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple
     ScoresError
         With every fault of the file.
     """
-    given = read_scores_file(path, reference)
-    table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    read = read_scores_file(path, reference, given)
+    table = read.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
     if (table["patient_id"] == table["image_id"]).all():
         table = table.drop(columns="patient_id")
-    if given.run_names:
-        table["seed"] = table["seed"].map(lambda run: given.run_names.get(run, run))
-    return table, READERS if given.readers else TRAINING_RUNS
+    if read.run_names:
+        table["seed"] = table["seed"].map(lambda run: read.run_names.get(run, run))
+    return table, READERS if read.readers else TRAINING_RUNS
 
 
 def _scored(step: Any, file: str) -> pd.DataFrame:
@@ -187,6 +190,7 @@ def settings_of(study: Any, scores: Scores) -> dict[str, Any]:
         "arms": list(study.arms) or scores.arms,
         **{name: getattr(asked, name) for name in names},
         "operating_points": asked.operating_points.rules,
+        "given": dict(asked.operating_points.given),
         "family": list(asked.declared_family),
     }
 

@@ -145,6 +145,7 @@ def _settings(study: Any) -> dict[str, Any]:
         "primary_outcome": "difference in AUC",
         "family": list(given.declared_family),
         "operating_points": given.operating_points.rules,
+        "given": dict(given.operating_points.given),
         "reference": study.reference,
         "arms": list(study.arms),
         "seeds": list(study.seeds),

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import papermill
 import yaml
+from bs4 import BeautifulSoup
 from PIL import Image
 from scipy.special import logit
 
 from diagnostic_accuracy.estimates import read_results
 from osteotl.files import sha256, write_csv, write_json, write_text
 from osteotl.plan import write_plan
+from osteotl.report.render import write_report
 from osteotl.study import parse_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,3 +194,14 @@ def explore(study: Finished, lines: Mapping[str, str], more: Sequence[str] = ())
     scratch = study.outputs / "scratch"
     analysis = json.loads((scratch / "analysis.json").read_text(encoding="utf-8"))
     return Explored(nbformat.read(copy, as_version=4), read_results(scratch / "statistics.csv"), analysis)
+
+
+def page_of(study: Finished) -> BeautifulSoup:
+    """The page of what 04 saved last by hand, without figures."""
+    out = study.outputs / "scratch"
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "06_report.ipynb"), str(out / "notebooks" / "06_report.ipynb"),
+        parameters={"config": str(study.config), "outputs": str(study.outputs)},
+        cwd=str(ROOT), kernel_name="python3", progress_bar=False,
+    )  # fmt: skip
+    return BeautifulSoup(write_report(out).read_text(encoding="utf-8"), "html.parser")

@@ -35,8 +35,8 @@ MEASURES = {
 }  # fmt: skip
 ALLOWED = {
     "unit": {"", "film", "patient"},
-    "point": {"", "high_sensitivity", "high_specificity", "youden"},
-    "threshold_from": {"", "validation", "external"},
+    "point": {"", "high_sensitivity", "high_specificity", "youden", "given"},
+    "threshold_from": {"", "validation", "external", "given"},
     "recalibration": {"", "none", "logistic"},
     "reference_group": {""},
 }

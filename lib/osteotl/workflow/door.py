@@ -108,7 +108,8 @@ def outputs_of(config: Path, outputs: str | None, predictions: Path | None = Non
 
 def study_of(chosen: argparse.Namespace) -> Study:
     """The study with what the options change; refused where a file that it names is not there."""
-    from osteotl.study import StudyError, files_missing, load_study
+    from osteotl.study import StudyError, load_study
+    from osteotl.study_rules import files_missing
 
     changes = {key: str(value) for key in ("predictions", "reference") if (value := getattr(chosen, key))}
     study = load_study(chosen.config, changes)
@@ -158,7 +159,8 @@ def check(chosen: argparse.Namespace) -> int:
     """
     study, module = study_of(chosen), importlib.import_module  # by name: the workflow imports no science
     if study.predictions:
-        return int(module("osteotl.scores_files.reading").check_scores(study.predictions, study.reference))
+        given = study.statistics.operating_points.given
+        return int(module("osteotl.scores_files.reading").check_scores(study.predictions, study.reference, given))
     words = ["--config", str(chosen.config), "--data", str(ROOT / "data")]
     if chosen.named:
         check_folder(chosen.outputs, owner(chosen))

@@ -48,6 +48,8 @@ def limitations(outputs: Outputs) -> list[Child]:
     if outputs.select(section="cohort", group="validation", unit=..., reference=None).empty:
         items.append("There are no validation films: thresholds were found on the films they are tested on, and scores "
                      "are not recalibrated.")  # fmt: skip
+    if "given" in outputs.fixed_sources:
+        items.append("Given thresholds are held fixed: no interval covers how they were chosen.")
     items.append("The training films are held fixed: the intervals do not cover training on other films.")
     if outputs.analysis.get("kind") != "readers":
         items.append("No radiologist read the films: nothing here compares a model with a reader.")
