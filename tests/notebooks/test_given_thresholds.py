@@ -69,6 +69,7 @@ def test_the_page_says_that_they_are_fixed(study, explored):
     points = page.select_one("#points").get_text(" ")
     assert "Thresholds given beforehand" in points
     assert "Given thresholds are analysed as fixed" in points
+    assert "Nothing was locked: the scores were made elsewhere" in page.select_one("#plan").get_text(" ")
     assert "thresholds given beforehand" in page.select_one("#differences").get_text(" ")
     assert "At the threshold given beforehand" in page.select_one("#summary").get_text(" ")
     assert "There are no validation films: scores could not be recalibrated" in page.select_one(

@@ -187,6 +187,7 @@ def _analysis(kind: Kind, draws: Any) -> dict[str, Any]:
         "kind": "training runs",
         "patients_known": True,
         "cautions": {"instead": list(kind.instead), "beside": list(kind.beside), "other": []},
+        "plan": {"locked": "registered", "date": "2026-01-31", "hash": "0a1b"},
         "deviations": ["auc_margin changed after external results: planned 0.05, now 0.03"],
         "verdicts": {arm: {"word": "inconclusive"} for arm in list(kind.arms)[1:]},
         "points": [{"name": name, "threshold_from": source, "target": target}

@@ -13,7 +13,7 @@ MINUS = "\N{MINUS SIGN}"
 SECTIONS = [
     "summary", "films", "points", "differences", "predictive-values", "patients", "external-thresholds", "missed",
     "false-alarms", "discordant", "subgroups", "roc", "calibration", "decision", "runs", "audit", "explorer",
-    "limitations", "methods", "omissions", "notebooks",
+    "limitations", "plan", "methods", "omissions", "notebooks",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What ./run_all.sh does with its words: run, -n, check, plan, clean. Exit codes: 0 done, 1 failed, 2 input, 3 held."""
+"""What ./run_all.sh does with its words: run, -n, check, lock, clean. Exit codes: 0 done, 1 failed, 2 input, 3 held."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from osteotl.workflow.steps import ENGINE, ROOT, to_root
 if TYPE_CHECKING:
     from osteotl.study import Study
 
-VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan", "published")  # run_all.sh sees to the last five
+OWN = ("run", "check", "clean", "lock")  # verbs of this module; run_all.sh sees to the others
+VERBS = (*OWN, "test", "bench", "lab", "plan", "published")
 HELP = """verbs:
   (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
+  lock                 stop before any external film is scored, and write the analysis plan as a page to register
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
   lab                  explore in JupyterLab, on copies of the notebooks; no output of the study is changed
@@ -88,7 +90,7 @@ def options(words: list[str]) -> argparse.Namespace:
     """The words of the command line, with every path absolute."""
     parser = Words("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("verb", nargs="?", default="run", choices=VERBS[:3], help=argparse.SUPPRESS)
+    parser.add_argument("verb", nargs="?", default="run", choices=OWN, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"osteotl {osteotl.__version__}")
     parser.add_argument("-n", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
     for name, (metavar, kind, text) in OPTIONS.items():
@@ -217,6 +219,8 @@ def _do(chosen: argparse.Namespace, asked: dict[str, Any]) -> int:
         whole = Whole(study_file(chosen, chosen.outputs), chosen.outputs)
         if chosen.verb == "clean":
             return clean(whole)
+        if chosen.verb == "lock":
+            return int(importlib.import_module("osteotl.workflow.lock").lock(whole, chosen.profile))
         from osteotl.workflow.engine import run
 
         return run(whole, chosen.profile, asked)
