@@ -112,8 +112,9 @@ def register(study: Any, predictions: pd.DataFrame | None, hashes: Mapping[str, 
                 f"and the report names every change; to lock another plan, remove {path.parent.name}/ in the outputs"
             )
     content["hash"] = plan_hash(content)
+    page = registration_page(content)
     write_json(path, content)
-    write_text(path.with_suffix(".md"), registration_page(content))
+    write_text(path.with_suffix(".md"), page)
     return str(content["date"])
 
 
@@ -164,8 +165,9 @@ def registration_page(plan: Mapping[str, Any]) -> str:
 def _markdown(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
-    heads = list(rows[0])
-    told = [[f"{row[h]:.6g}" if isinstance(row[h], float) else str(row[h]) for h in heads] for row in rows]
+    heads = list(dict.fromkeys(name for row in rows for name in row))
+    values = [["" if row.get(h) is None else row[h] for h in heads] for row in rows]
+    told = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in line] for line in values]
     cells = [[" ".join(cell.replace("|", "/").split()) for cell in line] for line in told]
     return [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)]
 
@@ -216,6 +218,8 @@ def deviations(
         Whose thresholds are compared with the locked ones.
     hashes : mapping of str to str, optional
         From `cohort_hashes`, as the cohorts are now; a registered plan holds those that were planned.
+    fraction : float
+        Label fraction of the thresholds.
     """
     if plan is None:
         return []

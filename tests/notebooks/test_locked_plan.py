@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from notebooks.finished_study import ROOT, explore, page_of, with_films, with_scores
-from osteotl.plan import REGISTERED, cohort_hashes, plan_hash, register
+from osteotl.plan import REGISTERED, cohort_hashes, make_plan, plan_hash, register, registration_page
 from osteotl.study import load_study
 from simulated_scores import predictions
 
@@ -53,6 +53,17 @@ def test_locked_twice_gives_the_same_bytes(study):
                   plan["cohorts"]["external"]):  # fmt: skip
         assert words in page, words
     assert len(plan["thresholds"]) == 2 * 3 * 3  # arms, seeds, operating points
+
+
+def test_a_run_that_could_not_be_recalibrated_has_its_reason_on_the_page(study):
+    """A score that does not vary has neither a line nor a finite threshold at a high specificity."""
+    asked = load_study(study.config)
+    rows = study.predictions[study.predictions["cohort"] == "validation"].assign(fraction=1.0, logit=0.5)
+    rows.loc[rows["arm"] == "scratch", "logit"] = rows["score"]
+    plan = json.loads((study.outputs / REGISTERED).read_text()) | make_plan(asked, rows)
+    reasons = {row["note"] for row in plan["recalibration"] if "note" in row}
+    assert len(reasons) == 1
+    assert f"| {reasons.pop()} |" in registration_page(plan)
 
 
 def test_what_changed_afterwards_stands_on_the_page(study):

@@ -19,6 +19,13 @@ BEFORE = ("00_cohorts", "01_pretrain", "02_finetune")  # what must stand before 
 def lock(whole: Whole, profile: Path | None) -> int:
     """Make cohorts and weights, score the validation films, lock the plan; returns the exit code.
 
+    Parameters
+    ----------
+    whole : Whole
+        The study; its outputs folder is held.
+    profile : Path or None
+        As for `engine.run`.
+
     Raises
     ------
     Refused
