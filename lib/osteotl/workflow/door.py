@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from osteotl.study import Study
 
 OWN = ("run", "check", "clean", "lock")  # verbs of this module; run_all.sh sees to the others
-VERBS = (*OWN, "test", "bench", "lab", "plan", "published")
+VERBS = (*OWN, "score", "test", "bench", "lab", "plan", "published")
 HELP = """verbs:
   (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
   lock                 stop before any external film is scored, and write the analysis plan as a page to register
+  score --arm ARM DIR  score new films with a trained arm, for research use (./run_all.sh score --help)
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
   lab                  explore in JupyterLab, on copies of the notebooks; no output of the study is changed
@@ -47,7 +48,7 @@ def _here(word: str) -> Path:
     return ROOT / word
 
 
-def _there(word: str) -> Path:
+def existing(word: str) -> Path:
     """A file or folder that must exist; where it was looked for is told."""
     if not (path := _here(word)).exists():
         places = " and ".join(dict.fromkeys(map(str, (path.parent, (ROOT / word).parent))))
@@ -80,9 +81,9 @@ def _meant(word: str, known: Iterable[str]) -> str:
 OPTIONS: dict[str, tuple[str, Any, str]] = {
     "config": ("FILE", _here, "another study (default: study.yaml); its outputs go to outputs/NAME"),
     "outputs": ("DIR", os.path.abspath, "another outputs folder"),
-    "predictions": ("FILE", _there, "scores made elsewhere: no films, no training"),
+    "predictions": ("FILE", existing, "scores made elsewhere: no films, no training"),
     "reference": ("ARM", str, "compare with this arm"),
-    "profile": ("DIR", _there, "run on a cluster (profiles/slurm)"),
+    "profile": ("DIR", existing, "run on a cluster (profiles/slurm)"),
 }
 
 
