@@ -17,7 +17,7 @@ from osteotl.workflow.steps import ROOT, to_root
 
 
 def main(words: list[str]) -> int:
-    """Score the films of a folder; returns the exit code."""
+    """Score the films of a folder, as the words of the command line say; returns the exit code."""
     parser = Words("./run_all.sh score", description=__doc__, allow_abbrev=False)
     parser.add_argument("folder", metavar="FOLDER", type=existing, help="the films; folders below it are read too")
     parser.add_argument("--arm", metavar="ARM", required=True, help="the arm whose runs score them")
