@@ -204,6 +204,19 @@ def draw_units(seed, first, strata, counts):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def first_at_least(counts, wanted):  # type: ignore[no-untyped-def]
+    """Index of the first of rising counts that is at least `wanted`; their number where none is."""
+    low, high = 0, counts.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if counts[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled()
 def cumulate(weights, order, label, tp, fp):  # type: ignore[no-untyped-def]
     """tp[i], fp[i] = weighted malignant and normal cases among the i highest scored."""
     ill, well = np.int64(0), np.int64(0)
@@ -214,16 +227,6 @@ def cumulate(weights, order, label, tp, fp):  # type: ignore[no-untyped-def]
         else:
             well += w
         tp[i + 1], fp[i + 1] = ill, well
-
-
-@compiled()
-def counts_at_cuts(weights, order, label, ends, tp, fp):  # type: ignore[no-untyped-def]
-    """Counts at every cut of every draw: tp, fp of shape (draws, cuts); cut 0 calls nothing positive."""
-    all_tp, all_fp = np.zeros(order.shape[0] + 1, np.int64), np.zeros(order.shape[0] + 1, np.int64)
-    for b in range(weights.shape[0]):
-        cumulate(weights[b], order, label, all_tp, all_fp)
-        for g in range(ends.shape[0]):
-            tp[b, g + 1], fp[b, g + 1] = all_tp[ends[g]], all_fp[ends[g]]
 
 
 @compiled()
@@ -256,140 +259,163 @@ def rank(weights, order, label, groups, pi, auc, precision):  # type: ignore[no-
 
 @compiled()
 def rates(weights, order, label, descending, thresholds, sensitivity, specificity):  # type: ignore[no-untyped-def]
-    """Sensitivity and specificity of `score >= threshold`; thresholds, outputs: (draws, points).
+    """Sensitivity and specificity of `score >= threshold`; thresholds: (draws, points), outputs: (points, draws).
 
-    `descending` holds the negated scores in the order `order`, hence ascending.
+    `descending` holds the negated scores in the order `order`, hence ascending. Of falling thresholds each is looked
+    for from where the one before it was found.
     """
     n = order.shape[0]
     tp, fp = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
     for b in range(weights.shape[0]):
         cumulate(weights[b], order, label, tp, fp)
         pos, neg = float(tp[n]), float(fp[n])
+        called, before = 0, -np.inf
         for k in range(thresholds.shape[1]):
-            if math.isnan(thresholds[b, k]) or pos == 0.0 or neg == 0.0:
-                sensitivity[b, k], specificity[b, k] = np.nan, np.nan
+            cut = -thresholds[b, k]
+            if math.isnan(cut) or pos == 0.0 or neg == 0.0:
+                sensitivity[k, b], specificity[k, b] = np.nan, np.nan
                 continue
-            called = np.searchsorted(descending, -thresholds[b, k], side="right")
-            sensitivity[b, k] = tp[called] / pos
-            specificity[b, k] = (neg - fp[called]) / neg
+            if cut < before:
+                called = 0
+            before, step = cut, 1
+            while called + step <= n and descending[called + step - 1] <= cut:
+                called += step
+                step *= 2
+            while step > 1:
+                step //= 2
+                if called + step <= n and descending[called + step - 1] <= cut:
+                    called += step
+            sensitivity[k, b] = tp[called] / pos
+            specificity[k, b] = (neg - fp[called]) / neg
 
 
 @compiled()
-def overlap(weights, label, x):  # type: ignore[no-untyped-def]
-    """How far the classes' drawn cases overlap on x; not above 0: separated, or a class without cases."""
+def overlap(weights, label, x, rising):  # type: ignore[no-untyped-def]
+    """Whether the classes' drawn cases overlap on x; not where a class has none. `rising` sorts the cases by x."""
     low_ill, high_ill, low_well, high_well = np.inf, -np.inf, np.inf, -np.inf
-    for i in range(x.shape[0]):
+    for i in rising:
         if weights[i] > 0:
             if label[i]:
-                low_ill, high_ill = min(low_ill, x[i]), max(high_ill, x[i])
+                low_ill = min(low_ill, x[i])
             else:
-                low_well, high_well = min(low_well, x[i]), max(high_well, x[i])
-    return min(high_well - low_ill, high_ill - low_well)
+                low_well = min(low_well, x[i])
+            if max(low_ill, low_well) < np.inf:
+                break
+    for i in rising[::-1]:
+        if weights[i] > 0:
+            if label[i]:
+                high_ill = max(high_ill, x[i])
+            else:
+                high_well = max(high_well, x[i])
+            if min(high_ill, high_well) > -np.inf:
+                break
+    return high_well > low_ill and high_ill > low_well
 
 
 @compiled()
-def fit(weights, x, positives, start, start_risks, risks, m):  # type: ignore[no-untyped-def]
-    """Intercept and slope of the weighted logistic regression of the label on x; the first `positives` are malignant.
+def weigh(weights, positives, pi, row):  # type: ignore[no-untyped-def]
+    """Weights of one draw with the share of malignant cases held at pi (NaN: as drawn); the first are malignant.
 
-    NaN where the fit does not converge within MOST_STEPS.
+    Returns how many cases of each class were drawn.
     """
-    events, events_x = 0.0, weighted_sum(weights, x, positives)
+    pos, neg = np.int64(0), np.int64(0)
     for i in range(positives):
-        events += weights[i]
-    intercept, slope = start[0], start[1]
-    moments(weights, x, start_risks, m)
-    for _ in range(MOST_STEPS):
-        d, e, length2 = calibration_step(m, events, events_x)
-        if not math.isfinite(length2):
-            break
-        intercept += d
-        slope += e
-        if length2 < LAST_STEP**2:
-            return intercept, slope
-        risks_at(intercept, slope, x, risks)
-        moments(weights, x, risks, m)
-    return np.nan, np.nan
+        pos += np.int64(weights[i])
+    for i in range(positives, row.shape[0]):
+        neg += np.int64(weights[i])
+    ill, well = 1.0, 1.0
+    if not math.isnan(pi) and pos > 0 and neg > 0:
+        ill, well = pi * (pos + neg) / pos, (1.0 - pi) * (pos + neg) / neg
+    for i in range(positives):
+        row[i] = ill * weights[i]
+    for i in range(positives, row.shape[0]):
+        row[i] = well * weights[i]
+    return float(pos), float(neg)
 
 
 @compiled()
-def recalibrate(weights, label, x, positives, start, start_risks, out):  # type: ignore[no-untyped-def]
-    """Logistic recalibration of every draw: out (draws, 2) = intercept, slope; NaN where it has no positive slope."""
-    n = x.shape[0]
-    row, risks, m = np.empty(n), np.empty(n), np.empty(MOMENTS)
+def fit_lines(weights, label, x, rising, pi, start, start_risks, out):  # type: ignore[no-untyped-def]
+    """Intercept and slope of the logistic regression of the label on x in every draw: out (draws, 2).
+
+    Malignant cases stand first; their share is held at pi[b] (NaN: as drawn). `start`, `start_risks`: the line of the
+    sample and its risks. NaN where the classes do not overlap, or a fit does not converge within MOST_STEPS.
+    """
+    n, positives = x.shape[0], label.sum()
+    row, risks, ones, m = np.empty(n), np.empty(n), np.ones(n), np.empty(MOMENTS)
     for b in range(weights.shape[0]):
         out[b, 0], out[b, 1] = np.nan, np.nan
-        if overlap(weights[b], label, x) > 0.0:
-            for i in range(n):
-                row[i] = weights[b, i]
-            intercept, slope = fit(row, x, positives, start, start_risks, risks, m)
-            if slope > 0.0:
+        if not overlap(weights[b], label, x, rising):
+            continue
+        weigh(weights[b], positives, pi[b], row)
+        events, events_x = weighted_sum(row, ones, positives), weighted_sum(row, x, positives)
+        intercept, slope = start[0], start[1]
+        moments(row, x, start_risks, m)
+        for _ in range(MOST_STEPS):
+            d, e, length2 = calibration_step(m, events, events_x)
+            if not math.isfinite(length2):
+                break
+            intercept += d
+            slope += e
+            if length2 < LAST_STEP**2:
                 out[b, 0], out[b, 1] = intercept, slope
+                break
+            risks_at(intercept, slope, x, risks)
+            moments(row, x, risks, m)
 
 
 @compiled(fastmath={"reassoc", "contract", "nsz"})
 def sums(weights, risks, first, last):  # type: ignore[no-untyped-def]
-    """Sums of w p, w p (1 - p), w p^2 over cases [first, last)."""
-    s1, v, s2 = 0.0, 0.0, 0.0
+    """Sums of w p, w p (1 - p), w p^2, w p (1 - p) (1 - 2 p) over cases [first, last)."""
+    s1, v, s2, t = 0.0, 0.0, 0.0, 0.0
     for i in range(first, last):
         w, p = weights[i], risks[i]
+        q = w * p * (1.0 - p)
         s1 += w * p
-        v += w * p * (1.0 - p)
+        v += q
         s2 += w * p * p
-    return s1, v, s2
+        t += q * (1.0 - 2.0 * p)
+    return s1, v, s2, t
 
 
 @compiled()
 def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
-    """Calibration-in-the-large: the s with sum w / (1 + exp(-(s + line(x)))) = events, by Newton's method.
+    """Calibration-in-the-large: the s with sum w / (1 + exp(-(s + line(x)))) = events, by Halley's method.
 
     `shifted` must hold the risks at s = 0.
     """
     s = 0.0
     for _ in range(MOST_STEPS):
-        expected, v, _square = sums(weights, shifted, 0, x.shape[0])
+        expected, v, _square, t = sums(weights, shifted, 0, x.shape[0])
         if not v > 0.0:
             return np.nan
-        step = (events - expected) / v
+        newton = (events - expected) / v
+        step = newton / (1.0 + newton * t / (2.0 * v)) if abs(newton) < 1.0 else newton
         step = min(max(step, -LONGEST_STEP), LONGEST_STEP)
         s += step
-        if abs(step) < 1e-7:  # what remains is of the order of its square
+        if abs(step) < 1e-5:  # what remains is of the order of its cube
             return s
         risks_at(line[0] + s, line[1], x, shifted)
     return np.nan
 
 
 @compiled()
-def judge(weights, label, x, positives, pi, start, start_risks, lines, out):  # type: ignore[no-untyped-def]
+def judge(weights, x, positives, pi, lines, out):  # type: ignore[no-untyped-def]
     """Calibration of recalibrated risks in every draw; the share of malignant cases is held at pi[b].
 
     `lines` (draws, 2) holds the recalibration. Columns of `out`: Brier score, log of observed / expected,
-    calibration-in-the-large, joint intercept, slope.
+    calibration-in-the-large; NaN where a class or the line is missing.
     """
     n = x.shape[0]
-    row, risks, m = np.empty(n), np.empty(n), np.empty(MOMENTS)
+    row, risks = np.empty(n), np.empty(n)
     for b in range(weights.shape[0]):
-        pos, neg = 0.0, 0.0
-        for i in range(positives):
-            pos += weights[b, i]
-        for i in range(positives, n):
-            neg += weights[b, i]
+        pos, neg = weigh(weights[b], positives, pi[b], row)
         if math.isnan(lines[b, 1]) or pos == 0.0 or neg == 0.0:
             out[b] = np.nan
             continue
-        ill, well = pi[b] * (pos + neg) / pos, (1.0 - pi[b]) * (pos + neg) / neg
-        for i in range(positives):
-            row[i] = ill * weights[b, i]
-        for i in range(positives, n):
-            row[i] = well * weights[b, i]
         risks_at(lines[b, 0], lines[b, 1], x, risks)
-        e1, _v1, q1 = sums(row, risks, 0, positives)
-        e0, _v0, q0 = sums(row, risks, positives, n)
+        e1, _v1, q1, _t1 = sums(row, risks, 0, positives)
+        e0, _v0, q0, _t0 = sums(row, risks, positives, n)
         total, events = pos + neg, pi[b] * (pos + neg)
         out[b, 0] = (events - 2.0 * e1 + q1 + q0) / total
         out[b, 1] = math.log(events / (e1 + e0))
         out[b, 2] = shift(row, x, lines[b], events, risks)
-        out[b, 3], out[b, 4] = np.nan, np.nan
-        if overlap(weights[b], label, x) > 0.0:
-            alpha, beta = fit(row, x, positives, start, start_risks, risks, m)
-            out[b, 4] = beta / lines[b, 1]
-            out[b, 3] = alpha - lines[b, 0] * beta / lines[b, 1]

@@ -11,7 +11,7 @@ Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,8 @@ from diagnostic_accuracy.thresholds import RULES, Point
 
 Floats = NDArray[np.float64]
 Key = tuple[Any, ...]
+Column = tuple[Key, Floats]
+Weights = NDArray[np.uint16]
 
 STREAM = 0x9E3779B97F4A7C15  # separates the streams of one seed
 BLOCK = 8_000_000  # weights held at once
@@ -55,11 +57,14 @@ class Draws:
     recalibrations : tuple of {"logistic", "none"}
     held : {"", "external", "validation"}
         The cohort that is not drawn.
+    patients : bool
+        Whether patients are judged as cases too.
     observed : dict of key to array of shape (runs,)
     values : dict of key to array of shape (replicates, runs)
         Keys are tuples: ('auc', unit), ('average_precision', unit), ('sensitivity', point, threshold_from, unit),
-        ('specificity', ...), ('sensitivity', 'risk', t, prevalence) and ('specificity', ...) at the risks of the first
-        recalibration, (calibration measure, recalibration). NaN where a draw does not define the measure.
+        ('specificity', ...), ('threshold', point, threshold_from), ('sensitivity', 'risk', t, prevalence) and
+        ('specificity', ...) at the risks of the first recalibration, (calibration measure, recalibration). NaN where a
+        draw does not define the measure.
     thresholds : dict of (point, threshold_from) to array of shape (runs,)
     lines : dict of recalibration to array of shape (runs, 2)
         Intercept and slope of the recalibration of every run.
@@ -76,6 +81,7 @@ class Draws:
     prevalences: tuple[float | None, ...] = (None,)
     recalibrations: tuple[str, ...] = ("logistic", "none")
     held: str = ""
+    patients: bool = True
     observed: dict[Key, Floats] = field(default_factory=dict, repr=False)
     values: dict[Key, Floats] = field(default_factory=dict, repr=False)
     thresholds: dict[tuple[str, str], Floats] = field(default_factory=dict, repr=False)
@@ -137,21 +143,14 @@ class Draws:
             )
         self.observed[key], self.values[key] = observed, values
 
-    def weights(self) -> Iterator[tuple[int, int, NDArray[np.uint16]]]:
+    def weights(self) -> Iterator[tuple[int, int, Weights]]:
         """Blocks (first, last, weights) of the external films, in the order of ``scores.external``."""
         sample = _Sample.of(self.scores.external, self.sampling)
         for first, last in blocks(self.replicates, sample.films):
             if self.held == "external":
                 yield first, last, np.ones((last - first, sample.films), np.uint16)
             else:
-                yield first, last, sample.draw(self.seed, first, last)[:, sample.unit]
-
-    def weights_and_thresholds(self) -> Iterator[tuple[int, int, NDArray[np.uint16], Floats]]:
-        """Blocks (first, last, weights, thresholds): as `weights`, with the thresholds (draws, points, runs)."""
-        plan, runs = _Plan.of(self), range(len(self.runs))
-        for first, last in blocks(self.replicates, plan.size):
-            films, _, validation = plan.block(self.seed, first, last)
-            yield first, last, films, np.stack([plan._cuts(r, films, validation) for r in runs], axis=2)
+                yield first, last, sample.films_drawn(self.seed, first, last)
 
 
 def blocks(draws: int, size: int) -> list[tuple[int, int]]:
@@ -183,12 +182,16 @@ class _Sample:
         edges = [0, int(malignant.sum()), malignant.size] if sampling == "by_class" else [0, malignant.size]
         return cls(place[codes], np.unique(np.array(edges, np.int64)), stream)
 
-    def draw(self, seed: int, first: int, last: int) -> NDArray[np.uint16]:
+    def draw(self, seed: int, first: int, last: int) -> Weights:
         """How often each unit is drawn in draws `first` to `last` - 1."""
         counts = np.zeros((last - first, int(self.strata[-1])), np.uint16)
         key = np.uint64((seed + self.stream * STREAM) % 2**64)
         _kernels.draw_units(key, first, self.strata, counts)
         return counts
+
+    def films_drawn(self, seed: int, first: int, last: int) -> Weights:
+        """How often each film is drawn; `take` leaves rows contiguous, as the compiled loops need them."""
+        return self.draw(seed, first, last).take(self.unit, axis=1)
 
 
 @dataclass(frozen=True)
@@ -210,33 +213,26 @@ class _Sorted:
         ill = np.add.reduceat(label[order].astype(np.int64), starts) > 0
         return cls(order, -down, label, ends, np.column_stack([starts, ends])[ill])
 
-    def thresholds(self, weights: NDArray[np.uint16], points: Sequence[Point]) -> Floats:
-        """The threshold of every point in every draw, shape (draws, points).
+    def thresholds(self, weights: Weights, points: Sequence[Point]) -> Floats:
+        """The threshold of every point in every draw, shape (draws, points); NaN where a class is missing.
 
         The named rules always choose a score that a malignant case has, so that fewer cuts need counting; the last cut,
         which calls every case positive, tells how many there are.
         """
         named = all(point.rule in CODES for point in points)
         ends = np.union1d(self.groups[:, 1], [self.order.size]) if named else self.ends
-        shape = weights.shape[0], ends.size + 1
-        tp, fp = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        _kernels.counts_at_cuts(weights, self.order, self.label, ends, tp, fp)
+        chosen = np.empty((len(weights), len(points)), np.int64)
+        if named:
+            targets = np.array([np.nan if point.target is None else point.target for point in points])
+            codes = np.array([CODES[point.rule] for point in points])
+            apply_rules(weights, self.order, self.label, ends, codes, targets, chosen)
+        else:
+            counts = [np.cumsum(weights[:, self.order] * (self.label == side)[self.order], axis=1, dtype=np.int64)
+                      for side in (True, False)]  # fmt: skip
+            tp, fp = (np.column_stack([np.zeros(len(weights), np.int64), one[:, ends - 1]]) for one in counts)
+            chosen[:] = [[_index(point, *row) for point in points] for row in zip(tp, fp, strict=True)]
         cuts = np.r_[np.inf, -self.negated[ends - 1]]
-        found = np.full((shape[0], len(points)), np.nan)
-        for k, point in enumerate(points):
-            found[:, k] = _apply(point, tp, fp, cuts)
-        return found
-
-
-def _apply(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64], cuts: Floats) -> Floats:
-    """A rule in every draw; of cuts with equal counts the highest, which some drawn case scored."""
-    target = np.nan if point.target is None else point.target
-    if (code := CODES.get(point.rule)) is not None:
-        index = np.zeros(tp.shape[0], np.int64)
-        apply_rule(code, tp, fp, target, index)
-    else:
-        index = np.array([_index(point, a, b) for a, b in zip(tp, fp, strict=True)], np.int64)
-    return np.where(index >= 0, cuts[index], np.nan)
+        return np.where(chosen >= 0, cuts[chosen], np.nan)
 
 
 def _index(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64]) -> int:
@@ -257,23 +253,33 @@ _HIGH_SENSITIVITY, _HIGH_SPECIFICITY, _YOUDEN, _CLOSEST = RULES.values()
 
 
 @_kernels.compiled()
-def apply_rule(code, tp, fp, target, out):  # type: ignore[no-untyped-def]
-    """A named rule in every draw (rows of tp and fp); -1 where a class is missing."""
-    last = tp.shape[1] - 1
-    for b in range(tp.shape[0]):
-        pos, neg = tp[b, last], fp[b, last]
-        out[b] = -1
-        if pos == 0 or neg == 0:
-            continue
-        if code == 0:
-            i = _HIGH_SENSITIVITY(tp[b], fp[b], pos, neg, target)
-        elif code == 1:
-            i = _HIGH_SPECIFICITY(tp[b], fp[b], pos, neg, target)
-        elif code == 2:
-            i = _YOUDEN(tp[b], fp[b], pos, neg, target)
-        else:
-            i = _CLOSEST(tp[b], fp[b], pos, neg, target)
-        out[b] = max(np.searchsorted(tp[b], tp[b, i]), np.searchsorted(fp[b], fp[b, i]))
+def apply_rules(weights, order, label, ends, codes, targets, chosen):  # type: ignore[no-untyped-def]
+    """The named rules in every draw: chosen (draws, points) = index of the cut, -1 where a class is missing.
+
+    Cut 0 calls nothing positive, cut i the first ends[i - 1] cases. Of cuts with equal counts the highest is taken,
+    which some drawn case scored.
+    """
+    last = ends.shape[0]
+    every_tp, every_fp = np.zeros(order.shape[0] + 1, np.int64), np.zeros(order.shape[0] + 1, np.int64)
+    tp, fp = np.zeros(last + 1, np.int64), np.zeros(last + 1, np.int64)
+    for b in range(weights.shape[0]):
+        _kernels.cumulate(weights[b], order, label, every_tp, every_fp)
+        for g in range(last):
+            tp[g + 1], fp[g + 1] = every_tp[ends[g]], every_fp[ends[g]]
+        pos, neg = tp[last], fp[last]
+        for k in range(codes.shape[0]):
+            chosen[b, k] = -1
+            if pos == 0 or neg == 0:
+                continue
+            if codes[k] == 0:
+                i = _HIGH_SENSITIVITY(tp, fp, pos, neg, targets[k])
+            elif codes[k] == 1:
+                i = _HIGH_SPECIFICITY(tp, fp, pos, neg, targets[k])
+            elif codes[k] == 2:
+                i = _YOUDEN(tp, fp, pos, neg, targets[k])
+            else:
+                i = _CLOSEST(tp, fp, pos, neg, targets[k])
+            chosen[b, k] = max(_kernels.first_at_least(tp, tp[i]), _kernels.first_at_least(fp, fp[i]))
 
 
 def bootstrap(
@@ -287,6 +293,7 @@ def bootstrap(
     prevalences: Sequence[float | None] = (None,),
     recalibrations: Sequence[str] = ("logistic", "none"),
     held: str = "",
+    patients: bool = True,
 ) -> Draws:
     """Draw external and validation patients, and measure every run in every draw.
 
@@ -309,6 +316,8 @@ def bootstrap(
         'logistic' is learnt on the validation films; 'none' takes the scores as risks, where they can be.
     held : {"", "external", "validation"}
         A cohort that is kept as it is, for the shares of the variance.
+    patients : bool
+        Judge patients as cases too, where some have several films.
 
     Returns
     -------
@@ -336,14 +345,14 @@ def bootstrap(
     _check_points(points, scores.arms)
     with_validation = len(scores.validation.values) > 0
     kept = [p for p in points if with_validation or p.threshold_from != "validation"]
-    draws = Draws(scores, kept, replicates, seed, sampling, at, tuple(prevalences), tuple(recalibrations), held)
+    asked = tuple(prevalences), tuple(recalibrations), held, patients
+    draws = Draws(scores, kept, replicates, seed, sampling, at, *asked)
     plan = _Plan.of(draws)
-    whole = plan.measure(*plan.ones(), None)
-    parts = [plan.measure(*plan.block(seed, first, last), None) for first, last in blocks(replicates, plan.size)]
-    for key in whole:
-        values = np.concatenate([part[key] for part in parts])
-        draws.observed[key], draws.values[key] = whole[key][0], values
-    draws.thresholds.update(plan.thresholds())
+    draws.observed.update({key: values[0] for key, values in plan.measure([(0, *plan.ones())], 1).items()})
+    drawn = ((first, *plan.block(seed, first, last)) for first, last in blocks(replicates, plan.size))
+    draws.values.update(plan.measure(drawn, replicates))
+    places = [(point.name, point.threshold_from) for point in kept]
+    draws.thresholds.update({place: draws.observed["threshold", *place] for place in places})
     draws.lines.update(plan.lines)
     draws.undefined.update(plan.undefined)
     return draws
@@ -382,15 +391,59 @@ def measures_at(
     rows = np.asarray(weights)
     if (rows != np.round(rows)).any() or rows.min() < 0 or rows.max() > np.iinfo(np.uint16).max:
         raise ValueError("weights must be whole numbers from 0 to 65535: they say how often a film is repeated")
-    plan = _Plan.of(
-        Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=tuple(recalibrations))
+    kinds = tuple(recalibrations)
+    asked = Draws(
+        scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=kinds, patients=False
     )
+    plan = _Plan.of(asked)  # weights are those of films: they say nothing of patients
     given = rows.astype(np.uint16)
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)
     units = np.zeros((len(rows), int(plan.external.strata[-1])), np.uint16)
     validation = plan.ones()[2][[0] * len(rows)]
-    found = plan.measure(given, units, validation, pi)
-    return {key: value for key, value in found.items() if key[-1] != "patient"}  # weights are those of films
+    return plan.measure([(0, given, units, validation)], len(rows), pi)
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    """One run's values that a logistic line is fitted on, centred and scaled: malignant cases first.
+
+    Logits that hardly differ would make the information matrix singular. Every fit starts from the sample's line.
+    """
+
+    label: NDArray[np.bool_]
+    x: Floats
+    middle: float
+    scale: float
+    start: Floats
+
+    @classmethod
+    def of(cls, label: NDArray[np.bool_], values: Floats) -> _Predictor:
+        middle, scale = float(values.mean()), float(values.std()) or 1.0
+        x = (values - middle) / scale
+        try:
+            start = np.array(fit_line(label, x))
+        except ValueError:
+            start = np.array([0.0, 1.0])
+        return cls(label, x, middle, scale, start)
+
+    def fit(self, weights: Weights, pi: Floats) -> Floats:
+        """Intercept and slope on x in every draw, shape (draws, 2); the share of malignant cases is pi (NaN: free)."""
+        lines, rising = np.empty((len(weights), 2)), np.argsort(self.x, kind="stable")
+        risks = expit(self.start[0] + self.start[1] * self.x)
+        _kernels.fit_lines(weights, self.label, self.x, rising, pi, self.start, risks, lines)
+        return lines
+
+    def judge(self, weights: Weights, pi: Floats, lines: Floats, fitted: Floats) -> Floats:
+        """The measures of `CALIBRATION` of recalibrated risks in every draw, shape (draws, 5).
+
+        `lines` holds the recalibration, `fitted` what `fit` found for the same draws.
+        """
+        scaled = np.column_stack([lines[:, 0] + lines[:, 1] * self.middle, lines[:, 1] * self.scale])
+        table = np.empty((len(weights), len(CALIBRATION)))
+        _kernels.judge(weights, self.x, int(self.label.sum()), pi, scaled, table)
+        table[:, 4] = fitted[:, 1] / scaled[:, 1]
+        table[:, 3] = fitted[:, 0] - scaled[:, 0] * table[:, 4]
+        return table
 
 
 @dataclass
@@ -401,10 +454,12 @@ class _Plan:
     external: _Sample
     validation: _Sample
     by_score: list[_Sorted]
-    by_predictor: list[_Sorted]
     by_patient: list[_Sorted]
     patients: NDArray[np.int64]
     validation_sorted: list[_Sorted]
+    by_predictor: list[_Sorted] = field(default_factory=list)
+    predictors: list[_Predictor] = field(default_factory=list)
+    learners: list[_Predictor] = field(default_factory=list)
     lines: dict[str, Floats] = field(default_factory=dict)
     undefined: dict[Key, str] = field(default_factory=dict)
 
@@ -414,7 +469,7 @@ class _Plan:
         sample = _Sample.of(external, draws.sampling)
         label = external.label.to_numpy()
         by_patient, patients = [], np.zeros(0, np.int64)
-        if draws.units["all"] < sample.films:
+        if draws.patients and draws.units["all"] < sample.films:
             grouped = external.by_patient()
             codes = dict(zip(external.patient, sample.unit, strict=True))
             patients = np.array([codes[name] for name in grouped.patient], np.int64)
@@ -424,60 +479,77 @@ class _Plan:
             sample,
             _Sample.of(validation, draws.sampling, 1),
             [_Sorted.of(x, label) for x in external.values.to_numpy().T],
-            [_Sorted.of(x, label) for x in external.predictor.to_numpy().T],
             by_patient,
             patients,
             [_Sorted.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T if x.size],
         )
         plan._fit_lines(validation)
+        if plan.lines:
+            columns = external.predictor.to_numpy().T
+            plan.predictors = [_Predictor.of(label, np.ascontiguousarray(x)) for x in columns]
+            plan.by_predictor = [_Sorted.of(x, label) for x in columns]
         return plan
 
     @property
     def size(self) -> int:
         return self.external.films + self.validation.films
 
-    def ones(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]]:
+    def ones(self) -> tuple[Weights, Weights, Weights]:
         """Weights of the sample itself: external films, external patients, validation films."""
         units = int(self.external.strata[-1])
         return tuple(np.ones((1, size), np.uint16) for size in (self.external.films, units, self.validation.films))  # type: ignore[return-value]
 
-    def block(
-        self, seed: int, first: int, last: int
-    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]]:
+    def block(self, seed: int, first: int, last: int) -> tuple[Weights, Weights, Weights]:
         """Weights of draws `first` to `last` - 1."""
         films, units, validation = (np.repeat(one, last - first, axis=0) for one in self.ones())
         if self.draws.held != "external":
             units = self.external.draw(seed, first, last)
-            films = units[:, self.external.unit]
+            films = units.take(self.external.unit, axis=1)
         if self.draws.held != "validation" and self.validation.films:
-            validation = self.validation.draw(seed, first, last)[:, self.validation.unit]
+            validation = self.validation.films_drawn(seed, first, last)
         return films, units, validation
 
     def measure(
-        self, films: NDArray[np.uint16], units: NDArray[np.uint16], validation: NDArray[np.uint16], pi: Floats | None
+        self, parts: Iterable[tuple[int, Weights, Weights, Weights]], rows: int, pi: Floats | None = None
     ) -> dict[Key, Floats]:
-        """Every base measure at rows of weights, shape (rows, runs)."""
-        share = np.full(len(films), self.draws.pi) if pi is None else pi
-        columns = [self._run(r, films, units, validation, share) for r in range(len(self.draws.runs))]
-        return {key: np.column_stack([column[key] for column in columns]) for key in columns[0]}
+        """Every base measure at `rows` rows of weights, shape (rows, runs); `parts` are (first row, *weights).
 
-    def _run(self, r: int, films: Any, units: Any, validation: Any, pi: Floats) -> dict[Key, Floats]:
-        found: dict[Key, Floats] = {}
+        Columns are contiguous, so that a run's draws are written and read at once.
+        """
+        share = np.full(rows, self.draws.pi) if pi is None else pi
+        table: dict[Key, Floats] = {}
+        for first, films, units, validation in parts:
+            place = slice(first, first + len(films))
+            for r in range(len(self.draws.runs)):
+                for key, column in self._run(r, films, units, validation, share[place]):
+                    if key not in table:
+                        table[key] = np.empty((len(self.draws.runs), rows))
+                    table[key][r, place] = column
+        return {key: values.T for key, values in table.items()}
+
+    def _run(self, r: int, films: Weights, units: Weights, validation: Weights, pi: Floats) -> Iterator[Column]:
         cuts = self._cuts(r, films, validation)
         names = [(p.name, p.threshold_from) for p in self.draws.points]
-        for unit, side, weights in (
-            ("film", self.by_score[r], films),
-            ("patient", self.by_patient[r] if self.by_patient else None, units[:, self.patients]),
-        ):
-            if side is None:
-                continue
-            share = pi if unit == "film" else np.full(len(films), side.label.mean())
-            found["auc", unit], found["average_precision", unit] = _rank(side, weights, share)
-            sensitivity, specificity = _rates(side, weights, cuts)
-            for k, name in enumerate(names):
-                found["sensitivity", *name, unit] = sensitivity[:, k]
-                found["specificity", *name, unit] = specificity[:, k]
-        return found | self._risks(r, films, validation, pi)
+        for k, name in enumerate(names):
+            yield ("threshold", *name), cuts[:, k]
+        yield from self._ranked("film", self.by_score[r], films, pi, cuts, names)
+        if self.by_patient:
+            side = self.by_patient[r]
+            share = np.full(len(films), side.label.mean())
+            yield from self._ranked("patient", side, units.take(self.patients, axis=1), share, cuts, names)
+        yield from self._risks(r, films, validation, pi)
+
+    def _ranked(
+        self, unit: str, side: _Sorted, weights: Weights, pi: Floats, cuts: Floats, names: list[tuple[str, str]]
+    ) -> Iterator[Column]:
+        """Ranking measures, and the rates at the thresholds."""
+        auc, precision = np.empty(len(weights)), np.empty(len(weights))
+        _kernels.rank(weights, side.order, side.label, side.groups, pi, auc, precision)
+        yield ("auc", unit), auc
+        yield ("average_precision", unit), precision
+        for rate, found in zip(("sensitivity", "specificity"), _rates(side, weights, cuts), strict=True):
+            for name, values in zip(names, found, strict=True):
+                yield (rate, *name, unit), values
 
     def _cuts(self, r: int, films: Any, validation: Any) -> Floats:
         """Thresholds of every point, shape (rows, points)."""
@@ -493,12 +565,6 @@ class _Plan:
             if point.threshold_from == "given":
                 cuts[:, k] = point.given[arm]
         return cuts
-
-    def thresholds(self) -> dict[tuple[str, str], Floats]:
-        """The thresholds that the sample itself gives, of every point for every run."""
-        films, _, validation = self.ones()
-        cuts = np.stack([self._cuts(r, films, validation)[0] for r in range(len(self.draws.runs))], axis=1)
-        return {(p.name, p.threshold_from): cuts[k] for k, p in enumerate(self.draws.points)}
 
     def _fit_lines(self, validation: Scores) -> None:
         """The recalibration of every run on the validation films as they are; no change where scores are risks."""
@@ -518,78 +584,53 @@ class _Plan:
                 lines[r] = np.nan
                 self.undefined["logistic", *self.draws.runs[r]] = str(error)
         self.lines["logistic"] = lines
+        label = validation.label.to_numpy()
+        self.learners = [_Predictor.of(label, np.ascontiguousarray(x)) for x in validation.predictor.to_numpy().T]
 
-    def _risks(self, r: int, films: Any, validation: Any, pi: Floats) -> dict[Key, Floats]:
+    def _risks(self, r: int, films: Weights, validation: Weights, pi: Floats) -> Iterator[Column]:
         """Calibration of the risks, and the rates at threshold probabilities."""
-        found: dict[Key, Floats] = {}
-        at = np.array(self.draws.net_benefit_at)
+        if not self.lines:
+            return
+        fitted = self.predictors[r].fit(films, pi)
         for kind in (kind for kind in self.draws.recalibrations if kind in self.lines):
             lines = np.tile([0.0, 1.0], (len(films), 1))
             if kind == "logistic":
-                lines = _recalibrations(self.draws.scores.validation, r, validation, self.lines[kind][r])
-            table = _judge(self.draws.scores.external, r, films, pi, lines)
-            found |= {(name, kind): table[:, k] for k, name in enumerate(CALIBRATION)}
-            if at.size and kind == self.draws.recalibrations[0]:
-                found |= self._at_risks(r, films, lines, at)
-        return found
+                lines = self._recalibrations(r, validation)
+            table = self.predictors[r].judge(films, pi, lines, fitted)
+            for k, name in enumerate(CALIBRATION):
+                yield (name, kind), table[:, k]
+            if self.draws.net_benefit_at and kind == self.draws.recalibrations[0]:
+                yield from self._at_risks(r, films, lines)
 
-    def _at_risks(self, r: int, films: Any, lines: Floats, at: Floats) -> dict[Key, Floats]:
+    def _recalibrations(self, r: int, weights: Weights) -> Floats:
+        """Intercept and slope of the recalibration in every row; that of the sample where all weights are 1."""
+        line, learner = self.lines["logistic"][r], self.learners[r]
+        if np.isnan(line[0]):
+            return np.full((len(weights), 2), np.nan)
+        lines = learner.fit(weights, np.full(len(weights), np.nan))
+        lines[~(lines[:, 1] > 0)] = np.nan
+        lines[:, 1] /= learner.scale
+        lines[:, 0] -= learner.middle * lines[:, 1]
+        lines[(weights == 1).all(axis=1)] = line
+        return lines
+
+    def _at_risks(self, r: int, films: Weights, lines: Floats) -> Iterator[Column]:
         """Rates at threshold probabilities, where the risks are those of the study or of another prevalence."""
+        at, shares = np.array(self.draws.net_benefit_at), self.draws.prevalences
         learnt = self.draws.scores.validation.label.mean() if self.validation.films else self.draws.pi
-        moved = [0.0 if share is None else logit(share) - logit(learnt) for share in self.draws.prevalences]
+        moved = [0.0 if share is None else logit(share) - logit(learnt) for share in shares]
         wanted = np.concatenate([logit(at) - by for by in moved])
-        both = _rates(self.by_predictor[r], films, (wanted - lines[:, :1]) / lines[:, 1:])
-        keys = [(t, share) for share in self.draws.prevalences for t in self.draws.net_benefit_at]
-        return {
-            (name, "risk", *key): rates[:, k]
-            for name, rates in zip(("sensitivity", "specificity"), both, strict=True)
-            for k, key in enumerate(keys)
-        }
+        falling = np.argsort(-wanted, kind="stable")  # as `_kernels.rates` finds them fastest
+        keys = [(t, share) for share in shares for t in self.draws.net_benefit_at]
+        both = _rates(self.by_predictor[r], films, (wanted[falling] - lines[:, :1]) / lines[:, 1:])
+        for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
+            for k, values in zip(falling, found, strict=True):
+                yield (rate, "risk", *keys[k]), values
 
 
-def _rank(side: _Sorted, weights: Any, pi: Floats) -> tuple[Floats, Floats]:
-    auc, precision = np.empty(len(weights)), np.empty(len(weights))
-    _kernels.rank(weights, side.order, side.label, side.groups, pi, auc, precision)
-    return auc, precision
-
-
-def _rates(side: _Sorted, weights: Any, cuts: Floats) -> tuple[Floats, Floats]:
-    sensitivity, specificity = np.empty(cuts.shape), np.empty(cuts.shape)
+def _rates(side: _Sorted, weights: Weights, cuts: Floats) -> tuple[Floats, Floats]:
+    """Sensitivity and specificity at thresholds of shape (draws, points), each of shape (points, draws)."""
+    sensitivity, specificity = np.empty(cuts.shape[::-1]), np.empty(cuts.shape[::-1])
     if cuts.shape[1]:
         _kernels.rates(weights, side.order, side.label, side.negated, cuts, sensitivity, specificity)
     return sensitivity, specificity
-
-
-def _scaled(x: Floats) -> tuple[Floats, float, float]:
-    """Centred and scaled: logits that hardly differ would make the information matrix singular."""
-    middle, scale = float(x.mean()), float(x.std()) or 1.0
-    return (x - middle) / scale, middle, scale
-
-
-def _recalibrations(validation: Scores, r: int, weights: Any, line: Floats) -> Floats:
-    """Intercept and slope of the recalibration in every row; that of the sample where all weights are 1."""
-    label = validation.label.to_numpy()
-    lines = np.full((len(weights), 2), np.nan)
-    if np.isnan(line[0]):
-        return lines
-    x, middle, scale = _scaled(validation.predictor.to_numpy()[:, r])
-    start = np.array([line[0] + line[1] * middle, line[1] * scale])
-    _kernels.recalibrate(weights, label, x, int(label.sum()), start, expit(start[0] + start[1] * x), lines)
-    lines[:, 1] /= scale
-    lines[:, 0] -= middle * lines[:, 1]
-    lines[(weights == 1).all(axis=1)] = line
-    return lines
-
-
-def _judge(external: Scores, r: int, weights: Any, pi: Floats, lines: Floats) -> Floats:
-    label = external.label.to_numpy()
-    table = np.full((len(weights), len(CALIBRATION)), np.nan)
-    x, middle, scale = _scaled(external.predictor.to_numpy()[:, r])
-    try:
-        start = np.array(fit_line(label, x))
-    except ValueError:
-        start = np.array([0.0, 1.0])
-    scaled = np.column_stack([lines[:, 0] + lines[:, 1] * middle, lines[:, 1] * scale])
-    risks = expit(start[0] + start[1] * x)
-    _kernels.judge(weights, label, x, int(label.sum()), pi, start, risks, scaled, table)
-    return table

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,12 @@ class Contrast:
 
     def quantile(self, confidence: float) -> float:
         """Critical value of a two-sided interval."""
-        return float(stats.t.ppf(0.5 + confidence / 2, self.df))
+        return t_quantile(confidence, self.df)
+
+
+def t_quantile(confidence: float, df: float) -> float:
+    """Critical value of a two-sided interval: scipy's `t.ppf` without its checks, a hundred times faster."""
+    return float(special.stdtrit(df, 0.5 + confidence / 2))
 
 
 def mean_squares(values: Floats, draws: Floats) -> tuple[float, float]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 IDENTITY = (
@@ -93,7 +94,7 @@ class Estimate:
         """
         if unknown := set(identity) - set(IDENTITY):
             raise ValueError(f"{sorted(unknown)} are no identifying columns; those are {', '.join(IDENTITY)}")
-        return {**identity, **asdict(self)}
+        return {**identity, **vars(self)}
 
 
 def results(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -120,10 +121,26 @@ def results(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     >>> print(table.loc[0, "measure"], table.loc[0, "estimate"])
     auc 0.9
     """
-    table = pd.DataFrame(list(rows))
-    if unknown := set(table.columns) - set(COLUMNS):
+    given = list(rows)
+    if unknown := {name for row in given for name in row} - set(COLUMNS):
         raise ValueError(f"{sorted(unknown)} are no columns of a table of results; those are {', '.join(COLUMNS)}")
-    return join(table)
+    columns = {name: [row.get(name) for row in given] for name in COLUMNS}
+    return join(pd.DataFrame({name: _column(name, values) for name, values in columns.items()}))
+
+
+def _column(name: str, values: Iterable[Any]) -> pd.Series:
+    """A column of a table of results: numbers as float, texts as text, empty where one is missing."""
+    if name in NUMERIC:
+        return pd.Series(np.array([np.nan if value is None else value for value in values], float))
+    return pd.Series(["" if value is None or value != value else str(value) for value in values], dtype="str")
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every column, each of its own kind."""
+    whole = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
+    kinds = {name: "float64" if name in NUMERIC else "str" for name in COLUMNS}
+    wrong = [name for name, kind in kinds.items() if whole[name].dtype != kind or (kind == "str" and whole[name].hasnans)]
+    return whole.assign(**{name: _column(name, whole[name]) for name in wrong})
 
 
 def join(*tables: pd.DataFrame) -> pd.DataFrame:
@@ -134,12 +151,9 @@ def join(*tables: pd.DataFrame) -> pd.DataFrame:
     ValueError
         Two rows have the same identity.
     """
-    parts = [table.reindex(columns=list(COLUMNS)) for table in tables if len(table)]
-    empty = pd.DataFrame({name: pd.Series(dtype=float if name in NUMERIC else object) for name in COLUMNS})
-    kinds = {name: float if name in NUMERIC else object for name in COLUMNS}
-    whole = pd.concat([part.astype(kinds) for part in parts], ignore_index=True) if parts else empty
-    texts = [name for name in COLUMNS if name not in NUMERIC]
-    whole[texts] = whole[texts].fillna("").astype(str)
+    parts = [_typed(table) for table in tables if len(table)]
+    empty = pd.DataFrame({name: _column(name, []) for name in COLUMNS})
+    whole = pd.concat(parts, ignore_index=True) if parts else empty
     repeated = whole.duplicated(list(IDENTITY))
     if repeated.any():
         first = {name: value for name, value in whole[repeated].iloc[0][list(IDENTITY)].items() if value != ""}

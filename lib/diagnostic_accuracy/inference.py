@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.checks import check_confidence, check_one_of, check_share
@@ -94,8 +94,10 @@ class Component:
     @classmethod
     def of(cls, draws: Draws, keys: Sequence[tuple[Any, ...]], columns: list[int]) -> Component:
         """Columns are those of one arm, or of an arm and its reference."""
-        observed = np.array([draws.observed[key][columns] for key in keys])
-        values = [draws.values[key][:, columns] for key in keys]
+        rising = columns == list(range(columns[0], columns[0] + len(columns)))
+        place = slice(columns[0], columns[0] + len(columns)) if rising else columns  # a slice copies nothing
+        observed = np.array([draws.observed[key][place] for key in keys])
+        values = [draws.values[key][:, place] for key in keys]
         runs = [draws.runs[column][1] for column in columns]
         if all(draws.finite(key) for key in keys):
             return cls(observed, values, 0.0, runs)
@@ -146,21 +148,21 @@ class Question:
     setting: dict[str, Any]
     confidence: float
 
-    @property
+    @cached_property
     def keys(self) -> list[tuple[Any, ...]]:
         return self.measure.keys(self.setting)
 
-    @property
+    @cached_property
     def normal(self) -> float:
         return critical_value(self.confidence)
 
-    @property
+    @cached_property
     def units(self) -> dict[str, int]:
         """Patients with a malignant film, patients with a normal one, all; as cases, a patient is one or the other."""
         units = self.draws.units
         return units | {"normal": units["all"] - units["malignant"]} if self.setting["unit"] == "patient" else units
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Units of the class that the measure rests on."""
         units = self.units
@@ -171,7 +173,7 @@ class Question:
     def value(self, rates: Floats) -> float:
         return self.measure.value(rates, self.pi, self.setting)
 
-    @property
+    @cached_property
     def pi(self) -> float:
         """Share of malignant cases: the one assumed, or that of the external films or patients."""
         given = self.setting.get("prevalence")
@@ -307,7 +309,7 @@ class Question:
             note, p, df = "the draws do not vary: limits are those of n cases without an exception, no test", None, None
         else:
             half = found.quantile(self.confidence) * np.sqrt(found.variance)
-            p = max(float(2 * stats.t.sf(abs(gap) / np.sqrt(found.variance), found.df)), 1e-300)
+            p = max(float(2 * special.stdtr(found.df, -abs(gap) / np.sqrt(found.variance))), 1e-300)
             note, df = found.note, None if np.isinf(found.df) else found.df
         edge = self.measure.per if bounded else np.inf
         lower, upper = max(gap - half, -edge), min(gap + half, edge)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtri, stdtrit
 from statsmodels.stats.proportion import proportion_confint
 
 from diagnostic_accuracy.checks import NO_VARIANCE, Estimate, check_confidence, check_one_of
@@ -68,7 +68,7 @@ def edge_reach(n: float, confidence: float = 0.95, critical: float | None = None
 def critical_value(confidence: float, df: float | None = None) -> float:
     """Quantile of a two-sided interval: of the normal distribution, or of t with `df`."""
     tail = (1 + confidence) / 2
-    return float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
+    return float(ndtri(tail) if df is None else stdtrit(df, tail))  # scipy.stats without its checks
 
 
 def tail_probability(statistic: float, alternative: str = "two-sided", df: float | None = None) -> float:

@@ -26,6 +26,7 @@ Key = tuple[Any, ...]
 
 FALSE_MARKS = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
 MOST_BOXES = 100  # COCO judges the first 100 boxes of a film
+TOGETHER = 128  # draws whose boxes are counted together
 
 
 def lesion_measures(
@@ -121,7 +122,8 @@ def _boxes_by_run(draws: Draws, detections: pd.DataFrame, fraction: float | None
     rows = detections
     if "fraction" in rows:
         rows = rows[rows["fraction"] == (rows["fraction"].max() if fraction is None else fraction)]
-    lacking = [arm for arm in draws.scores.arms if arm not in set(rows["arm"].astype(str))]
+    boxed = {str(arm) for arm in rows["arm"].unique()}
+    lacking = [arm for arm in draws.scores.arms if arm not in boxed]
     if lacking:
         raise ValueError(f"no box of the arms {', '.join(map(repr, lacking))} lies on an external film; score them")
     groups = {(str(arm), run): part for (arm, run), part in rows.groupby(["arm", "seed"], sort=False)}
@@ -151,10 +153,11 @@ class _CocoHits:
 
     def average_precision(self, weights: Counts, lesions_per_film: NDArray[np.int64]) -> Vector:
         """AP at every overlap, shape (draws, overlaps)."""
-        values = np.empty((len(weights), len(OVERLAPS)))
-        coco_draws(
-            weights, self.film, self.place, self.hits, self.start, lesions_per_film, np.linspace(0, 1, 101), values
-        )
+        values, grid = np.empty((len(weights), len(OVERLAPS))), np.linspace(0, 1, 101)
+        for first in range(0, len(weights), TOGETHER):
+            block = slice(first, first + TOGETHER)
+            drawn = np.ascontiguousarray(weights[block].T)
+            coco_draws(drawn, self.film, self.place, self.hits, self.start, lesions_per_film, grid, values[block])
         return values
 
 
@@ -193,7 +196,7 @@ class _Run:
     def _localised(self, weights: Counts, cuts: Vector) -> Vector:
         """Share of malignant films with a score at or above the cut and the highest box on the lesion."""
         running = np.zeros((len(weights), self.films.size + 1))
-        np.cumsum(weights[:, self.films], axis=1, out=running[:, 1:])
+        np.cumsum(weights.take(self.films, axis=1), axis=1, out=running[:, 1:])
         called = np.searchsorted(-self.scores, -cuts, side="right")  # film by film down to the cut; a NaN calls all
         total = weights[:, self.marks.diseased].sum(axis=1, keepdims=True)
         defined = (total > 0) & ~np.isnan(cuts)
@@ -207,10 +210,10 @@ def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
     points = [(point.name, point.threshold_from) for point in draws.points]
     keys += [("lroc_sensitivity", *point) for point in points]
     drawn = np.empty((draws.replicates, len(judged), len(keys)))
-    for first, last, weights, cuts in draws.weights_and_thresholds():
-        rows = np.ascontiguousarray(weights)
+    for first, last, weights in draws.weights():
         for r, run in enumerate(judged):
-            drawn[first:last, r] = run.measures(rows, cuts[:, :, r], rates)
+            cuts = [draws.values["threshold", *point][first:last, r] for point in points]
+            drawn[first:last, r] = run.measures(weights, np.array(cuts).reshape(len(points), last - first).T, rates)
     once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
     for r, run in enumerate(judged):
         cut = np.array([[draws.thresholds[point][r] for point in points]])
@@ -252,8 +255,8 @@ def froc_draws(weights, film, hit, last, lesions_per_film, rates, values):  # ty
         for k in range(len(lesions_per_film)):
             films += weights[b, k]
             lesions += weights[b, k] * lesions_per_film[k]
-        x = y = hits = false = 0.0
-        at = 0
+        hits = false = hits_before = false_before = at = 0
+        near = rates[0] * films * (1 - 1e-9)  # fewer false marks need no division
         for i in range(len(film)):
             if hit[i]:
                 hits += weights[b, film[i]]
@@ -261,47 +264,59 @@ def froc_draws(weights, film, hit, last, lesions_per_film, rates, values):  # ty
                 false += weights[b, film[i]]
             if not last[i]:
                 continue
-            right, height = false / films, hits / lesions
-            while at < len(rates) and rates[at] < right:
-                values[b, at] = y + (height - y) * (rates[at] - x) / (right - x)
-                at += 1
-            x, y = right, height
+            if false >= near:
+                right, height, x, y = false / films, hits / lesions, false_before / films, hits_before / lesions
+                while at < len(rates) and rates[at] < right:
+                    values[b, at] = y + (height - y) * (rates[at] - x) / (right - x)
+                    at += 1
+                near = rates[min(at, len(rates) - 1)] * films * (1 - 1e-9)
+            hits_before, false_before = hits, false
             if at == len(rates):
                 break
         for rest in range(at, len(rates)):
-            values[b, rest] = y
+            values[b, rest] = hits_before / lesions
         if lesions == 0:
             values[b] = np.nan
 
 
 @compiled()
-def coco_draws(weights, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
-    """COCO's AP of each draw at each overlap; see `_CocoHits`. Only hits are points: precision is highest there."""
-    boxes, recall, precision = np.empty(len(place)), np.empty(len(place)), np.empty(len(place))
-    for b in range(len(weights)):
-        lesions = 0
-        for k in range(len(lesions_per_film)):
-            lesions += weights[b, k] * lesions_per_film[k]
-        drawn, done = 0, 0
-        for k in range(len(place)):
-            for i in range(done, place[k] + 1):
-                drawn += weights[b, film[i]]
-            done = place[k] + 1
-            boxes[k] = drawn
-        for t in range(len(start) - 1):
-            found, points = 0, 0
-            for j in range(start[t], start[t + 1]):
-                times = weights[b, film[place[hits[j]]]]
-                if times > 0:
-                    found += times
-                    recall[points], precision[points] = found / lesions, found / boxes[hits[j]]
-                    points += 1
-            total, envelope, g = 0.0, 0.0, len(grid) - 1
-            while g >= 0 and (points == 0 or grid[g] > recall[points - 1]):
-                g -= 1
-            for k in range(points - 1, -1, -1):  # a recall level takes the envelope of the first point that reaches it
-                envelope = max(envelope, precision[k])
-                while g >= 0 and (k == 0 or grid[g] > recall[k - 1]):
-                    total += envelope
-                    g -= 1
-            values[b, t] = total / len(grid) if lesions > 0 else np.nan
+def coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
+    """COCO's AP of each draw at each overlap; see `_CocoHits`. Only hits are points: precision is highest there.
+
+    `drawn` has the shape (films, draws), so that the boxes of many draws are counted at once. A hit on a film that was
+    not drawn repeats the point before it with no higher precision, and changes nothing.
+    """
+    draws, most = drawn.shape[1], 0
+    for t in range(len(start) - 1):
+        most = max(most, start[t + 1] - start[t])
+    lesions, counted = np.zeros(draws), np.zeros(draws)
+    boxes, level, precision = np.empty((len(place), draws)), np.empty((most, draws)), np.empty((most, draws))
+    for k in range(len(lesions_per_film)):
+        lesions += drawn[k] * float(lesions_per_film[k])
+    done = 0
+    for k in range(len(place)):
+        for i in range(done, place[k] + 1):
+            row = drawn[film[i]]
+            for b in range(draws):
+                counted[b] += row[b]
+        done = place[k] + 1
+        boxes[k] = counted
+    for t in range(len(start) - 1):
+        points, found = start[t + 1] - start[t], np.zeros(draws)
+        for j in range(points):
+            at = hits[start[t] + j]
+            row = drawn[film[place[at]]]
+            for b in range(draws):
+                found[b] += row[b]
+                recall, precision[j, b] = found[b] / lesions[b], found[b] / max(boxes[at, b], 1.0)
+                reached = int(recall * (len(grid) - 1)) if lesions[b] > 0 else 0
+                if grid[min(reached + 1, len(grid) - 1)] <= recall:
+                    reached = min(reached + 1, len(grid) - 1)
+                level[j, b] = reached + 1 if grid[reached] <= recall else reached
+        total, envelope = np.zeros(draws), np.zeros(draws)
+        for k in range(points - 1, -1, -1):  # a recall level takes the envelope of the first point that reaches it
+            for b in range(draws):
+                envelope[b] = max(envelope[b], precision[k, b])
+                total[b] += envelope[b] * (level[k, b] - (level[k - 1, b] if k > 0 else 0.0))
+        for b in range(draws):
+            values[b, t] = total[b] / len(grid) if lesions[b] > 0 else np.nan

@@ -326,9 +326,9 @@ def replicate_figures(one: Kernel, weights: ArrayLike) -> Vector:
     for first in range(0, len(drawn), 1000):  # blocks keep the running sums small
         block = drawn[first : first + 1000]
         running = np.zeros((len(block), len(noise) + 1), np.int32)
-        np.cumsum(block[:, noise], axis=1, out=running[:, 1:])
-        wins = running[:, below] + running[:, upto]
-        total = ((block[:, one.film] * wins) @ one.weight) / 2
+        np.cumsum(block.take(noise, axis=1), axis=1, out=running[:, 1:])
+        wins = running.take(below, axis=1) + running.take(upto, axis=1)
+        total = ((block.take(one.film, axis=1) * wins) @ one.weight) / 2
         pairs = running[:, -1] * (block @ one.unit)
         values[first : first + 1000] = np.divide(total, pairs, out=np.full(len(block), np.nan), where=pairs > 0)
     return values

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -70,27 +71,27 @@ class Scores:
         """'validation' or 'external'."""
         return self.facts["cohort"]
 
-    @property
+    @cached_property
     def runs(self) -> list[tuple[str, object]]:
         """(arm, run) of every column."""
         return list(self.values.columns)
 
-    @property
+    @cached_property
     def arms(self) -> list[str]:
         """Arms in the order of the columns."""
         return list(dict.fromkeys(arm for arm, _ in self.runs))
 
-    @property
+    @cached_property
     def external(self) -> Scores:
         """External cases."""
         return self._rows(self.cohort == "external")
 
-    @property
+    @cached_property
     def validation(self) -> Scores:
         """Validation cases; there may be none."""
         return self._rows(self.cohort == "validation")
 
-    @property
+    @cached_property
     def prevalence(self) -> float:
         """Share of malignant cases among the external ones."""
         return float(self.label[self.cohort == "external"].mean())

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from diagnostic_accuracy._kernels import compiled
+from diagnostic_accuracy._kernels import compiled, first_at_least
 from diagnostic_accuracy.checks import check_one_of, check_share
 from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.roc import roc_curve
@@ -28,16 +28,16 @@ Rule = Callable[[NDArray[np.int64], NDArray[np.int64], int, int, float], int]
 @compiled()
 def high_sensitivity(tp, fp, positives, negatives, target):  # type: ignore[no-untyped-def]
     """Index of the fewest false positives with sensitivity >= target; then the most true positives."""
-    first = np.searchsorted(tp, math.ceil(target * positives - 1e-9))
-    return np.searchsorted(fp, fp[first], side="right") - 1
+    first = first_at_least(tp, math.ceil(target * positives - 1e-9))
+    return first_at_least(fp, fp[first] + 1) - 1
 
 
 @compiled()
 def high_specificity(tp, fp, positives, negatives, target):  # type: ignore[no-untyped-def]
     """Index of the most true positives with specificity >= target; then the fewest false positives."""
     allowed = negatives - math.ceil(target * negatives - 1e-9)
-    last = np.searchsorted(fp, allowed, side="right") - 1
-    return np.searchsorted(tp, tp[last])
+    last = first_at_least(fp, allowed + 1) - 1
+    return first_at_least(tp, tp[last])
 
 
 @compiled()

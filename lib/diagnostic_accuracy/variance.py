@@ -21,7 +21,7 @@ NO_VARIANCE = 1e-24  # of the order of rounding: runs that score alike do not va
 
 
 def run_spread(
-    draws: Draws, measure: str, *, confidence: float = 0.95, reference: str | None = None, **setting: Any
+    draws: Draws, measure: str, *, confidence: float = 0.95, **setting: Any
 ) -> pd.DataFrame:
     """Standard deviation between the runs of each arm, apart from what their own draws explain, with its interval.
 
@@ -30,8 +30,6 @@ def run_spread(
     draws : Draws
     measure : str
     confidence : float
-    reference : str, optional
-        Accepted for symmetry with `infer`; nothing is compared.
     **setting
         As `infer`: point, threshold_from, unit, at, recalibration.
 

@@ -40,6 +40,11 @@ def drawn(draws):
     return list(zip(range(FEW), films, validation, strict=True))
 
 
+def thresholds_drawn(draws):
+    """Thresholds of shape (draws, points, runs)."""
+    return np.stack([draws.values["threshold", p.name, p.threshold_from] for p in draws.points], axis=1)
+
+
 def best_cut(label, score, rule, target):
     """The threshold of a rule by trying every score; None of positive is infinity."""
     found = []
@@ -71,7 +76,7 @@ def test_draws_are_those_of_patients_within_class(clustered):
 def test_thresholds_and_rates_of_every_draw(clustered):
     external, validation = clustered.scores.external, clustered.scores.validation
     label, known = external.label.to_numpy(), validation.label.to_numpy()
-    cuts = next(cuts for *_, cuts in clustered.weights_and_thresholds())
+    cuts = thresholds_drawn(clustered)
     for b, films, learnt in drawn(clustered):
         for r in range(3):
             x, v = external.values.to_numpy()[:, r], validation.values.to_numpy()[:, r]
@@ -91,7 +96,7 @@ def test_thresholds_and_rates_of_every_draw(clustered):
 
 def test_patients_at_the_thresholds_of_films(clustered):
     external = clustered.scores.external
-    cuts = next(cuts for *_, cuts in clustered.weights_and_thresholds())
+    cuts = thresholds_drawn(clustered)
     frame = pd.DataFrame({"patient": external.patient, "y": external.label, "x": external.values.to_numpy()[:, 0]})
     whole = frame.groupby("patient").max()
     for b, films, _ in drawn(clustered):
@@ -265,10 +270,8 @@ def test_a_held_cohort_is_not_drawn(clustered):
     assert np.ptp(validation.values["auc", "film"], axis=0).max() == 0
     assert np.ptp(validation.values["specificity", "high_sensitivity", "validation", "film"], axis=0).max() > 0
     # with the validation films as they are, the thresholds and the line are those of the sample
-    for cuts in (cuts for *_, cuts in external.weights_and_thresholds()):
-        for k, point in enumerate(points):
-            if point.threshold_from != "external":
-                assert (cuts[:, k] == external.thresholds[point.name, point.threshold_from]).all()
+    for place in ((p.name, p.threshold_from) for p in points if p.threshold_from != "external"):
+        assert (external.values["threshold", *place] == external.thresholds[place]).all()
     # draws of the external films are those of the joint bootstrap
     assert np.array_equal(external.values["auc", "film"], clustered.values["auc", "film"][:100])
 

@@ -100,7 +100,7 @@ def test_coco_of_a_draw_is_hotcocos_on_physically_repeated_films():
 def test_localised_at_a_point_is_called_positive_with_the_highest_box_on_the_lesion(measured):
     draws, marks, *_ = measured
     external = draws.scores.external
-    thresholds = np.concatenate([cuts for *_, cuts in draws.weights_and_thresholds()])
+    thresholds = np.stack([draws.values["threshold", p.name, p.threshold_from] for p in draws.points], axis=1)
     _, _, weights = next(draws.weights())
     for k, point in enumerate(POINTS):
         key = ("lroc_sensitivity", point.name, point.threshold_from)
