@@ -392,9 +392,7 @@ def measures_at(
     if (rows != np.round(rows)).any() or rows.min() < 0 or rows.max() > np.iinfo(np.uint16).max:
         raise ValueError("weights must be whole numbers from 0 to 65535: they say how often a film is repeated")
     kinds = tuple(recalibrations)
-    asked = Draws(
-        scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=kinds, patients=False
-    )
+    asked = Draws(scores, points, len(rows), 0, "by_class", tuple(net_benefit_at), recalibrations=kinds, patients=False)
     plan = _Plan.of(asked)  # weights are those of films: they say nothing of patients
     given = rows.astype(np.uint16)
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)

@@ -139,7 +139,9 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with every column, each of its own kind."""
     whole = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
     kinds = {name: "float64" if name in NUMERIC else "str" for name in COLUMNS}
-    wrong = [name for name, kind in kinds.items() if whole[name].dtype != kind or (kind == "str" and whole[name].hasnans)]
+    wrong = [
+        name for name, kind in kinds.items() if whole[name].dtype != kind or (kind == "str" and whole[name].hasnans)
+    ]
     return whole.assign(**{name: _column(name, whole[name]) for name in wrong})
 
 

@@ -20,9 +20,7 @@ from diagnostic_accuracy.scores import READERS
 NO_VARIANCE = 1e-24  # of the order of rounding: runs that score alike do not vary
 
 
-def run_spread(
-    draws: Draws, measure: str, *, confidence: float = 0.95, **setting: Any
-) -> pd.DataFrame:
+def run_spread(draws: Draws, measure: str, *, confidence: float = 0.95, **setting: Any) -> pd.DataFrame:
     """Standard deviation between the runs of each arm, apart from what their own draws explain, with its interval.
 
     Parameters

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -166,7 +167,39 @@ def _facts(step: Any) -> pd.DataFrame | None:
     if "age" in known:
         bins = [low for low, _ in AGE_GROUPS.values()] + [200]
         known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
-    return known
+    with contextlib.suppress(FileNotFoundError):
+        boxes = pd.read_csv(step.read("cohorts/boxes.csv"), dtype={"image_id": str})
+        known = known.assign(lesion_size=known["image_id"].map(lesion_sizes(boxes, tables[1])))
+    return known if known.get("lesion_size", pd.Series(dtype=object)).notna().any() else known.drop(
+        columns="lesion_size", errors="ignore")  # fmt: skip
+
+
+def lesion_sizes(boxes: pd.DataFrame, films: pd.DataFrame) -> pd.Series:
+    """Terciles of the size of the largest lesion of each film: small, medium, large.
+
+    Parameters
+    ----------
+    boxes : DataFrame
+        image_id, x_min, y_min, x_max, y_max in native pixels.
+    films : DataFrame
+        image_id, label, width, height, and spacing_mm where known. Only malignant films are sized.
+
+    Returns
+    -------
+    Series
+        By image_id; the square root of the box's area, in mm where the spacing of every such film is known, else as a
+        share of the film's longest side. Empty where the sizes do not tell three groups apart.
+    """
+    own = boxes.merge(films[films["label"] == 1], on="image_id")
+    sides = (own["x_max"] - own["x_min"]) * (own["y_max"] - own["y_min"])
+    spacing = pd.to_numeric(own["spacing_mm"], errors="coerce") if "spacing_mm" in own else pd.Series(dtype=float)
+    whole = len(own) > 0 and len(spacing) == len(own) and bool(spacing.notna().all())
+    scale = spacing if whole else 1 / own[["width", "height"]].max(axis=1)
+    size = (np.sqrt(sides) * scale).groupby(own["image_id"]).max()
+    edges = size.quantile([1 / 3, 2 / 3]).to_numpy()
+    place = np.searchsorted(edges, size.to_numpy())
+    levels = pd.Series(np.array(["small", "medium", "large"], object)[place], size.index)
+    return levels if levels.nunique() == 3 else levels.iloc[:0]
 
 
 def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
@@ -187,7 +220,7 @@ def settings_of(study: Any, scores: Scores) -> dict[str, Any]:
     """The settings of an analysis, as study.yaml asks for them."""
     asked = study.statistics
     names = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason", "objective",
-             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule")  # fmt: skip
+             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule", "subgroups")  # fmt: skip
     return {
         "title": study.title,
         "reference": study.reference or scores.arms[0],

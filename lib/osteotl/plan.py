@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +118,22 @@ def register(study: Any, predictions: pd.DataFrame | None, hashes: Mapping[str, 
     return str(content["date"])
 
 
-def cohort_hashes(study: Any, outputs: Path) -> dict[str, str]:
-    """Hash of every cohort table of a study below its outputs folder, or of its file of scores."""
+def cohort_hashes(study: Any, read: Callable[[str], Path]) -> dict[str, str]:
+    """Hash of every cohort table of a study, or of its file of scores.
+
+    Parameters
+    ----------
+    study : Study
+    read : callable
+        Maps a file's name below the outputs folder to its path.
+    """
     if study.predictions is not None:
         return {"scores": sha256(study.predictions)} if Path(study.predictions).is_file() else {}
-    return {path.stem: sha256(path) for path in sorted((outputs / "cohorts").glob("*.csv"))}
+    found = {}
+    for name in ("boxes", "development", "external", "other_modality", "pretrain"):
+        with contextlib.suppress(FileNotFoundError):
+            found[name] = sha256(read(f"cohorts/{name}.csv"))
+    return found
 
 
 def registration_page(plan: Mapping[str, Any]) -> str:
@@ -144,6 +155,7 @@ def registration_page(plan: Mapping[str, Any]) -> str:
         "Primary outcome": f"{given['primary_outcome']}, tested for {given['objective']}",
         "Margin": f"{given['auc_margin']:g}, because {given['auc_margin_reason'].rstrip('.')}",
         "Secondary tests (Holm)": ", ".join(given["family"]),
+        "Subgroups": ", ".join(given["subgroups"]) or "none declared; all are exploratory",
         "Gatekeeping": "the family is tested only where the objective is met" if given["gatekeeping"] else "none",
         "Operating points": ", ".join(f"{name} ({told})" for name, told in points.items()) or "none looked for",
         "Given thresholds": ", ".join(f"{arm} {cut:g}" for arm, cut in given["given"].items()) or "none",
@@ -272,7 +284,7 @@ def _only_validation(predictions: pd.DataFrame) -> None:
 def _settings(study: Any) -> dict[str, Any]:
     given = study.statistics
     named = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason", "objective",
-             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule")  # fmt: skip
+             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule", "subgroups")  # fmt: skip
     return {
         **{name: getattr(given, name) for name in named},
         "primary_outcome": "difference in AUC",

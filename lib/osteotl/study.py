@@ -354,11 +354,14 @@ class Statistics(_Strict):
         max_length=100,
         description="secondary tests, as measure@point; default: sensitivity and specificity at the locked points",
     )
+    subgroups: list[Literal["sex", "age_group", "view", "site", "subtype", "lesion_size"]] = Field(
+        default_factory=list, description="subgroups that were declared beforehand; all others are exploratory"
+    )
     hit_rule: Literal["iou50", "iou30", "iou10", "centre"] = Field(
         "iou30", description="when a box is on the lesion: overlap (IoU) of 0.5, 0.3 or 0.1, or its centre inside"
     )
 
-    _once = field_validator("thresholds_from", "prevalences", "family")(_unique)
+    _once = field_validator("thresholds_from", "prevalences", "family", "subgroups")(_unique)
 
     @field_validator("decision_range")
     @classmethod

@@ -29,7 +29,7 @@ def lock(study, date):
     asked, rows = load_study(study.config), study.predictions
     validation = rows[rows["cohort"] == "validation"].assign(fraction=1.0)
     validation["logit"] = validation["score"]
-    register(asked, validation, cohort_hashes(asked, study.outputs), study.outputs, date)
+    register(asked, validation, cohort_hashes(asked, study.outputs.joinpath), study.outputs, date)
     return [path.read_bytes() for path in sorted((study.outputs / REGISTERED).parent.iterdir())]
 
 

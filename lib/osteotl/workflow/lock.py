@@ -43,7 +43,7 @@ def lock(whole: Whole, profile: Path | None) -> int:
         return code
     whole = Whole(whole.config, whole.outputs)
     try:
-        hashes = plan.cohort_hashes(whole.study, whole.outputs)
+        hashes = plan.cohort_hashes(whole.study, whole.outputs.joinpath)
         date = plan.register(whole.study, _validation(whole), hashes, whole.outputs, time.strftime("%Y-%m-%d"))
     except ValueError as error:
         raise Refused(visible(str(error))) from error

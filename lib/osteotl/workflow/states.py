@@ -26,7 +26,8 @@ KEPT = (
     "study.yaml",
     "published",
     "planning",
-    "registered", "scored",
+    "registered",
+    "scored",
 )  # in the outputs folder, of no step
 
 # What a record holds, by kind, in the order in which a person would look for a cause; and how a difference is told.
