@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diagnostic_accuracy.bootstrap import Draws, Key
+from diagnostic_accuracy import _kernels
+from diagnostic_accuracy.bootstrap import Draws, Key, Weights, _Sorted
 from diagnostic_accuracy.estimates import results
 from diagnostic_accuracy.inference import question
 from diagnostic_accuracy.multiplicity import adjust_family
@@ -53,50 +54,43 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
     films = draws.scores.external.values.index
     made: dict[str, Draws] = {}
     kept: dict[str, NDArray[np.intp]] = {}
+    sides: dict[str, list[_Sorted]] = {}
     for name, part in groups.items():
         made[name] = replace(fewer, scores=part, points=points, recalibrations=(), patients=False, net_benefit_at=(),
                              observed={}, values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
-        kept[name] = films.get_indexer(part.external.values.index)
+        own = part.external
+        kept[name] = films.get_indexer(own.values.index)
+        sides[name] = [_Sorted.of(score, own.label.to_numpy()) for score in own.values.to_numpy().T]
     places = [(point.name, point.threshold_from) for point in points]
     drawn: dict[str, list[dict[Key, Floats]]] = {name: [] for name in groups}
     for first, last, weights in fewer.weights():
         cuts = {place: draws.values["threshold", *place][first:last] for place in places}
-        for name, group in made.items():
-            drawn[name].append(_measured(group.scores.external, weights[:, kept[name]], cuts))
+        for name in made:
+            drawn[name].append(_measured(sides[name], weights.take(kept[name], axis=1), cuts))
     for name, group in made.items():
         cuts = {place: draws.thresholds[place][None, :] for place in places}
         once = np.ones((1, len(kept[name])), np.uint16)
-        for key, observed in _measured(group.scores.external, once, cuts).items():
+        for key, observed in _measured(sides[name], once, cuts).items():
             group.add(key, observed[0], np.concatenate([block[key] for block in drawn[name]]))
         group.thresholds.update({place: draws.thresholds[place] for place in places})
     return made
 
 
-def _measured(films: Scores, weights: NDArray[np.uint16], cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
-    """Base measures at rows of weights, each of shape (rows, runs)."""
-    label, values = films.label.to_numpy(), films.values.to_numpy()
-    found: dict[Key, Floats] = {AUC: np.column_stack([_auc(weights, score, label) for score in values.T])}
-    for place, cut in cuts.items():
-        for rate, side in (("sensitivity", label), ("specificity", ~label)):
-            own, total = weights[:, side].astype(float), weights[:, side].sum(axis=1, dtype=float)
-            called = [(own * (score[side] >= cut[:, r, None])).sum(axis=1) for r, score in enumerate(values.T)]
-            right = np.column_stack(called) if rate == "sensitivity" else total[:, None] - np.column_stack(called)
-            defined = (total > 0)[:, None] & ~np.isnan(cut)
-            found[rate, *place, "film"] = np.divide(right, total[:, None], out=np.full(right.shape, np.nan),
-                                                    where=defined)  # fmt: skip
+def _measured(runs: list[_Sorted], weights: Weights, cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
+    """Base measures at rows of weights, each of shape (rows, runs); NaN where a row lacks a class."""
+    keys = [AUC, *((rate, *place, "film") for rate in ("sensitivity", "specificity") for place in cuts)]
+    found = {key: np.empty((len(weights), len(runs))) for key in keys}
+    half, auc, precision = np.full(len(weights), 0.5), np.empty(len(weights)), np.empty(len(weights))
+    for r, side in enumerate(runs):
+        _kernels.rank(weights, side.order, side.label, side.groups, half, auc, precision)
+        found[AUC][:, r] = auc
+        for place, cut in cuts.items():
+            both = np.empty((2, 1, len(weights)))
+            own = np.ascontiguousarray(cut[:, r, None])
+            _kernels.rates(weights, side.order, side.label, side.negated, own, both[0], both[1])
+            for rate, values in zip(("sensitivity", "specificity"), both, strict=True):
+                found[rate, *place, "film"][:, r] = values[0]
     return found
-
-
-def _auc(weights: NDArray[np.uint16], score: Floats, label: NDArray[np.bool_]) -> Floats:
-    """Mann and Whitney's AUC of every row of weights; ties count one half, a row without a class is not defined."""
-    order = np.argsort(score, kind="stable")
-    drawn, up, ill = weights.take(order, axis=1).astype(float), score[order], label[order]
-    normal = np.zeros((len(weights), score.size + 1))
-    np.cumsum(np.where(ill, 0.0, drawn), axis=1, out=normal[:, 1:])
-    below, upto = (np.searchsorted(up, up[ill], side=side) for side in ("left", "right"))
-    hits = (drawn[:, ill] * (normal[:, below] + normal[:, upto])).sum(axis=1) / 2
-    pairs = drawn[:, ill].sum(axis=1) * normal[:, -1]
-    return np.divide(hits, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
 def compare_subgroups(parts: Mapping[str, Draws], reference: str, confidence: float = 0.95) -> pd.DataFrame:
