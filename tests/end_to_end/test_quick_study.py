@@ -117,9 +117,12 @@ def test_a_difference_is_that_of_the_arms(results):
     place = [name for name in IDENTITY if name != "reference"]
     gaps, alone = means[means["reference"] != ""], means[means["reference"] == ""].set_index(place)["estimate"]
     differences = gaps[~gaps["measure"].isin(["lr_positive", "lr_negative"])].set_index(place)
-    expected = alone.reindex(differences.index).to_numpy() - alone.reindex(
-        pd.MultiIndex.from_frame(differences.reset_index().assign(arm=differences["reference"].to_numpy())[place])
-    ).to_numpy()
+    expected = (
+        alone.reindex(differences.index).to_numpy()
+        - alone.reindex(
+            pd.MultiIndex.from_frame(differences.reset_index().assign(arm=differences["reference"].to_numpy())[place])
+        ).to_numpy()
+    )
     found = differences["estimate"].dropna()
     wanted = pd.Series(expected, differences.index)[differences["estimate"].notna()]
     assert len(found) > 50

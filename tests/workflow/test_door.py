@@ -175,9 +175,7 @@ def test_a_second_run_says_who_holds_the_folder(project):
 
 @pytest.mark.slow
 def test_a_failing_cell_is_told_so_that_a_person_can_act(project):
-    project.edit(
-        "lib/osteotl/analysis.py", "    arms = {}\n", '    raise RuntimeError("the bone is broken")\n'
-    )
+    project.edit("lib/osteotl/analysis.py", "    arms = {}\n", '    raise RuntimeError("the bone is broken")\n')
     said = project.run()
     assert said.returncode == 1
     assert "04_statistics failed in cell 4" in said.stdout
@@ -188,9 +186,7 @@ def test_a_failing_cell_is_told_so_that_a_person_can_act(project):
     assert "Traceback" not in said.stdout
     failed = project.outputs / "notebooks/04_statistics.failed.ipynb"
     assert nbformat.read(failed, 4)
-    project.edit(
-        "lib/osteotl/analysis.py", '    raise RuntimeError("the bone is broken")\n', "    arms = {}\n"
-    )
+    project.edit("lib/osteotl/analysis.py", '    raise RuntimeError("the bone is broken")\n', "    arms = {}\n")
     assert project.run().returncode == 0
     assert not failed.exists()
 

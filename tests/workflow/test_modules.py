@@ -49,7 +49,6 @@ def copy(tmp_path_factory):
         yield Copy(tmp_path_factory.mktemp("project"), monkeypatch)
 
 
-
 RESULTS = {"04_statistics", "05_figures", "06_report", "render"}
 
 
