@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from diagnostic_accuracy import _kernels
-from diagnostic_accuracy._logistic import fit_line
+from diagnostic_accuracy._logistic import CALIBRATION, Predictor, fit_line
 from diagnostic_accuracy.checks import check_one_of, check_share
 from diagnostic_accuracy.scores import Scores
 from diagnostic_accuracy.thresholds import RULES, Point
@@ -34,7 +34,6 @@ Weights = NDArray[np.uint16]
 
 STREAM = 0x9E3779B97F4A7C15  # separates the streams of one seed
 BLOCK = 8_000_000  # weights held at once
-CALIBRATION = ("brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope")
 SAMPLINGS = ("by_class", "consecutive")
 
 
@@ -225,7 +224,7 @@ class _Sorted:
         if named:
             targets = np.array([np.nan if point.target is None else point.target for point in points])
             codes = np.array([CODES[point.rule] for point in points])
-            apply_rules(weights, self.order, self.label, ends, codes, targets, chosen)
+            _apply_rules(weights, self.order, self.label, ends, codes, targets, chosen)
         else:
             counts = [np.cumsum(weights[:, self.order] * (self.label == side)[self.order], axis=1, dtype=np.int64)
                       for side in (True, False)]  # fmt: skip
@@ -253,7 +252,7 @@ _HIGH_SENSITIVITY, _HIGH_SPECIFICITY, _YOUDEN, _CLOSEST = RULES.values()
 
 
 @_kernels.compiled()
-def apply_rules(weights, order, label, ends, codes, targets, chosen):  # type: ignore[no-untyped-def]
+def _apply_rules(weights, order, label, ends, codes, targets, chosen):  # type: ignore[no-untyped-def]
     """The named rules in every draw: chosen (draws, points) = index of the cut, -1 where a class is missing.
 
     Cut 0 calls nothing positive, cut i the first ends[i - 1] cases. Of cuts with equal counts the highest is taken,
@@ -401,49 +400,6 @@ def measures_at(
     return plan.measure([(0, given, units, validation)], len(rows), pi)
 
 
-@dataclass(frozen=True)
-class _Predictor:
-    """One run's values that a logistic line is fitted on, centred and scaled: malignant cases first.
-
-    Logits that hardly differ would make the information matrix singular. Every fit starts from the sample's line.
-    """
-
-    label: NDArray[np.bool_]
-    x: Floats
-    middle: float
-    scale: float
-    start: Floats
-
-    @classmethod
-    def of(cls, label: NDArray[np.bool_], values: Floats) -> _Predictor:
-        middle, scale = float(values.mean()), float(values.std()) or 1.0
-        x = (values - middle) / scale
-        try:
-            start = np.array(fit_line(label, x))
-        except ValueError:
-            start = np.array([0.0, 1.0])
-        return cls(label, x, middle, scale, start)
-
-    def fit(self, weights: Weights, pi: Floats) -> Floats:
-        """Intercept and slope on x in every draw, shape (draws, 2); the share of malignant cases is pi (NaN: free)."""
-        lines, rising = np.empty((len(weights), 2)), np.argsort(self.x, kind="stable")
-        risks = expit(self.start[0] + self.start[1] * self.x)
-        _kernels.fit_lines(weights, self.label, self.x, rising, pi, self.start, risks, lines)
-        return lines
-
-    def judge(self, weights: Weights, pi: Floats, lines: Floats, fitted: Floats) -> Floats:
-        """The measures of `CALIBRATION` of recalibrated risks in every draw, shape (draws, 5).
-
-        `lines` holds the recalibration, `fitted` what `fit` found for the same draws.
-        """
-        scaled = np.column_stack([lines[:, 0] + lines[:, 1] * self.middle, lines[:, 1] * self.scale])
-        table = np.empty((len(weights), len(CALIBRATION)))
-        _kernels.judge(weights, self.x, int(self.label.sum()), pi, scaled, table)
-        table[:, 4] = fitted[:, 1] / scaled[:, 1]
-        table[:, 3] = fitted[:, 0] - scaled[:, 0] * table[:, 4]
-        return table
-
-
 @dataclass
 class _Plan:
     """Both cohorts sorted for every run; measures them at rows of weights."""
@@ -456,8 +412,8 @@ class _Plan:
     patients: NDArray[np.int64]
     validation_sorted: list[_Sorted]
     by_predictor: list[_Sorted] = field(default_factory=list)
-    predictors: list[_Predictor] = field(default_factory=list)
-    learners: list[_Predictor] = field(default_factory=list)
+    predictors: list[Predictor] = field(default_factory=list)
+    learners: list[Predictor] = field(default_factory=list)
     lines: dict[str, Floats] = field(default_factory=dict)
     undefined: dict[Key, str] = field(default_factory=dict)
 
@@ -484,7 +440,7 @@ class _Plan:
         plan._fit_lines(validation)
         if plan.lines:
             columns = external.predictor.to_numpy().T
-            plan.predictors = [_Predictor.of(label, np.ascontiguousarray(x)) for x in columns]
+            plan.predictors = [Predictor.of(label, np.ascontiguousarray(x)) for x in columns]
             plan.by_predictor = [_Sorted.of(x, label) for x in columns]
         return plan
 
@@ -583,7 +539,7 @@ class _Plan:
                 self.undefined["logistic", *self.draws.runs[r]] = str(error)
         self.lines["logistic"] = lines
         label = validation.label.to_numpy()
-        self.learners = [_Predictor.of(label, np.ascontiguousarray(x)) for x in validation.predictor.to_numpy().T]
+        self.learners = [Predictor.of(label, np.ascontiguousarray(x)) for x in validation.predictor.to_numpy().T]
 
     def _risks(self, r: int, films: Weights, validation: Weights, pi: Floats) -> Iterator[Column]:
         """Calibration of the risks, and the rates at threshold probabilities."""

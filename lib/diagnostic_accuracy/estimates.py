@@ -25,6 +25,8 @@ VALUES = ("estimate", "lower", "upper", "p", "p_adjusted", "df", "n", "events")
 TEXT = ("basis", "method", "note")
 COLUMNS = (*IDENTITY, *VALUES, *TEXT)
 NUMERIC = ("fraction", "at", "prevalence", "confidence", *VALUES)
+_TEXTS = [name for name in COLUMNS if name not in NUMERIC]
+_KINDS = [np.dtype(float) if name in NUMERIC else pd.array([""], dtype="str").dtype for name in COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -124,25 +126,38 @@ def results(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     given = list(rows)
     if unknown := {name for row in given for name in row} - set(COLUMNS):
         raise ValueError(f"{sorted(unknown)} are no columns of a table of results; those are {', '.join(COLUMNS)}")
-    columns = {name: [row.get(name) for row in given] for name in COLUMNS}
-    return join(pd.DataFrame({name: _column(name, values) for name, values in columns.items()}))
+    columns = {name: _column(name, [row.get(name) for row in given]) for name in COLUMNS}
+    return _unique(pd.DataFrame(columns))
 
 
-def _column(name: str, values: Iterable[Any]) -> pd.Series:
+def _column(name: str, values: Iterable[Any]) -> Any:
     """A column of a table of results: numbers as float, texts as text, empty where one is missing."""
     if name in NUMERIC:
-        return pd.Series(np.array([np.nan if value is None else value for value in values], float))
-    return pd.Series(["" if value is None or value != value else str(value) for value in values], dtype="str")
+        return np.array([np.nan if value is None else value for value in values], float)
+    return pd.array(["" if value is None or value != value else str(value) for value in values], dtype="str")
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with every column, each of its own kind."""
-    whole = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
-    kinds = {name: "float64" if name in NUMERIC else "str" for name in COLUMNS}
-    wrong = [
-        name for name, kind in kinds.items() if whole[name].dtype != kind or (kind == "str" and whole[name].hasnans)
-    ]
-    return whole.assign(**{name: _column(name, whole[name]) for name in wrong})
+    if (
+        list(table.columns) == list(COLUMNS)
+        and list(table.dtypes) == _KINDS
+        and not table[_TEXTS].isna().any(axis=None)
+    ):
+        return table
+    whole = table.reindex(columns=list(COLUMNS))
+    return pd.DataFrame({name: _column(name, whole[name]) for name in COLUMNS})
+
+
+def _unique(table: pd.DataFrame) -> pd.DataFrame:
+    """The table itself, where no two rows have the same identity."""
+    identities = zip(*(table[name].tolist() for name in IDENTITY), strict=True)
+    if len({tuple(None if value != value else value for value in row) for row in identities}) == len(table):
+        return table
+    repeated = table.duplicated(list(IDENTITY))
+    first = {name: value for name, value in table[repeated].iloc[0][list(IDENTITY)].items() if value != ""}
+    shown = ", ".join(f"{name}={value}" for name, value in first.items() if value == value)
+    raise ValueError(f"{int(repeated.sum())} rows repeat the identity of another row, the first is {shown}")
 
 
 def join(*tables: pd.DataFrame) -> pd.DataFrame:
@@ -154,14 +169,7 @@ def join(*tables: pd.DataFrame) -> pd.DataFrame:
         Two rows have the same identity.
     """
     parts = [_typed(table) for table in tables if len(table)]
-    empty = pd.DataFrame({name: _column(name, []) for name in COLUMNS})
-    whole = pd.concat(parts, ignore_index=True) if parts else empty
-    repeated = whole.duplicated(list(IDENTITY))
-    if repeated.any():
-        first = {name: value for name, value in whole[repeated].iloc[0][list(IDENTITY)].items() if value != ""}
-        shown = ", ".join(f"{name}={value}" for name, value in first.items() if value == value)
-        raise ValueError(f"{int(repeated.sum())} rows repeat the identity of another row, the first is {shown}")
-    return whole
+    return _unique(pd.concat(parts, ignore_index=True)) if parts else results([])
 
 
 def to_csv(table: pd.DataFrame) -> str:

@@ -157,7 +157,7 @@ class _CocoHits:
         for first in range(0, len(weights), TOGETHER):
             block = slice(first, first + TOGETHER)
             drawn = np.ascontiguousarray(weights[block].T)
-            coco_draws(drawn, self.film, self.place, self.hits, self.start, lesions_per_film, grid, values[block])
+            _coco_draws(drawn, self.film, self.place, self.hits, self.start, lesions_per_film, grid, values[block])
         return values
 
 
@@ -195,7 +195,7 @@ class _Run:
 
     def _localised(self, weights: Counts, cuts: Vector) -> Vector:
         """Share of malignant films with a score at or above the cut and the highest box on the lesion."""
-        running = np.zeros((len(weights), self.films.size + 1))
+        running = np.zeros((len(weights), self.films.size + 1), np.int32)
         np.cumsum(weights.take(self.films, axis=1), axis=1, out=running[:, 1:])
         called = np.searchsorted(-self.scores, -cuts, side="right")  # film by film down to the cut; a NaN calls all
         total = weights[:, self.marks.diseased].sum(axis=1, keepdims=True)
@@ -280,7 +280,7 @@ def froc_draws(weights, film, hit, last, lesions_per_film, rates, values):  # ty
 
 
 @compiled()
-def coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
+def _coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values):  # type: ignore[no-untyped-def]
     """COCO's AP of each draw at each overlap; see `_CocoHits`. Only hits are points: precision is highest there.
 
     `drawn` has the shape (films, draws), so that the boxes of many draws are counted at once. A hit on a film that was

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from diagnostic_accuracy._kernels import compiled
 from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of, check_patients
 from diagnostic_accuracy.lesion_curves import film_weights_or_ones
 from diagnostic_accuracy.lesions import Marks
@@ -323,15 +324,24 @@ def replicate_figures(one: Kernel, weights: ArrayLike) -> Vector:
     noise = noise[np.argsort(one.noise[noise], kind="stable")]
     below, upto = (np.searchsorted(one.noise[noise], one.rating, side) for side in ("left", "right"))
     values = np.empty(len(drawn))
-    for first in range(0, len(drawn), 1000):  # blocks keep the running sums small
-        block = drawn[first : first + 1000]
-        running = np.zeros((len(block), len(noise) + 1), np.int32)
-        np.cumsum(block.take(noise, axis=1), axis=1, out=running[:, 1:])
-        wins = running.take(below, axis=1) + running.take(upto, axis=1)
-        total = ((block.take(one.film, axis=1) * wins) @ one.weight) / 2
-        pairs = running[:, -1] * (block @ one.unit)
-        values[first : first + 1000] = np.divide(total, pairs, out=np.full(len(block), np.nan), where=pairs > 0)
+    figure_draws(drawn, noise, below, upto, one.film, one.weight, one.unit, values)
     return values
+
+
+@compiled()
+def figure_draws(weights, noise, below, upto, film, weight, unit, values):  # type: ignore[no-untyped-def]
+    """The figure of each draw; `below`, `upto`: how much of the rising `noise` lies below each signal, and at most."""
+    running = np.zeros(noise.shape[0] + 1)
+    for b in range(weights.shape[0]):
+        for i in range(noise.shape[0]):
+            running[i + 1] = running[i] + weights[b, noise[i]]
+        wins, units = 0.0, 0.0
+        for s in range(film.shape[0]):
+            wins += weights[b, film[s]] * weight[s] * (running[below[s]] + running[upto[s]])
+        for k in range(unit.shape[0]):
+            units += weights[b, k] * unit[k]
+        pairs = running[-1] * units
+        values[b] = wins / (2.0 * pairs) if pairs > 0.0 else np.nan
 
 
 # --- comparisons and intervals of one run -----------------------------------------------------------------------------

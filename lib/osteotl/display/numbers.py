@@ -50,7 +50,6 @@ def _rate(name: str) -> Look:
 
 LOOKS = {
     "auc": Look("AUC"),
-    "partial_auc": Look("Partial AUC"),
     "average_precision": Look("Average precision"),
     "max_f1": Look("Largest F1"),
     "sensitivity": _rate("Sensitivity"),
