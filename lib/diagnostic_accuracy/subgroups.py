@@ -147,7 +147,7 @@ def adjust_subgroups(table: pd.DataFrame, declared: Sequence[str] = ()) -> pd.Da
         The same rows; `p_adjusted` filled, `note` of all others than the declared ones says that they are exploratory.
     """
     made = table.copy()
-    planned = made["group"].str.partition("=")[0].isin(list(declared))
+    planned = made["group"].map(lambda name: name.partition("=")[0]).isin(list(declared))
     tests = (made["reference"] != "") & (made["run"] == "") & (made["measure"] == "auc")
     for interaction in (False, True):
         for known in (False, True):

@@ -111,6 +111,10 @@ def test_rates_and_aucs_within_a_group_are_those_of_its_films_at_the_thresholds_
     assert group.values["sensitivity", *place.values(), "film"][0, 4] == pytest.approx((value[ill] >= cut).mean())
 
 
+def test_a_study_without_facts_has_no_rows():
+    assert adjust_subgroups(compare_subgroups(subgroup_draws(bootstrap(study(40), replicates=100), {}), "old")).empty
+
+
 def test_declared_subgroups_are_adjusted_apart_and_the_others_marked():
     names = ["sex=F", "sex=M", "view=ap", "view=lat", "site=B"]
     table = pd.DataFrame({"section": "subgroups", "measure": "auc", "arm": "a", "reference": "b", "run": "",
