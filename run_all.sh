@@ -114,7 +114,7 @@ case "${1:-}" in
     if [ $# -gt 0 ]; then name="$1"; shift; exec "$python" "benchmarks/bench_$name.py" "$@"; fi
     for file in benchmarks/bench_*.py; do "$python" "$file"; done
     exec "$python" benchmarks/make_results.py ;;
-  lab) shift; exec "$python" -m osteotl.workflow.lab "$@" ;;
+  lab|score) verb="$1"; shift; exec "$python" -m "osteotl.workflow.$verb" "$@" ;;
   plan|published) exec "$python" -m osteotl.workflow.standalone "$@" ;;
   *) exec "$python" -m osteotl.workflow "$@" ;;
 esac

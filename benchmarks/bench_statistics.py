@@ -279,9 +279,7 @@ def peer_environment() -> tuple[Path | None, str]:
 def main() -> list[Row]:
     """Measure everything and save it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="few draws, no peers, to see that it runs; saves nothing"
-    )
+    parser.add_argument("--quick", action="store_true", help="few draws, no peers, to see that it runs; saves nothing")
     if parser.parse_args().quick:
         rows = ours(100) + growth(quick=True)
         print(*(f"{one['name']}: {one['seconds']} s; {one['note']}" for one in rows), sep="\n")

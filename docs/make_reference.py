@@ -87,6 +87,7 @@ BETWEEN = """\
 - A key that stands twice in the file is refused: YAML itself would keep the last one. So is a seed, fraction,
   checkpoint or test that a list names twice, and a label that two arms share. So are arms and labels that differ in
   case, spaces or invisible marks only, and fractions that are equal to six digits.
+- `statistics.operating_points.given` names every arm, or none.
 - With `predictions`, `reference` is the name of an arm as the scores file has it, any text.
 - A file has at most 2 MB and 100,000 entries (aliases counted each time they stand), and is nested at most 40 levels
   deep; it holds no tags. Dates are text. `yes`, `no`, `on`, `off`, `true` and `false` are refused where a number is

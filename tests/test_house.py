@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "display": {"html"},
     "figures": {"diagnostic_accuracy", "display", "files"},
     "report": {"diagnostic_accuracy", "study", "files", "display", "figures", "html"},
-    "workflow": {"study", "files"},
+    "workflow": {"study", "study_rules", "files"},
 }
 
 

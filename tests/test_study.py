@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osteotl import study as module
-from osteotl.study import StudyError, files_missing, load_study, parse_study
+from osteotl.study import StudyError, load_study, parse_study
+from osteotl.study_rules import files_missing
 from shipped import STUDIES
 
 ROOT = Path(__file__).parents[1]
@@ -201,6 +202,18 @@ def test_many_faults_are_counted():
 def test_the_reference_of_scores_made_elsewhere_is_free_text(reference):
     assert parse_study({"title": "x", "predictions": "scores.csv", "reference": reference}).reference == reference
     assert "not an arm" in faults_of(reference=reference)
+
+
+def test_given_thresholds_fit_the_arms():
+    points = {"operating_points": {"given": {"vendor": 0.4}}}
+    said = faults_of(statistics=points)
+    assert "statistics.operating_points.given: 'vendor' is no arm; the arms are 'scratch', 'transfer'" in said
+    assert "statistics.operating_points.given: there is no threshold for 'scratch'" in said
+    points["operating_points"]["given"] = {"scratch": 0.4, "transfer": 3}
+    study = parse_study(SMALL | {"statistics": points})
+    assert study.statistics.operating_points.names == ["high_sensitivity", "high_specificity", "youden", "given"]
+    assert "given" not in study.statistics.operating_points.rules
+    assert "sensitivity@given" in study.statistics.declared_family
 
 
 def test_files_that_are_no_files_are_told_before_a_run(tmp_path):

@@ -14,7 +14,7 @@ Wilson EB. J Am Stat Assoc 1927;22:209.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from typing import Any
@@ -295,10 +295,12 @@ class Question:
         crossed = self.crossed(parts)
         found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word, names)
         single = [len(v) for v, _ in linear]
+        basis = [found.basis]
         if len(single) == 2 and min(single) == 1 and max(single) > 1:
-            lonely = "the arm" if single[0] == 1 else "the reference"
-            return Contrast(found.variance, found.df, found.fixed, f"{found.basis}; {lonely} has one run", found.note)
-        return found
+            basis.append("the arm has one run" if single[0] == 1 else "the reference has one run")
+        if self._point("given"):
+            basis.append("given thresholds held fixed")
+        return replace(found, basis="; ".join(basis))
 
     def _difference(self, gap: float, found: Contrast) -> Estimate:
         bounded = self.measure.scale in ("rate", "logit", "predictive")

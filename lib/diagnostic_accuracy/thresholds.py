@@ -72,6 +72,9 @@ RULES: dict[str, Rule] = {
 }
 
 
+SOURCES = ("validation", "given", "external")  # a threshold that saw none of the external films first
+
+
 @dataclass(frozen=True)
 class Point:
     """An operating point: how its thresholds are found, and on which films.
@@ -95,7 +98,7 @@ class Point:
     given: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_one_of(self.threshold_from, ("validation", "external", "given"), "threshold_from")
+        check_one_of(self.threshold_from, SOURCES, "threshold_from")
         if self.rule is None and self.threshold_from != "given":
             raise ValueError(f"point {self.name!r} has no rule; give one of {', '.join(RULES)} or a function")
         if self.target is None and self.fixes is not None:
@@ -120,7 +123,14 @@ def points_of(
     sources: tuple[str, ...] = ("validation", "external"),
     **given: Mapping[str, float],
 ) -> list[Point]:
-    """Operating points from the names of rules and their targets.
+    """Operating points from the names of rules and their targets, locked ones first, then given ones.
+
+    Parameters
+    ----------
+    rules : mapping of rule to target
+    sources : tuple of {"validation", "external"}
+    **given : mapping of arm to threshold
+        Thresholds that were fixed beforehand, by the name of their point; an empty mapping makes no point.
 
     Examples
     --------
@@ -132,7 +142,8 @@ def points_of(
         for source in sources
         for name, target in rules.items()
     ]
-    return made + [Point(name, "given", given=by_arm) for name, by_arm in given.items()]
+    made += [Point(name, "given", given=by_arm) for name, by_arm in given.items() if by_arm]
+    return sorted(made, key=lambda point: SOURCES.index(point.threshold_from))
 
 
 def cumulative_counts(

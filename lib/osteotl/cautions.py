@@ -106,7 +106,13 @@ def _patients(draws: Draws) -> list[str]:
 def _validation(draws: Draws, labels: Mapping[str, str]) -> list[str]:
     validation = draws.scores.validation
     if not len(validation.values):
-        return ["There are no validation films: thresholds could not be locked and scores could not be recalibrated."]
+        given = any(point.threshold_from == "given" for point in draws.points)
+        lacking = (
+            "scores could not be recalibrated"
+            if given
+            else "thresholds could not be locked and scores could not be recalibrated"
+        )
+        return [f"There are no validation films: {lacking}."]
     found = [
         f"The scores of {labels[arm]}, run {run}, could not be recalibrated: {reason}."
         for (kind, arm, run), reason in draws.undefined.items()

@@ -42,3 +42,19 @@ def collisions(names: Iterable[str]) -> list[tuple[str, str]]:
         if other != name:
             found.append((other, name))
     return found
+
+
+def not_matched(given: Iterable[str], arms: Iterable[str]) -> list[str]:
+    """Why given thresholds do not fit the arms: a name that is no arm, an arm without one; none given is fine.
+
+    Examples
+    --------
+    >>> not_matched(["vendor"], ["vendor", "reader"])
+    ["there is no threshold for 'reader'; give every arm one (1 for calls of 0 and 1), or none"]
+    """
+    given, arms = list(given), list(arms)
+    known = ", ".join(map(repr, arms[:10])) + (" ..." if len(arms) > 10 else "")
+    faults = [f"{name!r} is no arm; the arms are {known}" for name in given if name not in arms]
+    lacking = [name for name in arms if name not in given] if given else []
+    rule = "give every arm one (1 for calls of 0 and 1), or none"
+    return faults + [f"there is no threshold for {name!r}; {rule}" for name in lacking]

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
 AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
+OF_TUMOURS = ("subtype", "lesion_size")  # facts of malignant films alone: all normal films are compared with each group
 
 FILM_NUMBERS = "film_numbers.csv"  # says which film of own scores a number on the page means; not for sharing
 
@@ -58,7 +60,8 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
 def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
         return _scored(step, file), TRAINING_RUNS
-    table, kind = predictions_of_file(step.study.predictions, step.study.reference)
+    given = step.study.statistics.operating_points.given
+    table, kind = predictions_of_file(step.study.predictions, step.study.reference, given)
     return table if step.study.report.show_ids else numbered(table)[0], kind
 
 
@@ -87,12 +90,14 @@ def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table, pd.concat(parts, ignore_index=True)
 
 
-def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple[pd.DataFrame, str]:
+def predictions_of_file(
+    path: str | Path, reference: str | None = None, given: Iterable[str] = ()
+) -> tuple[pd.DataFrame, str]:
     """The table of a score file as `scores_of` takes it, and what its runs are (readers or training runs).
 
     Parameters
     ----------
-    path, reference
+    path, reference, given
         As for `scores_files.reading.read_scores`.
 
     Returns
@@ -106,13 +111,13 @@ def predictions_of_file(path: str | Path, reference: str | None = None) -> tuple
     ScoresError
         With every fault of the file.
     """
-    given = read_scores_file(path, reference)
-    table = given.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    read = read_scores_file(path, reference, given)
+    table = read.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
     if (table["patient_id"] == table["image_id"]).all():
         table = table.drop(columns="patient_id")
-    if given.run_names:
-        table["seed"] = table["seed"].map(lambda run: given.run_names.get(run, run))
-    return table, READERS if given.readers else TRAINING_RUNS
+    if read.run_names:
+        table["seed"] = table["seed"].map(lambda run: read.run_names.get(run, run))
+    return table, READERS if read.readers else TRAINING_RUNS
 
 
 def _scored(step: Any, file: str) -> pd.DataFrame:
@@ -191,7 +196,39 @@ def _facts(step: Any) -> pd.DataFrame | None:
     if "age" in known:
         bins = [low for low, _ in AGE_GROUPS.values()] + [200]
         known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
-    return known
+    with contextlib.suppress(FileNotFoundError):
+        boxes = pd.read_csv(step.read("cohorts/boxes.csv"), dtype={"image_id": str})
+        known = known.assign(lesion_size=known["image_id"].map(lesion_sizes(boxes, tables[1])))
+    return known if known.get("lesion_size", pd.Series(dtype=object)).notna().any() else known.drop(
+        columns="lesion_size", errors="ignore")  # fmt: skip
+
+
+def lesion_sizes(boxes: pd.DataFrame, films: pd.DataFrame) -> pd.Series:
+    """Terciles of the size of the largest lesion of each film: small, medium, large.
+
+    Parameters
+    ----------
+    boxes : DataFrame
+        image_id, x_min, y_min, x_max, y_max in native pixels.
+    films : DataFrame
+        image_id, label, width, height, and spacing_mm where known. Only malignant films are sized.
+
+    Returns
+    -------
+    Series
+        By image_id; the square root of the box's area, in mm where the spacing of every such film is known, else as a
+        share of the film's longest side. Empty where the sizes do not tell three groups apart.
+    """
+    own = boxes.merge(films[films["label"] == 1], on="image_id")
+    sides = (own["x_max"] - own["x_min"]) * (own["y_max"] - own["y_min"])
+    spacing = pd.to_numeric(own["spacing_mm"], errors="coerce") if "spacing_mm" in own else pd.Series(dtype=float)
+    whole = len(own) > 0 and len(spacing) == len(own) and bool(spacing.notna().all())
+    scale = spacing if whole else 1 / own[["width", "height"]].max(axis=1)
+    size = (np.sqrt(sides) * scale).groupby(own["image_id"]).max()
+    edges = size.quantile([1 / 3, 2 / 3]).to_numpy()
+    place = np.searchsorted(edges, size.to_numpy())
+    levels = pd.Series(np.array(["small", "medium", "large"], object)[place], size.index)
+    return levels if levels.nunique() == 3 else levels.iloc[:0]
 
 
 def subgroups_of(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, Scores]]:
@@ -206,14 +243,14 @@ def subgroups_of(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, Sc
     Yields
     ------
     (str, Scores)
-        Ages from the youngest, other groups by name. A subtype of tumours is compared with all normal films. Left out
+        Ages from the youngest, other groups by name. Subtypes and sizes of tumours are compared with all normal films. Left out
         are groups with fewer than five films of a class, and a group of all films, which is none.
     """
     ages = list(AGE_GROUPS)
     for name in (name for name in names if name in scores.facts):
         levels = scores.external.facts[name].dropna().unique()
         for level in sorted(levels, key=lambda one: (ages.index(one) if one in ages else 0, one)):
-            part = scores.keep(scores.facts[name] == level, normal=name == "subtype")
+            part = scores.keep(scores.facts[name] == level, normal=name in OF_TUMOURS)
             if part is not None and len(part.external.values) < len(scores.external.values):
                 yield f"{name}={level}", part
 
@@ -236,13 +273,14 @@ def settings_of(study: Any, scores: Scores) -> dict[str, Any]:
     """The settings of an analysis, as study.yaml asks for them."""
     asked = study.statistics
     names = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason", "objective",
-             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule")  # fmt: skip
+             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule", "subgroups")  # fmt: skip
     return {
         "title": study.title,
         "reference": study.reference or scores.arms[0],
         "arms": list(study.arms) or scores.arms,
         **{name: getattr(asked, name) for name in names},
         "operating_points": asked.operating_points.rules,
+        "given": dict(asked.operating_points.given),
         "family": list(asked.declared_family),
     }
 

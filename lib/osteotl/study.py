@@ -306,16 +306,19 @@ class OperatingPoints(_Strict):
     high_sensitivity: Share | None = Field(0.90, description="highest specificity at this sensitivity; null: leave out")
     high_specificity: Share | None = Field(0.90, description="highest sensitivity at this specificity; null: leave out")
     youden: bool = Field(True, description="highest sum of sensitivity and specificity")
+    given: dict[str, float] = Field(
+        default_factory=dict, max_length=50, description="arm: its threshold, fixed beforehand; every arm or none"
+    )
 
     @property
     def rules(self) -> dict[str, float | None]:
         """Name of each rule that is asked for, and what it must reach."""
-        return {name: None if name == "youden" else getattr(self, name) for name in self.names}
+        return {name: None if name == "youden" else getattr(self, name) for name in self.names if name != "given"}
 
     @property
     def names(self) -> list[str]:
         """The points asked for, in the order of the page."""
-        return [name for name in ("high_sensitivity", "high_specificity", "youden") if getattr(self, name)]
+        return [name for name in ("high_sensitivity", "high_specificity", "youden", "given") if getattr(self, name)]
 
 
 class Statistics(_Strict):
@@ -351,11 +354,14 @@ class Statistics(_Strict):
         max_length=100,
         description="secondary tests, as measure@point; default: sensitivity and specificity at the locked points",
     )
+    subgroups: list[Literal["sex", "age_group", "view", "site", "subtype", "lesion_size"]] = Field(
+        default_factory=list, description="subgroups that were declared beforehand; all others are exploratory"
+    )
     hit_rule: Literal["iou50", "iou30", "iou10", "centre"] = Field(
         "iou30", description="when a box is on the lesion: overlap (IoU) of 0.5, 0.3 or 0.1, or its centre inside"
     )
 
-    _once = field_validator("thresholds_from", "prevalences", "family")(_unique)
+    _once = field_validator("thresholds_from", "prevalences", "family", "subgroups")(_unique)
 
     @field_validator("decision_range")
     @classmethod
@@ -543,25 +549,6 @@ def _root_cohort(cohort: Any, folder: Path) -> Any:
     if isinstance(cohort, ConcatCohort):
         return cohort.model_copy(update={"parts": [_root_cohort(part, folder) for part in cohort.parts]})
     return cohort
-
-
-def files_missing(study: Study) -> list[str]:
-    """Faults of files that a study names and that are not there: weights to start from, scores made elsewhere.
-
-    Asked before anything is started, not by `load_study`: a finished study can be looked at without them.
-    """
-    named: dict[str, Any] = {
-        f"arms.{name}.initialise": arm.initialise for name, arm in study.arms.items() if arm.from_file
-    }
-    named |= {"detector.pretrained_weights": study.detector.pretrained_weights, "predictions": study.predictions}
-    rule = "correct the path (a relative one starts at the study file's folder)"
-    faults = []
-    for key, path in named.items():
-        if path is not None and not os.path.exists(path):
-            faults.append(f"{key}: there is no file {path}; {rule}")
-        elif path is not None and not os.path.isfile(path) and not (key == "predictions" and os.path.isdir(path)):
-            faults.append(f"{key}: {path} is no regular file but a folder, device or pipe; {rule}")
-    return faults
 
 
 def load_study(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from osteotl.names import collisions, hidden_character
+from osteotl.names import collisions, hidden_character, not_matched
 
 MOST_FAULTS = 50
 PATHS = {"root", "images", "annotations", "table", "patients", "initialise", "pretrained_weights", "predictions"}
 MOST_REPLICATES = 10_000
+GIVEN = "statistics.operating_points.given"
 
 
 def _section(content: Any, *keys: str) -> Any:
@@ -39,6 +41,9 @@ def between_sections(content: dict[str, Any]) -> list[str]:
             faults.append("reference: missing; name the arm that the others are compared with")
     if arms and isinstance(reference, str) and reference not in arms:
         faults.append(f"reference: {reference!r} is not an arm; the arms are {named}")
+    given = _section(content, "statistics", "operating_points", "given")
+    if arms and isinstance(given, dict):
+        faults += [f"{GIVEN}: {fault}" for fault in not_matched(map(str, given), map(str, arms))]
     faults += _look_alikes(arms, fractions)
     if math.prod(len(content[key]) for key in ("arms", "fractions", "seeds")
                  if isinstance(content.get(key), list | dict)) > MOST_REPLICATES:  # fmt: skip
@@ -121,3 +126,28 @@ def hidden_texts(content: Any) -> list[str]:
         f"{place!r}: holds the character {hidden}, which is not shown; remove it" for place, hidden in found if hidden
     ]
     return bad[:MOST_FAULTS]
+
+
+def files_missing(study: Any) -> list[str]:
+    """Faults of files that a study names and that are not there: weights to start from, scores made elsewhere.
+
+    Parameters
+    ----------
+    study : Study
+
+    Notes
+    -----
+    Asked before anything is started, not by `load_study`: a finished study can be looked at without them.
+    """
+    named: dict[str, Any] = {
+        f"arms.{name}.initialise": arm.initialise for name, arm in study.arms.items() if arm.from_file
+    }
+    named |= {"detector.pretrained_weights": study.detector.pretrained_weights, "predictions": study.predictions}
+    rule = "correct the path (a relative one starts at the study file's folder)"
+    faults = []
+    for key, path in named.items():
+        if path is not None and not os.path.exists(path):
+            faults.append(f"{key}: there is no file {path}; {rule}")
+        elif path is not None and not os.path.isfile(path) and not (key == "predictions" and os.path.isdir(path)):
+            faults.append(f"{key}: {path} is no regular file but a folder, device or pipe; {rule}")
+    return faults

@@ -27,6 +27,12 @@ FILMS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_si
 )
 
 
+def test_points_whose_thresholds_saw_no_external_film_come_first():
+    made = points_of({"youden": None}, ("external", "validation"), cut={"a": 0.4}, none={})
+    assert [(p.name, p.threshold_from) for p in made] == [
+        ("youden", "validation"), ("cut", "given"), ("youden", "external")]  # fmt: skip
+
+
 def rates(films, cut):
     hits = [(s >= cut) for y, s in films if y], [(s < cut) for y, s in films if not y]
     return tuple(math.fsum(side) / len(side) for side in hits)

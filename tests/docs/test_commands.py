@@ -42,6 +42,11 @@ RUN_BY = {
     "./run_all.sh -n": f"{HERE}::test_quick_commands",
     "./run_all.sh -n --config studies/btxrd.yaml": f"{HERE}::test_quick_commands",
     "./run_all.sh --help": f"{HERE}::test_quick_commands",
+    "./run_all.sh lock --config studies/btxrd.yaml":  # the same for scores
+        "tests/notebooks/test_locked_plan.py::test_own_scores_are_locked_from_the_command_line",
+    "./run_all.sh lock --predictions FILE --outputs DIR":
+        "tests/notebooks/test_locked_plan.py::test_own_scores_are_locked_from_the_command_line",
+    "./run_all.sh score --arm transfer FOLDER": f"{QUICK}::test_films_scored_anew_have_the_scores_of_the_study",
     "./run_all.sh published": "tests/published/test_notebooks.py::test_the_published_figures_come_out",
     "./run_all.sh plan --target sensitivity --validation 250 --seeds 5": f"{HERE}::test_quick_commands",
     "./run_all.sh plan --help": f"{HERE}::test_quick_commands",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -140,6 +141,26 @@ def test_the_plan_was_locked_on_validation_films_alone(out, results):
         else:
             assert used["estimate"] == row["threshold"]
     assert json.loads((out / "analysis.json").read_text())["deviations"] == []
+
+
+def test_films_scored_anew_have_the_scores_of_the_study(out, tmp_path):
+    films = pd.read_csv(out / "cohorts" / "external.csv", dtype={"image_id": str, "film": str})
+    for row in films.itertuples():
+        shutil.copy(ROOT / "data" / ".prepared" / row.film[:2] / f"{row.film}.png", tmp_path / f"{row.image_id}.png")
+    done = door("score", "--arm", "transfer", str(tmp_path), "--config", str(STUDY), "--outputs", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "For research use" in done.stdout
+    predictions = pd.read_csv(out / "predictions.csv", dtype={"image_id": str}).set_index("image_id")
+    folder = out / "scored" / tmp_path.name
+    for seed in (0, 1):
+        table = pd.read_csv(folder / f"transfer_run_{seed}.csv")
+        own = predictions.query("arm == 'transfer' and seed == @seed and cohort == 'external'")
+        wanted = own.loc[table["film"].str.removesuffix(".png"), "score"]
+        np.testing.assert_allclose(table["score"], wanted, atol=1e-6)
+    assert (folder / "transfer_mean_of_2_runs.csv").is_file()
+    wrong = door("score", "--arm", "nobody", str(tmp_path), "--config", str(STUDY), "--outputs", str(out))
+    assert wrong.returncode == 2
+    assert "there is no arm 'nobody'" in wrong.stderr
 
 
 def test_again_nothing_is_done(out):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import papermill
 import yaml
+from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 from PIL import Image
 from scipy.special import logit
@@ -234,3 +235,14 @@ def published(study: Finished, **provenance: Any) -> Path:
         nbformat.write(part, folder / f"{name}.ipynb")
         start += size + 1
     return write_report(study.outputs)
+
+
+def page_of(study: Finished) -> BeautifulSoup:
+    """The page of what 04 saved last by hand, without figures."""
+    out = study.outputs / "scratch"
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "06_report.ipynb"), str(out / "notebooks" / "06_report.ipynb"),
+        parameters={"config": str(study.config), "outputs": str(study.outputs)},
+        cwd=str(ROOT), kernel_name="python3", progress_bar=False,
+    )  # fmt: skip
+    return BeautifulSoup(write_report(out).read_text(encoding="utf-8"), "html.parser")

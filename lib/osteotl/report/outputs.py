@@ -127,13 +127,21 @@ class Outputs:
     def point(self) -> dict[str, str]:
         """Operating point of the answer, as `point` and `threshold_from`; empty where the study has none.
 
-        The high-sensitivity point if there is one, with thresholds locked on validation films where possible.
+        Of thresholds locked on validation films where there are any, else of given ones, else of those found on the
+        external films: the high-sensitivity point if it is among them, else the first.
         """
         points = self.analysis.get("points") or []
-        sources, names = ("validation", "given", "external"), [p["name"] for p in points]
-        name = "high_sensitivity" if "high_sensitivity" in names else next(iter(names), "")
-        found = [p["threshold_from"] for p in points if p["name"] == name]
-        return {"point": name, "threshold_from": min(found, key=sources.index)} if found else {}
+        for source in ("validation", "given", "external"):
+            if names := [p["name"] for p in points if p["threshold_from"] == source]:
+                name = "high_sensitivity" if "high_sensitivity" in names else names[0]
+                return {"point": name, "threshold_from": source}
+        return {}
+
+    @property
+    def fixed_sources(self) -> list[str]:
+        """Where thresholds come from that saw no external film: validation films, given beforehand."""
+        there = {p["threshold_from"] for p in self.analysis.get("points") or []}
+        return [source for source in ("validation", "given") if source in there]
 
     @property
     def target(self) -> float | None:

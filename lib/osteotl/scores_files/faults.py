@@ -5,13 +5,14 @@ The table here is long, one row per film, arm, fraction and seed, with the row o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from osteotl.files import plural
-from osteotl.names import collisions, hidden_character, name_fault
+from osteotl.names import collisions, hidden_character, name_fault, not_matched
 from osteotl.scores_files.columns import FACTS
 from osteotl.scores_files.tables import listed, row_list
 
@@ -23,7 +24,9 @@ MOST_LINES = 20
 WARNING = "warning: "  # leads a remark that calls for a look
 
 
-def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = False) -> list[str]:
+def find_faults(
+    table: pd.DataFrame, reference: str | None, readers: bool = False, given: Iterable[str] = ()
+) -> list[str]:
     """Faults between rows: films twice, runs with other films, labels that disagree, too few arms or classes.
 
     Parameters
@@ -33,6 +36,8 @@ def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = Fals
         Arm that the others are compared with.
     readers : bool
         Whether the runs are human readers, who must all have read every arm.
+    given : iterable of str
+        Arms for which the study gives a threshold.
     """
     faults = _names(table)
     whole = table[(table["image_id"] != "") & (table["arm"] != "")]
@@ -52,6 +57,7 @@ def find_faults(table: pd.DataFrame, reference: str | None, readers: bool = Fals
         faults.append(f"one arm only ({arms[0]!r}): a comparison needs two; name the arm of each row in a column 'arm'")
     if reference is not None and reference not in arms:
         faults.append(f"reference {reference!r} is not an arm of the file; arms are {', '.join(map(repr, arms))}")
+    faults += [f"operating_points.given: {fault}" for fault in not_matched(given, arms)]
     return [*faults, *_classes(whole)]
 
 

@@ -7,6 +7,7 @@ listed at once with its row; no film is dropped in silence.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class ScoresFile:
     run_names: dict[int, str] = field(default_factory=dict)
 
 
-def read_scores(path: str | Path, reference: str | None = None) -> ScoresFile:
+def read_scores(path: str | Path, reference: str | None = None, given: Iterable[str] = ()) -> ScoresFile:
     """Read scores from any detector or reader.
 
     Parameters
@@ -81,6 +82,8 @@ def read_scores(path: str | Path, reference: str | None = None) -> ScoresFile:
         - folder: see `exports.read_folder`.
     reference : str, optional
         Arm that the others are compared with; default: the first in the file, said in the remarks.
+    given : iterable of str
+        Arms for which the study gives a threshold: all of the file, or none.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def read_scores(path: str | Path, reference: str | None = None) -> ScoresFile:
     try:
         draft = read_folder(path) if path.is_dir() else from_table(read_cells(path, NAMES))
         faults = list(draft.faults)
-        faults += [] if draft.table.empty else find_faults(draft.table, reference, draft.readers)
+        faults += [] if draft.table.empty else find_faults(draft.table, reference, draft.readers, given)
         if faults or draft.table.empty:
             raise ScoresError(faults or ["holds no scores"])
     except TableError as error:
@@ -115,12 +118,12 @@ def read_scores(path: str | Path, reference: str | None = None) -> ScoresFile:
     return _finished(draft, reference)
 
 
-def check_scores(path: str | Path, reference: str | None = None) -> int:
+def check_scores(path: str | Path, reference: str | None = None, given: Iterable[str] = ()) -> int:
     """Say what a file of scores holds, or every fault in it; the exit code of `./run_all.sh check`.
 
     Parameters
     ----------
-    path, reference
+    path, reference, given
         As for `read_scores`.
 
     Returns
@@ -129,7 +132,7 @@ def check_scores(path: str | Path, reference: str | None = None) -> int:
         0, or 2 where the file cannot be used.
     """
     try:
-        scores = read_scores(path, reference)
+        scores = read_scores(path, reference, given)
     except ScoresError as error:
         print(f"{visible(str(path))} cannot be used:", *error.faults, sep="\n  ", file=sys.stderr)
         return 2

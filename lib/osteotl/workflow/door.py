@@ -1,4 +1,4 @@
-"""What ./run_all.sh does with its words: run, -n, check, plan, clean. Exit codes: 0 done, 1 failed, 2 input, 3 held."""
+"""What ./run_all.sh does with its words: run, -n, check, lock, clean. Exit codes: 0 done, 1 failed, 2 input, 3 held."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from osteotl.workflow.steps import ENGINE, ROOT, to_root
 if TYPE_CHECKING:
     from osteotl.study import Study
 
-VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan", "published")  # run_all.sh sees to the last five
+OWN = ("run", "check", "clean", "lock")  # verbs of this module; run_all.sh sees to the others
+VERBS = (*OWN, "score", "test", "bench", "lab", "plan", "published")
 HELP = """verbs:
   (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
+  lock                 stop before any external film is scored, and write the analysis plan as a page to register
+  score --arm ARM DIR  score new films with a trained arm, for research use (./run_all.sh score --help)
   test [--fast|slurm]  run the project's tests; further words go to pytest
   bench [NAME]         run the benchmarks, or one of them
   lab                  explore in JupyterLab, on copies of the notebooks; no output of the study is changed
@@ -45,7 +48,7 @@ def _here(word: str) -> Path:
     return ROOT / word
 
 
-def _there(word: str) -> Path:
+def existing(word: str) -> Path:
     """A file or folder that must exist; where it was looked for is told."""
     if not os.path.exists(path := _here(word)):
         places = " and ".join(dict.fromkeys(map(str, (path.parent, (ROOT / word).parent))))
@@ -78,9 +81,9 @@ def _meant(word: str, known: Iterable[str]) -> str:
 OPTIONS: dict[str, tuple[str, Any, str]] = {
     "config": ("FILE", _here, "another study (default: study.yaml); its outputs go to outputs/NAME"),
     "outputs": ("DIR", os.path.abspath, "another outputs folder"),
-    "predictions": ("FILE", _there, "scores made elsewhere: no films, no training"),
+    "predictions": ("FILE", existing, "scores made elsewhere: no films, no training"),
     "reference": ("ARM", str, "compare with this arm"),
-    "profile": ("DIR", _there, "run on a cluster (profiles/slurm)"),
+    "profile": ("DIR", existing, "run on a cluster (profiles/slurm)"),
 }
 
 
@@ -88,7 +91,7 @@ def options(words: list[str]) -> argparse.Namespace:
     """The words of the command line, with every path absolute."""
     parser = Words("./run_all.sh", "./run_all.sh [VERB] [OPTIONS]", HELP, CODES, allow_abbrev=False,
                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("verb", nargs="?", default="run", choices=VERBS[:3], help=argparse.SUPPRESS)
+    parser.add_argument("verb", nargs="?", default="run", choices=OWN, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"osteotl {osteotl.__version__}")
     parser.add_argument("-n", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
     for name, (metavar, kind, text) in OPTIONS.items():
@@ -108,7 +111,8 @@ def outputs_of(config: Path, outputs: str | None, predictions: Path | None = Non
 
 def study_of(chosen: argparse.Namespace) -> Study:
     """The study with what the options change; refused where a file that it names is not there."""
-    from osteotl.study import StudyError, files_missing, load_study
+    from osteotl.study import StudyError, load_study
+    from osteotl.study_rules import files_missing
 
     changes = {key: str(value) for key in ("predictions", "reference") if (value := getattr(chosen, key))}
     study = load_study(chosen.config, changes)
@@ -158,7 +162,8 @@ def check(chosen: argparse.Namespace) -> int:
     """
     study, module = study_of(chosen), importlib.import_module  # by name: the workflow imports no science
     if study.predictions:
-        return int(module("osteotl.scores_files.reading").check_scores(study.predictions, study.reference))
+        given = study.statistics.operating_points.given
+        return int(module("osteotl.scores_files.reading").check_scores(study.predictions, study.reference, given))
     words = ["--config", str(chosen.config), "--data", str(ROOT / "data")]
     if chosen.named:
         check_folder(chosen.outputs, owner(chosen))
@@ -215,6 +220,8 @@ def _do(chosen: argparse.Namespace, asked: dict[str, Any]) -> int:
         whole = Whole(study_file(chosen, chosen.outputs), chosen.outputs)
         if chosen.verb == "clean":
             return clean(whole)
+        if chosen.verb == "lock":
+            return int(importlib.import_module("osteotl.workflow.lock").lock(whole, chosen.profile))
         from osteotl.workflow.engine import run
 
         return run(whole, chosen.profile, asked)

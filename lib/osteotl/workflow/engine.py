@@ -53,6 +53,14 @@ def run(whole: Whole, profile: Path | None, asked: dict[str, Any]) -> int:
     return 0
 
 
+def run_some(whole: Whole, profile: Path | None, notebooks: tuple[str, ...]) -> int:
+    """Run what must run of some notebooks' steps, and nothing after them; returns the exit code."""
+    if plan := [name for name in whole.plan() if whole.steps[name].notebook in notebooks]:
+        whole.remember()
+        return follow(_start(whole, plan, profile), Watch(whole, plan))
+    return 0
+
+
 def _name_strays(whole: Whole) -> None:
     """What lies among the outputs and belongs to no step is the person's, or is left over: it must not mislead."""
     if strays := whole.strays():

@@ -19,7 +19,16 @@ from osteotl.workflow.steps import BESIDE, ENGINE, ROOT, UNCOUNTED, Step, phanto
 
 LIB = ROOT / "lib"
 MEMORY = f"{ENGINE}/memory.json"
-KEPT = (ENGINE, "logs", "scratch", "study.yaml", "published", "planning")  # in the outputs folder, of no step
+KEPT = (
+    ENGINE,
+    "logs",
+    "scratch",
+    "study.yaml",
+    "published",
+    "planning",
+    "registered",
+    "scored",
+)  # in the outputs folder, of no step
 
 # What a record holds, by kind, in the order in which a person would look for a cause; and how a difference is told.
 DEPENDS = ("settings", "data", "code", "packages", "reads")

@@ -107,6 +107,8 @@ def steps_of(study: Study) -> dict[str, Step]:
     _add(steps, "04_statistics", _made(steps, "00_cohorts", "03_evaluate"),
          ["statistics.csv", "analysis.json", "tables/", *key], more=["report.show_ids"] if own else [],
          data=[study.predictions])  # fmt: skip
+    # what `lock` wrote, where a plan was locked beforehand; no step makes it
+    steps["04_statistics"] = replace(steps["04_statistics"], reads=(*steps["04_statistics"].reads, "registered/"))
     _add(steps, "05_figures", _made(steps), ["figures/"])
     _add(steps, "06_report", _made(steps), ["provenance.json", "documents/"])
     # every executed notebook is on the page, and the cohort tables hold what must not stand on it

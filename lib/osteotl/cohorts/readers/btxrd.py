@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.faults import plural
 from osteotl.cohorts.readers.columns import column_missing, plain_name
 from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import read_json, read_table, table_file

@@ -45,6 +45,8 @@ def limitations(outputs: Outputs) -> list[Child]:
         items.append(
             "The films are phantoms, drawn by a program: they test the software and say nothing about patients."
         )
+    if "given" in outputs.fixed_sources:
+        items.append("Given thresholds are held fixed: no interval covers how they were chosen.")
     if outputs.analysis.get("kind") != "readers":
         items.append("The training films are held fixed: the intervals do not cover training on other films.")
         items.append("No radiologist read the films: nothing here compares a model with a reader.")

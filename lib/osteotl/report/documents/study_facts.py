@@ -52,6 +52,11 @@ AUGMENTATIONS = {
 }
 KEPT = ("read", "training", "validation", "test")
 
+LOCKED = {
+    "validation": "learnt on the validation films alone",
+    "given": "given beforehand and held fixed at the given point",
+}
+
 Facts = dict[str, str | None]
 
 
@@ -62,7 +67,7 @@ def scores_only(outputs: Outputs) -> bool:
 
 def has_validation(outputs: Outputs) -> bool:
     """Whether validation films were scored."""
-    return cohort_count(outputs, "validation", "films") is not None
+    return bool(cohort_count(outputs, "validation", "films"))
 
 
 def has_boxes(outputs: Outputs) -> bool:
@@ -350,7 +355,6 @@ def _analysis(outputs: Outputs) -> Facts:
     low, high = settings.get("decision_range") or (None, None)
     reason = settings.get("auc_margin_reason")
     several = max((len(runs) for runs in outputs.runs.values()), default=1) > 1
-    locked = next((source for source in sources if source != "external"), None)
     made = set(outputs.results["section"])
     rarer, readers = "predictive_values" in made, outputs.analysis.get("kind") == "readers"
     return {
@@ -359,7 +363,7 @@ def _analysis(outputs: Outputs) -> Facts:
         "margin_reason": line(reason).rstrip(".") if reason else None,
         "objective": {"noninferiority": "non-inferiority"}.get(*2 * (str(settings.get("objective", "superiority")),)),
         "points": joined([_target(*point) for point in names]) or None,
-        "locked": {"validation": "learnt on the validation films alone", "given": "given beforehand"}.get(locked or ""),
+        "locked": joined([LOCKED[source] for source in outputs.fixed_sources]) or None,
         "explored": "yes" if "external" in sources else None,
         "family": _family(outputs),
         "bootstrap": f"{settings['bootstrap']:,}" if "bootstrap" in settings else None,

@@ -32,15 +32,14 @@ def _discrimination(outputs: Outputs) -> Table | None:
 
 
 def _operating_points(outputs: Outputs) -> Table | None:
-    sources = list(dict.fromkeys(p["threshold_from"] for p in outputs.analysis.get("points") or []))
-    locked = next((source for source in sources if source != "external"), next(iter(sources), None))
-    if locked is None:
-        return None
-    named = {"section": "operating_points", "measure": RATES, "threshold_from": locked}
+    sources = outputs.fixed_sources or ["external"]
+    named = {"section": "operating_points", "measure": RATES, "threshold_from": sources}
     rows = pd.concat([outputs.select(reference=reference, **named) for reference in (None, outputs.reference)])
-    found = {"validation": "locked on the validation films", "given": "given beforehand"}.get(
-        locked, "found on the external films"
-    )
+    if rows.empty:
+        return None
+    words = {"validation": "locked on the validation films", "given": "given beforehand",
+             "external": "found on the external films"}  # fmt: skip
+    found = " or ".join(words[source] for source in sources)
     caption = f"Table 3. Operating points, thresholds {found}: {_basis(outputs)}"
     return _titled(rows, outputs, caption, ("point",))
 

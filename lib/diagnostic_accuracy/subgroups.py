@@ -1,0 +1,159 @@
+"""Subgroups of external films: arms and differences within them, and whether a difference differs between them.
+
+All subgroups are measured on the same joint draws of patients, at the thresholds of all validation films in each draw.
+So a difference of differences is taken draw by draw, and what subgroups share (validation films, patients with films
+in both, normal films of subtypes) is counted once.
+
+References
+----------
+Altman DG, Bland JM. Interaction revisited: the difference between two estimates. BMJ 2003;326:219.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from diagnostic_accuracy import _kernels
+from diagnostic_accuracy.bootstrap import Draws, Key, Weights, _Sorted
+from diagnostic_accuracy.estimates import results
+from diagnostic_accuracy.inference import question
+from diagnostic_accuracy.multiplicity import adjust_family
+from diagnostic_accuracy.scores import Scores
+
+Floats = NDArray[np.float64]
+
+EXPLORATORY = "exploratory: the subgroup was not declared beforehand"
+AUC: Key = ("auc", "film")
+
+
+def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int = 2000) -> dict[str, Draws]:
+    """The draws of a study, measured within subgroups.
+
+    Parameters
+    ----------
+    draws : Draws
+        Of all films.
+    groups : mapping of str to Scores
+        By the name of the group, such as 'sex=F': its external films, as from `Scores.keep`.
+    replicates : int
+        Take so many of the draws.
+
+    Returns
+    -------
+    dict of str to Draws
+        With ('auc', 'film'), and sensitivity and specificity at the first point, unless its thresholds were found on
+        the external films. A draw in which a group lacks a class does not define them.
+    """
+    fewer = replace(draws, replicates=min(replicates, draws.replicates))
+    points = [point for point in draws.points[:1] if point.threshold_from != "external"]
+    films = draws.scores.external.values.index
+    made: dict[str, Draws] = {}
+    kept: dict[str, NDArray[np.intp]] = {}
+    sides: dict[str, list[_Sorted]] = {}
+    for name, part in groups.items():
+        made[name] = replace(fewer, scores=part, points=points, recalibrations=(), patients=False, net_benefit_at=(),
+                             observed={}, values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
+        own = part.external
+        kept[name] = films.get_indexer(own.values.index)
+        sides[name] = [_Sorted.of(score, own.label.to_numpy()) for score in own.values.to_numpy().T]
+    places = [(point.name, point.threshold_from) for point in points]
+    drawn: dict[str, list[dict[Key, Floats]]] = {name: [] for name in groups}
+    for first, last, weights in fewer.weights():
+        cuts = {place: draws.values["threshold", *place][first:last] for place in places}
+        for name in made:
+            drawn[name].append(_measured(sides[name], weights.take(kept[name], axis=1), cuts))
+    for name, group in made.items():
+        cuts = {place: draws.thresholds[place][None, :] for place in places}
+        once = np.ones((1, len(kept[name])), np.uint16)
+        for key, observed in _measured(sides[name], once, cuts).items():
+            group.add(key, observed[0], np.concatenate([block[key] for block in drawn[name]]))
+        group.thresholds.update({place: draws.thresholds[place] for place in places})
+    return made
+
+
+def _measured(runs: list[_Sorted], weights: Weights, cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
+    """Base measures at rows of weights, each of shape (rows, runs); NaN where a row lacks a class."""
+    keys = [AUC, *((rate, *place, "film") for rate in ("sensitivity", "specificity") for place in cuts)]
+    found = {key: np.empty((len(weights), len(runs))) for key in keys}
+    half, auc, precision = np.full(len(weights), 0.5), np.empty(len(weights)), np.empty(len(weights))
+    for r, side in enumerate(runs):
+        _kernels.rank(weights, side.order, side.label, side.groups, half, auc, precision)
+        found[AUC][:, r] = auc
+        for place, cut in cuts.items():
+            both = np.empty((2, 1, len(weights)))
+            own = np.ascontiguousarray(cut[:, r, None])
+            _kernels.rates(weights, side.order, side.label, side.negated, own, both[0], both[1])
+            for rate, values in zip(("sensitivity", "specificity"), both, strict=True):
+                found[rate, *place, "film"][:, r] = values[0]
+    return found
+
+
+def compare_subgroups(parts: Mapping[str, Draws], reference: str, confidence: float = 0.95) -> pd.DataFrame:
+    """Interactions: the difference in AUC between two arms in one subgroup, less that in another.
+
+    Parameters
+    ----------
+    parts : mapping of str to Draws
+        From `subgroup_draws`; names are FACT=LEVEL.
+    reference : str
+        The arm that the others are compared with.
+    confidence : float in (0, 1)
+
+    Returns
+    -------
+    DataFrame
+        A table of results, section 'subgroups': for every fact, each level (`group`) against the level with the most
+        malignant films (`reference_group`). `n` and `events` count films and malignant films of both.
+    """
+    facts: dict[str, list[str]] = {}
+    for name in parts:
+        facts.setdefault(name.partition("=")[0], []).append(name)
+    rows = []
+    for names in facts.values():
+        base = max(names, key=lambda name: int(parts[name].scores.external.label.sum()))
+        for name in (name for name in names if name != base):
+            one, other = parts[name], parts[base]
+            gap = replace(one, points=[], observed={}, values={}, undefined={}, _finite={})
+            gap.add(AUC, one.observed[AUC] - other.observed[AUC], one.values[AUC] - other.values[AUC])
+            asked = question(gap, "auc", confidence, {"unit": "film"})
+            films = pd.concat([one.scores.external.label, other.scores.external.label])
+            films = films[~films.index.duplicated()]
+            for arm in (arm for arm in gap.scores.arms if arm != reference):
+                found = replace(asked.difference(arm, reference), n=len(films), events=int(films.sum()),
+                                method="difference of differences; variance of runs and joint draws")  # fmt: skip
+                rows.append(found.row(section="subgroups", measure="auc", arm=arm, reference=reference, unit="film",
+                                      group=name, reference_group=base, confidence=confidence))  # fmt: skip
+    return results(rows)
+
+
+def adjust_subgroups(table: pd.DataFrame, declared: Sequence[str] = ()) -> pd.DataFrame:
+    """Holm's adjustment of differences in AUC within subgroups and of interactions, each kind a family of its own.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A table of results.
+    declared : sequence of str
+        Facts whose subgroups were declared beforehand; they are adjusted apart, the others are marked exploratory.
+
+    Returns
+    -------
+    DataFrame
+        The same rows; `p_adjusted` filled, `note` of all others than the declared ones says that they are exploratory.
+    """
+    made = table.copy()
+    planned = made["group"].map(lambda name: name.partition("=")[0]).isin(list(declared))
+    tests = (made["reference"] != "") & (made["run"] == "") & (made["measure"] == "auc")
+    for interaction in (False, True):
+        for known in (False, True):
+            chosen = made.index[tests & (planned == known) & ((made["reference_group"] != "") == interaction)]
+            p = {row: None if pd.isna(value) else float(value) for row, value in made.loc[chosen, "p"].items()}
+            made.loc[chosen, "p_adjusted"] = adjust_family(p)["p_adjusted"]
+    marked = made.index[(made["reference"] != "") & ~planned]
+    made.loc[marked, "note"] = [f"{note}; {EXPLORATORY}" if note else EXPLORATORY for note in made.loc[marked, "note"]]
+    return made
