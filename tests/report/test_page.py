@@ -130,6 +130,12 @@ def test_the_header_names_data_software_and_run(page):
         assert said in meta, said
 
 
+def test_few_runs_are_told_beside_their_spread(page):
+    html = page.report.read_text(encoding="utf-8")
+    assert html.count("studies/phantoms_five_runs.yaml") == 1
+    assert html.index('id="runs"') < html.index("studies/phantoms_five_runs.yaml")
+
+
 def test_missed_tumours_are_counted_over_all_runs(page):
     films = pd.read_csv(page.out / "tables" / "films.csv")
     wanted = films[(films["label"] == 1) & (films["called"] < films["runs"])]["image_id"].nunique()
