@@ -66,8 +66,9 @@ RUN_BY = {
     "./run_all.sh test tests/test_files.py": f"{HERE}::test_tests_run_by_the_entry",
     "./run_all.sh test --cov=osteotl": f"{HERE}::test_tests_run_by_the_entry",
     "conda env create -f environment.yml": "tests/workflow/test_environment.py::"
-                                           "test_the_pip_section_installs_into_an_empty_environment",
-    "conda activate osteotl": "tests/workflow/test_environment.py::test_the_channels_and_python",
+                                           "test_the_pip_section_is_the_lock_that_every_clone_is_set_up_from",
+    "conda activate osteotl": "tests/workflow/test_environment.py::"
+                              "test_an_active_conda_environment_is_used_if_it_holds_the_pins",
     ".venv/bin/python docs/make_reference.py":
         "tests/docs/test_reference.py::test_committed_pages_are_what_the_generator_writes",
     "python docs/make_reference.py": "tests/docs/test_reference.py::test_committed_pages_are_what_the_generator_writes",

@@ -118,6 +118,7 @@ def test_a_folder_that_holds_no_packages_is_refused(undisturbed, place):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_own_scores_on_a_machine_without_a_network(tmp_path):
     """From a clone without an environment and a folder collected elsewhere, to the page, with the light set."""
     clone, folder = tmp_path / "clone", tmp_path / "for the hospital"
@@ -167,19 +168,29 @@ def test_no_registry_is_named_and_every_pin_has_a_hash():
     assert lock.count("--hash=sha256:") >= len(pins)
 
 
-@pytest.mark.slow
-def test_the_pip_section_installs_into_an_empty_environment(tmp_path):
+def test_the_pip_section_is_the_lock_that_every_clone_is_set_up_from():
     lines = next(entry["pip"] for entry in content()["dependencies"] if isinstance(entry, dict))
     assert lines == ["-r requirements.lock"]
-    (tmp_path / "pip.txt").write_text("\n".join(lines).replace("requirements.lock", str(ROOT / "requirements.lock")))
-    uv = ROOT / ".tools/bin/uv"
-    if not uv.exists():
-        subprocess.run([sys.executable, "-m", "venv", tmp_path / "tools"], check=True)
-        uv = tmp_path / "tools/bin/uv"
-        subprocess.run([uv.with_name("python"), "-m", "pip", "install", "--quiet", "uv>=0.9,<1"], check=True)
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "env"], check=True)
-    python = tmp_path / "env/bin/python"
-    install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", python, "-r", tmp_path / "pip.txt"]
-    subprocess.run(install, check=True)
-    code = "import papermill, snakemake, pandas"
-    subprocess.run([python, "-c", code], check=True, cwd=tmp_path)
+
+
+@pytest.fixture
+def conda(tmp_path):
+    """An environment beside .venv, which holds what .venv holds once `packages` names it."""
+    place = tmp_path / "conda"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    (tmp_path / "packages").write_text(sysconfig.get_path("purelib"))
+    return place
+
+
+def test_an_active_conda_environment_is_used_if_it_holds_the_pins(undisturbed, conda, tmp_path):
+    active = {"CONDA_PREFIX": str(conda), "OSTEOTL_CONDA": "1"}
+    said = undisturbed.run("-n", **active)
+    assert said.returncode == 2
+    assert "is missing, pinned" in said.stderr
+    assert "is not what requirements.lock pins: conda env update --prune -f environment.yml" in said.stderr
+    site = next(conda.glob("lib/python3*/site-packages"))
+    shutil.copy(tmp_path / "packages", site / "packages.pth")
+    said = undisturbed.run("-n", **active)
+    assert said.returncode == 0, said.stderr
+    assert "Nothing to do" in said.stdout
+    assert (site / "osteotl.pth").read_text().strip() == str(undisturbed.root.resolve() / "lib")
