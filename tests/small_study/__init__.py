@@ -71,9 +71,8 @@ class Project:
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
-        pins = subprocess.run(
-            ["cksum"], input=b"".join((self.root / name).read_bytes() for name in LOCKS), capture_output=True, check=True
-        )
+        both = b"".join((self.root / name).read_bytes() for name in LOCKS)
+        pins = subprocess.run(["cksum"], input=both, capture_output=True, check=True)
         (self.root / ".venv/.osteotl").write_text(f"full {pins.stdout.decode().strip()} {self.root.resolve()}")
 
     def write_notebook(self, name: str, cells: list[str]) -> None:

@@ -24,7 +24,8 @@ from osteotl.workflow.steps import ENGINE, ROOT, to_root
 if TYPE_CHECKING:
     from osteotl.study import Study
 
-VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan", "published", "offline")  # run_all.sh sees to the last six
+# run_all.sh sees to all but the first three
+VERBS = ("run", "check", "clean", "test", "bench", "lab", "plan", "published", "offline")
 HELP = """verbs:
   (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
