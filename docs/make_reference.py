@@ -364,8 +364,8 @@ integrity:
 
 A name under `exclude` is a film's path as messages give it, led by the name of the cohort's folder: it leaves out that
 film alone. A bare file name leaves out every film of that name in every cohort. Where no film has that name, a folder
-(`knees/second_look`) leaves out the films below it, and a pattern (`knees/films/IMG0004*`) those that it fits. Tables and
-annotation files cannot be excluded.
+(`knees/second_look`) leaves out the films below it, and a pattern (`knees/films/IMG0004*`) those that it fits. Tables
+and annotation files cannot be excluded.
 
 The list with file names, `outputs/cohorts/integrity.json`, is not for sharing: file names can hold names of patients.
 The report counts faults by kind only.

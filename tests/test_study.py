@@ -46,6 +46,13 @@ def test_default_study_is_the_published_external_set_with_three_seeds():
     assert len(study.replicates()) == 2 * 3
 
 
+def test_five_runs_are_the_default_study_with_five_seeds():
+    five, default = load_study(ROOT / "studies/phantoms_five_runs.yaml"), load_study(ROOT / "study.yaml")
+    assert list(five.seeds) == [0, 1, 2, 3, 4]
+    apart = {"seeds", "title"}
+    assert five.model_dump(exclude=apart) == default.model_dump(exclude=apart)
+
+
 def test_control_arms_beside_the_two_of_the_default_study():
     study, default = load_study(ROOT / "studies" / "controls.yaml"), load_study(ROOT / "study.yaml")
     assert {name: study.arms[name] for name in default.arms} == dict(default.arms)

@@ -243,8 +243,8 @@ def subgroups_of(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, Sc
     Yields
     ------
     (str, Scores)
-        Ages from the youngest, other groups by name. Subtypes and sizes of tumours are compared with all normal films. Left out
-        are groups with fewer than five films of a class, and a group of all films, which is none.
+        Ages from the youngest, other groups by name. Subtypes and sizes of tumours are compared with all normal films.
+        Left out are groups with fewer than five films of a class, and a group of all films, which is none.
     """
     ages = list(AGE_GROUPS)
     for name in (name for name in names if name in scores.facts):

@@ -116,6 +116,12 @@ def test_the_header_names_data_date_software_and_run(page, bare):
         assert re.search(r"Run: [0-9a-f]{10}", meta)[0].lower().replace(":", "") in title
 
 
+def test_few_runs_are_told_beside_their_spread(page):
+    html = page.report.read_text(encoding="utf-8")
+    assert html.count("studies/phantoms_five_runs.yaml") == 1
+    assert html.index('id="runs"') < html.index("studies/phantoms_five_runs.yaml")
+
+
 def test_missed_tumours_are_counted_over_all_runs(page):
     films = pd.read_csv(page.out / "tables" / "films.csv")
     wanted = films[(films["label"] == 1) & (films["called"] < films["runs"])]["image_id"].nunique()

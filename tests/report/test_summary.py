@@ -1,9 +1,11 @@
 """The sentences of the answer box, case by case."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from osteotl.html import join
-from osteotl.report.summary import AT_THRESHOLD, Comparison, answer, relevance, undecided
+from osteotl.report.summary import AT_THRESHOLD, Comparison, answer, few_runs, relevance, undecided
 
 # Intervals are chosen by hand around a margin of 0.03; the wanted words follow from where they lie.
 BETTER_BY_FAR = (0.050, 0.035, 0.065)  # wholly above the margin
@@ -167,3 +169,19 @@ def test_labels_are_escaped():
 
 def test_relevance_needs_an_interval():
     assert relevance(row((0.05, float("nan"), float("nan"))), 0.03) == "open"
+
+
+@pytest.mark.parametrize(
+    ("counts", "phantoms", "said"),
+    [
+        ((3, 3), True, "rest on 3 training runs a model."),
+        ((5, 1), True, "rest on 1 training run a model."),
+        ((5, 5), True, None),
+        ((3, 3), False, None),
+    ],
+)
+def test_phantoms_with_few_runs_name_the_study_with_five(counts, phantoms, said):
+    runs = {arm: list(range(count)) for arm, count in zip(("scratch", "transfer"), counts, strict=True)}
+    told = few_runs(SimpleNamespace(runs=runs, phantoms=phantoms))
+    assert (told is None) == (said is None)
+    assert said is None or (said in told and "studies/phantoms_five_runs.yaml" in told)

@@ -20,6 +20,7 @@ from .notebooks import CELLS
 
 REAL = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
+LOCKS = ("requirements.lock", "requirements-light.lock")
 
 STUDY = """\
 title: Small study
@@ -52,7 +53,7 @@ class Project:
         )
         modules = ("__init__", "study", "study_rules", "strict_yaml", "names", "files", "report/provenance")
         own = [f"lib/osteotl/{name}.py" for name in modules]
-        for name in [*own, "run_all.sh", "Snakefile", "requirements.lock"]:
+        for name in [*own, "run_all.sh", "Snakefile", *LOCKS]:
             shutil.copy2(REAL / name, root / name)
         (root / "notebooks").mkdir()
         for name, cells in CELLS.items():
@@ -70,10 +71,9 @@ class Project:
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
-        pins = subprocess.run(
-            ["cksum"], stdin=(self.root / "requirements.lock").open(), capture_output=True, text=True, check=True
-        )
-        (self.root / ".venv/.osteotl").write_text(f"{pins.stdout.strip()} {self.root.resolve()}")
+        both = b"".join((self.root / name).read_bytes() for name in LOCKS)
+        pins = subprocess.run(["cksum"], input=both, capture_output=True, check=True)
+        (self.root / ".venv/.osteotl").write_text(f"full {pins.stdout.decode().strip()} {self.root.resolve()}")
 
     def write_notebook(self, name: str, cells: list[str]) -> None:
         """A notebook from its code cells; the first is the parameters cell."""

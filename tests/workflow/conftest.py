@@ -2,9 +2,9 @@
 
 import pytest
 
-from small_study.finished import undisturbed
+from small_study.finished import fresh, undisturbed
 
-__all__ = ["undisturbed"]
+__all__ = ["fresh", "undisturbed"]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A real SLURM of two nodes on this one machine, for `./run_all.sh test slurm`. Root, Debian; nothing of it survives a
-# reboot but the packages and /etc/slurm.
+# A real SLURM of two nodes on this one machine, for `./run_all.sh test slurm`. Root, Debian; the packages and /etc/slurm
+# stay. It prints the file with the process number of every daemon that it starts: what ran before is not ours to stop.
 set -euo pipefail
 if ! command -v slurmctld >/dev/null || ! command -v munged >/dev/null; then
   { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends slurm-wlm munge; } >/dev/null
@@ -38,10 +38,11 @@ NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=17002 CPUs=1 RealMemory=4
 PartitionName=gpu Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 CONF
 printf 'NodeName=n1 Name=gpu File=/dev/null\nNodeName=n2 Name=gpu File=/dev/null\n' >/etc/slurm/gres.conf
-pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
-pgrep -x slurmctld >/dev/null || slurmctld
-pgrep -f 'slurmd -N n1' >/dev/null || slurmd -N n1
-pgrep -f 'slurmd -N n2' >/dev/null || slurmd -N n2
+pgrep -x munged >/dev/null || { runuser -u munge -- /usr/sbin/munged; echo /run/munge/munged.pid; }
+pgrep -x slurmctld >/dev/null || { slurmctld; echo /run/slurm/slurmctld.pid; }
+for node in n1 n2; do
+  pgrep -f "slurmd -N $node" >/dev/null || { slurmd -N "$node"; echo "/run/slurm/slurmd.$node.pid"; }
+done
 for _ in $(seq 30); do
   [ "$(sinfo --noheader --format=%T%D 2>/dev/null)" = idle2 ] && exit 0
   sleep 1

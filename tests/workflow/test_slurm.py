@@ -1,6 +1,8 @@
 """The same study on a real SLURM of two nodes (./run_all.sh test slurm): root, Debian, the network for its packages."""
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -18,9 +20,19 @@ PROFILE = HERE.parents[1] / "profiles/slurm/config.v8+.yaml"
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes of one processor each."""
+    """Two nodes of one processor each, whose daemons end with the tests."""
     done = subprocess.run([HERE / "slurm_two_nodes.sh"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    daemons = [int(Path(file).read_text()) for file in reversed(done.stdout.split())]
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield
+    finally:
+        for daemon in daemons:
+            os.kill(daemon, signal.SIGTERM)
+        end = time.monotonic() + 60
+        while (left := [daemon for daemon in daemons if Path(f"/proc/{daemon}").exists()]) and time.monotonic() < end:
+            time.sleep(0.2)
+    assert not left
 
 
 def with_profile(project):

@@ -17,8 +17,7 @@ from osteotl.files import sha256
 from osteotl.study import Study
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision", "ultralytics-opencv-headless", "safetensors", "pillow",
-            "pydicom", "statsmodels", "scikit-learn", "matplotlib", "papermill", "snakemake")  # fmt: skip
+ENGINE = ("papermill", "snakemake")  # what runs the steps; what a step imports stands in its record
 
 
 def provenance(study: Study, config: Path, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def provenance(study: Study, config: Path, records: Mapping[str, Mapping[str, An
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads_per_process": int(os.environ.get("OMP_NUM_THREADS", "1")),
-        "packages": {name: metadata.version(name) for name in PACKAGES} | dict(sorted(hashes("packages").items())),
+        "packages": {name: metadata.version(name) for name in ENGINE} | dict(sorted(hashes("packages").items())),
         "seeds": list(study.seeds),
         "fractions": list(study.fractions),
         "code": {name: _digest(record["code"]) for name, record in records.items()},

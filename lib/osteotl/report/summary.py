@@ -384,6 +384,20 @@ def _phantom_notice(outputs: Outputs) -> Markup | None:
     return notice(tag("strong", "These films are phantoms, drawn by a program. "), said, kind="warn")
 
 
+def few_runs(outputs: Outputs) -> Markup | None:
+    """The way to intervals that rest on more runs; None but for phantoms, which cost nothing but time to run again.
+
+    Parameters
+    ----------
+    outputs : Outputs
+    """
+    fewest = min(map(len, outputs.runs.values()), default=0)
+    if not outputs.phantoms or fewest >= 5:  # as many as that study has
+        return None
+    rest = f"Intervals on this page rest on {fewest} training run{'s' * (fewest != 1)} a model. "
+    return paragraph(rest, tag("code", "studies/phantoms_five_runs.yaml"), " is the default study with five.")
+
+
 def reading_desk(outputs: Outputs) -> Table | None:
     """Missed tumours, false alarms and localisation errors of every model, by film and by patient."""
     point = outputs.point

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from osteotl.study import Study
 
 OWN = ("run", "check", "clean", "lock")  # verbs of this module; run_all.sh sees to the others
-VERBS = (*OWN, "score", "test", "bench", "lab", "plan", "published")
+VERBS = (*OWN, "score", "test", "bench", "lab", "plan", "published", "offline")
 HELP = """verbs:
   (none), run          run the study; only what a change touches is run again
   check                check configuration and cohorts (or scores) only; every fault is listed
@@ -36,6 +36,8 @@ HELP = """verbs:
   lab                  explore in JupyterLab, on copies of the notebooks; no output of the study is changed
   plan                 plan the size of the next study (./run_all.sh plan --help)
   published            derive the published figures again, with simulated twins of the study
+  offline FOLDER       collect all packages (with the word light behind: those of own scores) and a Python, to set up
+                       elsewhere without a network: OSTEOTL_WHEELS=FOLDER ./run_all.sh
   clean                remove caches, logs, scratch and orphans; nothing of yours"""
 CODES = "exit codes: 0 done, 1 a step failed, 2 bad input or configuration, 3 another run holds the outputs folder"
 
