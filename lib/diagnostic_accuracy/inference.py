@@ -43,10 +43,12 @@ EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a s
 # --- scales -----------------------------------------------------------------------------------------------------------
 
 
-def rate_limits(p: float, variance: float, critical: float, normal: float, n: int) -> tuple[float, float]:
-    """Wilson's limits at the effective number p (1 - p) / V, at most n; at n where p is 0 or 1 or nothing varies."""
+def rate_limits(
+    p: float, variance: float, critical: float, normal: float, n: int, most: int | None = None
+) -> tuple[float, float]:
+    """Wilson's limits at the effective number p (1 - p) / V, at most `most`; at n where p is 0 or 1 or nothing varies."""
     seen = 0 < p < 1 and variance > 0
-    low, high = wilson(p, min(p * (1 - p) / variance, n) if seen else n, critical if seen else normal)
+    low, high = wilson(p, min(p * (1 - p) / variance, most or n) if seen else n, critical if seen else normal)
     return float(low), float(high)
 
 
@@ -318,7 +320,7 @@ class Question:
     def _limits(self, part: Component, estimate: float, found: Contrast) -> tuple[float | None, float | None]:
         critical, scale = found.quantile(self.confidence), self.measure.scale
         if scale == "rate":
-            limits = rate_limits(self._rate(part.mean), found.variance, critical, self.normal, self.n)
+            limits = rate_limits(self._rate(part.mean), found.variance, critical, self.normal, self.n, self._most(part))
             return self.measure.from_rate(limits)
         if scale == "logit":
             return logit_limits(estimate, found.variance, critical, self.normal, self.n)
@@ -332,6 +334,12 @@ class Question:
             return None, None
         half = critical * np.sqrt(found.variance)
         return estimate - half, estimate + half
+
+    def _most(self, part: Component) -> int:
+        """Largest effective number: units, or malignant films of all runs where each run's mark is a trial of its own."""
+        if self.measure.section != "localisation":
+            return self.n
+        return int(self.draws.scores.external.label.sum()) * len(part.runs)
 
     def _rate_pair(self, part: Component) -> list[tuple[float, float]]:
         """Limits of sensitivity and specificity."""
