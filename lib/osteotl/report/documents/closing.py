@@ -58,12 +58,20 @@ def limitations(outputs: Outputs) -> list[Child]:
     items.append(f"The share of malignant films is far above that of a clinic.{recomputed}")
     cautions = outputs.analysis.get("cautions") or {}
     items += [sentence(text) for kind in ("instead", "beside", "other") for text in cautions.get(kind) or []]
-    items += [_deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
+    items += [deviation(text, outputs.labels) for text in outputs.analysis.get("deviations") or []]
     return list(dict.fromkeys(items))
 
 
-def _deviation(text: Any, labels: Labels) -> str:
-    """A change from the locked plan as a sentence, without the notation of its file: `null` reads `not set`."""
+def deviation(text: Any, labels: Labels) -> str:
+    """A change from the locked plan as a sentence, without the notation of its file: `null` reads `not set`.
+
+    Parameters
+    ----------
+    text : str
+        As `plan.deviations` gives it.
+    labels : mapping of str to str
+        Name of an arm -> what the page calls it.
+    """
     plainly = {"null": "not set", "true": "yes", "false": "no"}
 
     def words(said: str) -> str:
