@@ -46,7 +46,7 @@ EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a s
 def rate_limits(
     p: float, variance: float, critical: float, normal: float, n: int, most: int | None = None
 ) -> tuple[float, float]:
-    """Wilson's limits at the effective number p (1 - p) / V, at most `most`; at n where p is 0 or 1 or nothing varies."""
+    """Wilson's limits at the effective number p (1 - p) / V, at most `most`; at n if p is 0 or 1 or nothing varies."""
     seen = 0 < p < 1 and variance > 0
     low, high = wilson(p, min(p * (1 - p) / variance, most or n) if seen else n, critical if seen else normal)
     return float(low), float(high)
@@ -336,7 +336,7 @@ class Question:
         return estimate - half, estimate + half
 
     def _most(self, part: Component) -> int:
-        """Largest effective number: units, or malignant films of all runs where each run's mark is a trial of its own."""
+        """Largest effective number: units; of marks, which are trials of their own in every run, films times runs."""
         if self.measure.section != "localisation":
             return self.n
         return int(self.draws.scores.external.label.sum()) * len(part.runs)
