@@ -17,7 +17,7 @@ from osteotl.cohorts import tables
 from osteotl.cohorts.boxes import native_boxes
 from osteotl.cohorts.pool import exclude as exclude_films
 from osteotl.cohorts.pool import make_partitions, read_pool
-from osteotl.cohorts.readers.draft import FilmIndex
+from osteotl.cohorts.readers.builder import FilmIndex
 from osteotl.cohorts.readers.files import plain_numbers
 from osteotl.cohorts.readers.splits import part_of
 from osteotl.study import StudyError, parse_study

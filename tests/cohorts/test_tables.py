@@ -1,4 +1,4 @@
-"""Cohort tables: columns, partitions, flow, what notebooks show, and the door's check."""
+"""Cohort tables: columns, partitions, flow, what notebooks show, and `check`."""
 
 import json
 import shutil
@@ -171,7 +171,7 @@ def test_no_film_for_thresholds_is_warned_of(tmp_path):
     assert ("warning", "no_validation") in [(f.severity, f.code) for f in listed]
 
 
-# --- the door ---------------------------------------------------------------------------------------------------------
+# --- check ------------------------------------------------------------------------------------------------------------
 
 
 def written(tmp_path, cohorts, **changes):

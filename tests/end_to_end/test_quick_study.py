@@ -1,4 +1,4 @@
-"""The whole study, as small as it can be: the door, the contract between notebooks, notebooks by hand, the page."""
+"""The whole study, as small as it can be: command line, contract between notebooks, notebooks by hand, the page."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ FILES = [
 ]  # fmt: skip
 
 
-def door(*words: str, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+def command(*words: str, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     command = [*within, str(ROOT / "run_all.sh"), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished quick study, run through the door into a folder with a space in its name.
+    """The finished quick study, run by the command line into a folder with a space in its name.
 
     It runs in an empty network namespace, which has a loopback device and no route to anywhere; whoever is not root
     gets one by being root in a namespace of users.
@@ -69,7 +69,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("quick") / "out puts"
     namespace = ["unshare", "--net", *(["--map-root-user"] if os.geteuid() else []), "--", "bash", "-c"]
     inside = 'ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || true; exec "$0" "$@"'
-    ran = door("--config", str(STUDY), "--outputs", str(folder), within=[*namespace, inside])
+    ran = command("--config", str(STUDY), "--outputs", str(folder), within=[*namespace, inside])
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return folder
 
@@ -147,7 +147,7 @@ def test_films_scored_anew_have_the_scores_of_the_study(out, tmp_path):
     films = pd.read_csv(out / "cohorts" / "external.csv", dtype={"image_id": str, "film": str})
     for row in films.itertuples():
         shutil.copy(ROOT / "data" / ".prepared" / row.film[:2] / f"{row.film}.png", tmp_path / f"{row.image_id}.png")
-    done = door("score", "--arm", "transfer", str(tmp_path), "--config", str(STUDY), "--outputs", str(out))
+    done = command("score", "--arm", "transfer", str(tmp_path), "--config", str(STUDY), "--outputs", str(out))
     assert done.returncode == 0, done.stderr
     assert "For research use" in done.stdout
     predictions = pd.read_csv(out / "predictions.csv", dtype={"image_id": str}).set_index("image_id")
@@ -158,14 +158,14 @@ def test_films_scored_anew_have_the_scores_of_the_study(out, tmp_path):
         wanted = own.loc[table["film"].str.removesuffix(".png"), "score"]
         np.testing.assert_allclose(table["score"], wanted, atol=1e-6)
     assert (folder / "transfer_mean_of_2_runs.csv").is_file()
-    wrong = door("score", "--arm", "nobody", str(tmp_path), "--config", str(STUDY), "--outputs", str(out))
+    wrong = command("score", "--arm", "nobody", str(tmp_path), "--config", str(STUDY), "--outputs", str(out))
     assert wrong.returncode == 2
     assert "there is no arm 'nobody'" in wrong.stderr
 
 
 def test_again_nothing_is_done(out):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")}
-    ran = door("--config", str(STUDY), "--outputs", str(out))
+    ran = command("--config", str(STUDY), "--outputs", str(out))
     assert ran.returncode == 0, ran.stderr
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")} == before
 

@@ -19,7 +19,7 @@ from diagnostic_accuracy.estimates import read_results
 from osteotl.display import characteristics
 from osteotl.files import write_json
 from osteotl.report.documents import guidelines, write_documents
-from osteotl.report.documents.manuscript import facts_of, manuscript, model_card
+from osteotl.report.documents.manuscript import manuscript, model_card, statements_of
 from osteotl.report.documents.wording import fill, markdown, plain
 from osteotl.report.outputs import read_outputs
 from osteotl.study import load_study, parse_study
@@ -80,7 +80,7 @@ def outputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(outputs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("documents")
-    write_documents(outputs, facts_of(outputs), folder)
+    write_documents(outputs, statements_of(outputs), folder)
     return folder
 
 
@@ -186,7 +186,7 @@ def test_every_numbered_item_of_the_guideline_is_there_once(name):
 
 
 def item_of(outputs, name, item):
-    return next(row for row in guidelines.filled(outputs, facts_of(outputs))[name] if row.item == item)
+    return next(row for row in guidelines.filled(outputs, statements_of(outputs))[name] if row.item == item)
 
 
 def test_the_author_is_asked_for_what_only_an_author_knows(outputs, tmp_path):
@@ -261,7 +261,7 @@ def test_table_one_is_the_same_in_notebook_page_and_word_and_counts_patients_onc
 
 
 def test_the_same_study_gives_the_same_bytes(outputs, written, tmp_path):
-    again = write_documents(outputs, facts_of(outputs), tmp_path)
+    again = write_documents(outputs, statements_of(outputs), tmp_path)
     assert len(again) == 12
     for path in again:
         assert path.read_bytes() == (written / path.relative_to(tmp_path)).read_bytes(), path.name
@@ -270,7 +270,7 @@ def test_the_same_study_gives_the_same_bytes(outputs, written, tmp_path):
 def test_what_a_study_does_not_know_is_not_told(tmp_path):
     kind = Kind(runs=1, validation=False, boxes=False, cohorts=False)
     outputs = opened(tmp_path, kind, training=False)
-    text = "\n".join(block.text for block in manuscript(facts_of(outputs)))
+    text = "\n".join(block.text for block in manuscript(statements_of(outputs)))
     assert "Thresholds were found on the external films themselves" in text
     assert "the one training run of each model" in text
     for untrue in (
@@ -283,7 +283,7 @@ def test_what_a_study_does_not_know_is_not_told(tmp_path):
         "None",
     ):
         assert untrue not in text, untrue
-    write_documents(outputs, facts_of(outputs), tmp_path / "documents")
+    write_documents(outputs, statements_of(outputs), tmp_path / "documents")
     assert not (tmp_path / "documents" / "table_one.csv").exists()
     assert len(docx.Document(str(tmp_path / "documents" / "tables.docx")).tables) == 3
 
@@ -291,7 +291,7 @@ def test_what_a_study_does_not_know_is_not_told(tmp_path):
 def test_a_label_stays_text_in_markdown_and_in_word(tmp_path):
     planted = " *x* [a](b) <img src=x> | `c`"
     outputs = opened(tmp_path, Kind(text=planted))
-    write_documents(outputs, facts_of(outputs), tmp_path / "documents")
+    write_documents(outputs, statements_of(outputs), tmp_path / "documents")
     shown = (tmp_path / "documents" / "methods.md").read_text(encoding="utf-8")
     assert r"\*x\* \[a\](b) \<img src=x> \| \`c\`" in shown
     document = docx.Document(str(tmp_path / "documents" / "methods.docx"))
@@ -300,7 +300,7 @@ def test_a_label_stays_text_in_markdown_and_in_word(tmp_path):
 
 def test_no_verdict_is_told_where_the_page_gives_none(tmp_path):
     outputs = opened(tmp_path, Kind(instead=["The external set holds 6 malignant patients."]))
-    told = facts_of(outputs)["verdicts"]
+    told = statements_of(outputs)["verdicts"]
     assert told.startswith("The external set holds 6 malignant patients.")
     assert "separates" not in told
 

@@ -1,4 +1,4 @@
-"""The door for scores made elsewhere: every layout, and every fault at once with its row."""
+"""Scores made elsewhere: every layout, and every fault at once with its row."""
 
 from __future__ import annotations
 

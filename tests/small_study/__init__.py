@@ -1,4 +1,5 @@
-"""A project of its own in a temporary folder: the real door, engine and workflow, with quick stand-ins for the science.
+"""A project of its own in a temporary folder: the real command line, engine and workflow, with
+quick stand-ins for the science.
 
 What is tested with it is when a step runs and what survives, never what it computes; so a 'film' is a line of text,
 'training' a hash. Every stand-in writes through osteotl.files like the real ones.
@@ -66,7 +67,7 @@ class Project:
         self._environment()
 
     def _environment(self) -> None:
-        """This Python as the project's own .venv, so that the door installs nothing."""
+        """This Python as the project's own .venv, so that run_all.sh installs nothing."""
         python = self.root / ".venv/bin/python"
         python.parent.mkdir(parents=True)
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -116,8 +117,9 @@ class Project:
     def plan(self, config: str = "study.yaml", outputs: str = "outputs") -> dict[str, list[str]]:
         """Steps that would run, each with its reasons."""
         code = (
-            "import json, sys; from osteotl.workflow.states import Whole; from osteotl.workflow.steps import from_root;"
-            "print(json.dumps(Whole(*map(from_root, sys.argv[1:])).plan()))"
+            "import json, sys; from osteotl.workflow.states import StudyState;"
+            "from osteotl.workflow.steps import from_root;"
+            "print(json.dumps(StudyState(*map(from_root, sys.argv[1:])).plan()))"
         )
         environment = self.environment(PYTHONPATH=str(self.root / "lib"))
         shown = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from osteotl.workflow import fingerprint
-from osteotl.workflow.states import Whole
+from osteotl.workflow.states import StudyState
 from osteotl.workflow.steps import BESIDE
 from small_study import LOCKS
 
@@ -37,7 +37,7 @@ def test_the_light_lock_is_part_of_the_full_one():
 
 def test_what_needs_no_training_imports_what_the_light_lock_holds():
     """Own scores, plan, published and the workflow itself; imports inside functions count too."""
-    whole = Whole(ROOT / "studies/scores.yaml", ROOT / "outputs/nothing")
+    whole = StudyState(ROOT / "studies/scores.yaml", ROOT / "outputs/nothing")
     notebooks = [*(step.notebook for step in whole.steps.values() if step.executed), "planning", "published"]
     imported = [name for notebook in notebooks for part in ("made", "shown")
                 for name in fingerprint.notebook(ROOT / f"notebooks/{notebook}.ipynb")[part][1]]  # fmt: skip

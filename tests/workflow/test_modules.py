@@ -23,7 +23,7 @@ class Copy:
         shutil.copy2(REAL / "study.yaml", root)
         monkeypatch.setattr(states, "ROOT", root)
         monkeypatch.setattr(states, "LIB", root / "lib")
-        self.whole = states.Whole(root / "study.yaml", root / "outputs")
+        self.whole = states.StudyState(root / "study.yaml", root / "outputs")
         self.before = self.now()
 
     def now(self):

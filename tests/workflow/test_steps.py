@@ -89,7 +89,7 @@ def test_phantoms_altered_by_hand_are_noticed(tmp_path, monkeypatch):
     other = phantoms.generate(PhantomCohort(reader="phantom-texture", films=4, image_size=64), tmp_path / "data")
 
     def now():
-        whole = states.Whole(tmp_path / "study.yaml", tmp_path / "outputs")
+        whole = states.StudyState(tmp_path / "study.yaml", tmp_path / "outputs")
         return dict(whole._files(["cohorts/development.csv?phantom", "cohorts/external.csv?phantom"]))
 
     before = now()

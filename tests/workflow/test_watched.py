@@ -9,7 +9,7 @@ from cohorts import layouts
 from osteotl.cohorts.readers import read_cohort
 from osteotl.files import write_json
 from osteotl.study import FileCohort
-from osteotl.workflow.states import Whole, unchanged
+from osteotl.workflow.states import StudyState, unchanged
 
 READERS = ("btxrd", "coco", "labelme", "manifest", "nih", "rsna", "tbx11k", "vindr", "voc", "yolo")
 
@@ -43,7 +43,7 @@ def study(tmp_path):
 
 
 def open_study(folder):
-    return Whole(folder / "study.yaml", folder / "outputs")
+    return StudyState(folder / "study.yaml", folder / "outputs")
 
 
 def changes(folder):

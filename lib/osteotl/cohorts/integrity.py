@@ -19,7 +19,7 @@ from PIL import Image
 from osteotl.cohorts.faults import CODES, CohortError, Fault, fault, plural, shown
 from osteotl.cohorts.pixels import thumbnails
 from osteotl.cohorts.privacy import telling_tokens
-from osteotl.cohorts.readers.draft import FILM_SUFFIXES, folded
+from osteotl.cohorts.readers.builder import FILM_SUFFIXES, folded
 from osteotl.cohorts.readers.patients import UNKNOWN
 
 __all__ = ["CODES", "CohortError", "Fault", "confounding", "file_names", "identities", "one_class"]

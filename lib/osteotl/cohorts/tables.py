@@ -213,7 +213,7 @@ def fault_table(integrity: Mapping[str, Any]) -> pd.DataFrame:
     return table.assign(meaning=[CODES[code][1] for code in table["code"]]).reset_index(drop=True)
 
 
-# --- the door ---------------------------------------------------------------------------------------------------------
+# --- check ------------------------------------------------------------------------------------------------------------
 
 
 def check_main(argv: Sequence[str] | None = None) -> int:

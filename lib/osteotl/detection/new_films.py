@@ -12,7 +12,7 @@ import pandas as pd
 
 from osteotl.cohorts.film import FilmError
 from osteotl.cohorts.preparation import Prepared, prepare_films, prepared_side
-from osteotl.cohorts.readers.draft import FILM_SUFFIXES
+from osteotl.cohorts.readers.builder import FILM_SUFFIXES
 from osteotl.cohorts.readers.files import files_below
 from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate

@@ -17,7 +17,7 @@ from osteotl.scores_files.long_table import (
     DETECTION_COLUMNS,
     LESION_COLUMNS,
     NO_SCORE,
-    Draft,
+    ScoresBuilder,
     ScoresError,
     base_columns,
     box_array,
@@ -38,7 +38,7 @@ class Films:
     table: pd.DataFrame  # image_id, label, patient_id, cohort, row, and width, height where known
     by_key: dict[str, str | None]  # every spelling under which an export may name a film; None: it could be two
     lesions: pd.DataFrame | None = None
-    draft: Draft = field(default_factory=lambda: Draft(pd.DataFrame()))
+    builder: ScoresBuilder = field(default_factory=lambda: ScoresBuilder(pd.DataFrame()))
 
     def find(self, *names: Any) -> str | None:
         """The film that an export means: by identifier, by file stem, by number without leading zeros."""
@@ -49,7 +49,7 @@ class Films:
         return None
 
 
-def read_folder(folder: Path) -> Draft:
+def read_folder(folder: Path) -> ScoresBuilder:
     """The long table of a folder of exports.
 
     Parameters
@@ -84,22 +84,22 @@ def read_folder(folder: Path) -> Draft:
     if draft_faults:
         raise ScoresError(draft_faults)
     films = _films(folder, contents)
-    draft = films.draft
-    if draft.faults:  # everything else is judged by the labels
-        raise ScoresError(draft.faults)
-    draft.remarks += remarks
+    builder = films.builder
+    if builder.faults:  # everything else is judged by the labels
+        raise ScoresError(builder.faults)
+    builder.remarks += remarks
     parts, boxes = [], []
     for path in arms:
         arm, seed = arm_and_seed(path.stem if path.is_file() else path.name)
-        score, found = _read_arm(path, contents.get(path), films, draft)
+        score, found = _read_arm(path, contents.get(path), films, builder)
         parts.append(films.table.assign(arm=arm, seed=seed, fraction=1.0, score=score))
         if found is not None and len(found):
             boxes.append(found.assign(arm=arm, seed=seed, fraction=1.0)[DETECTION_COLUMNS])
-    draft.table = pd.concat(parts, ignore_index=True)
-    draft.detections = pd.concat(boxes, ignore_index=True) if boxes else None
-    draft.lesions = films.lesions
-    draft.remarks.append(f"arms, in the order of file names: {listed(list(dict.fromkeys(draft.table['arm'])))}")
-    return draft
+    builder.table = pd.concat(parts, ignore_index=True)
+    builder.detections = pd.concat(boxes, ignore_index=True) if boxes else None
+    builder.lesions = films.lesions
+    builder.remarks.append(f"arms, in the order of file names: {listed(list(dict.fromkeys(builder.table['arm'])))}")
+    return builder
 
 
 def _arm_paths(folder: Path) -> tuple[list[Path], list[str], list[str]]:
@@ -171,7 +171,7 @@ def _films(folder: Path, contents: dict[Path, Any]) -> Films:
         return _films_of_picai(contents)
     films = _named(paths[0], _films_of_coco if paths[0].suffix.lower() == ".json" else _films_of_table)
     if len(paths) > 1:
-        films.draft.remarks.append(
+        films.builder.remarks.append(
             f"labels are those of {paths[0].name}; left out: {listed([p.name for p in paths[1:]])}"
         )
     return films
@@ -187,19 +187,19 @@ def _named(path: Path, read: Callable[[Path], Films]) -> Films:
 def _films_of_table(path: Path) -> Films:
     table = read_cells(path, NAMES)
     roles = find_roles(table.cells, labels_only=True)
-    draft = Draft(pd.DataFrame(), remarks=[*table.remarks, *roles.remarks])
+    builder = ScoresBuilder(pd.DataFrame(), remarks=[*table.remarks, *roles.remarks])
     if absent := [c for c in ("image_id", "label") if c not in roles.column]:
         raise ScoresError([f"no column {c!r}; it needs image_id and label of every film" for c in absent])
     for run in ("seed", "reader", "fraction", "arm", "score", "logit"):
         roles.column.pop(run, None)  # of the exports, not of the films
-    films = base_columns(table, roles, draft)
+    films = base_columns(table, roles, builder)
     for size in ("width", "height"):
         if size in roles.column:
-            films[size] = draft.take(numbers(table.cells[roles.column[size]], size, table.rows))
+            films[size] = builder.take(numbers(table.cells[roles.column[size]], size, table.rows))
     twice = films.loc[films["image_id"].duplicated(), "image_id"].unique()
-    draft.faults += [f"{path.name}: film {film!r} stands twice" for film in twice[:20]]
-    draft.faults = [fault if fault.startswith(path.name) else f"{path.name}: {fault}" for fault in draft.faults]
-    return Films(films, _spellings(films["image_id"]), None, draft)
+    builder.faults += [f"{path.name}: film {film!r} stands twice" for film in twice[:20]]
+    builder.faults = [fault if fault.startswith(path.name) else f"{path.name}: {fault}" for fault in builder.faults]
+    return Films(films, _spellings(films["image_id"]), None, builder)
 
 
 def _films_of_picai(contents: dict[Path, Any]) -> Films:
@@ -207,17 +207,17 @@ def _films_of_picai(contents: dict[Path, Any]) -> Films:
     if not cases:
         raise ScoresError(["no labels.csv (image_id, label), which names every film and its class"])
     labels: dict[str, int] = {}
-    draft = Draft(pd.DataFrame(), remarks=["labels are picai_eval's case_target"])
+    builder = ScoresBuilder(pd.DataFrame(), remarks=["labels are picai_eval's case_target"])
     for name, targets in cases.items():
         if not isinstance(targets, dict):
             raise ScoresError([f"{name}: case_target must map every case to 0 or 1"])
         for case, target in targets.items():
             if target not in (0, 1):
-                draft.faults.append(f"{name}: case_target of {case!r} is neither 0 nor 1")
+                builder.faults.append(f"{name}: case_target of {case!r} is neither 0 nor 1")
             elif labels.setdefault(case, int(target)) != int(target):
-                draft.faults.append(f"labels of film {case!r} disagree between the picai_eval files")
-    draft.faults = _few_faults(draft.faults)
-    return Films(_film_table(list(labels), list(labels.values())), _spellings(labels), None, draft)
+                builder.faults.append(f"labels of film {case!r} disagree between the picai_eval files")
+    builder.faults = _few_faults(builder.faults)
+    return Films(_film_table(list(labels), list(labels.values())), _spellings(labels), None, builder)
 
 
 def _film_table(names: list[str], labels: list[int]) -> pd.DataFrame:
@@ -233,34 +233,34 @@ def _films_of_coco(path: Path) -> Films:
     if not _dicts(images, "id") or not _dicts(annotations, "image_id", "bbox"):
         raise ScoresError(["not a COCO reference standard (images with id, annotations with image_id and bbox)"])
     names: dict[str, str] = {str(i["id"]): _stem(str(i.get("file_name", i["id"]))) for i in images}
-    draft = Draft(pd.DataFrame())
+    builder = ScoresBuilder(pd.DataFrame())
     if len(set(names.values())) < len(images):
-        draft.faults.append(
+        builder.faults.append(
             f"{path.name}: two images have one id or one file name; give labels.csv with names that differ"
         )
     categories = {str(a.get("category_id", 1)) for a in annotations}
     if len(categories) > 1:
         rule = "keep those of malignant lesions, or give labels.csv"
-        draft.faults.append(f"{path.name}: annotations of {len(categories)} categories; {rule}")
+        builder.faults.append(f"{path.name}: annotations of {len(categories)} categories; {rule}")
     lesions, crowds = [], set()
     for number, one in enumerate(annotations, 1):
         if (film := names.get(str(one["image_id"]))) is None:
-            draft.faults.append(f"{path.name}: annotation {number} is on an image that is not listed")
+            builder.faults.append(f"{path.name}: annotation {number} is on an image that is not listed")
         elif (corners := _corners(one["bbox"])) is None:
-            draft.faults.append(f"{path.name}: annotation {number} has no box of x, y, width, height above 0")
+            builder.faults.append(f"{path.name}: annotation {number} has no box of x, y, width, height above 0")
         elif str(one.get("iscrowd")).lower() in ("1", "true"):
             crowds.add(film)
         else:
             lesions.append([film, *corners])
-    draft.faults = _few_faults(draft.faults)
+    builder.faults = _few_faults(builder.faults)
     ill = {row[0] for row in lesions} | crowds
     table = _film_table(list(names.values()), [int(n in ill) for n in names.values()])
     table = table.drop_duplicates("image_id")
-    draft.remarks.append(f"{path.name}: a film with an annotation is malignant, one without is not")
+    builder.remarks.append(f"{path.name}: a film with an annotation is malignant, one without is not")
     if crowds:
-        draft.remarks.append(f"{path.name}: crowds (iscrowd) of {plural(len(crowds), 'film')} are no lesion boxes")
+        builder.remarks.append(f"{path.name}: crowds (iscrowd) of {plural(len(crowds), 'film')} are no lesion boxes")
     spellings = {**_spellings(table["image_id"]), **names}
-    return Films(table, spellings, pd.DataFrame(lesions, columns=LESION_COLUMNS), draft)
+    return Films(table, spellings, pd.DataFrame(lesions, columns=LESION_COLUMNS), builder)
 
 
 def _keys(name: str) -> list[str]:
@@ -309,48 +309,48 @@ def _dicts(content: Any, *keys: str) -> bool:
 Found = tuple[np.ndarray, pd.DataFrame | None]
 
 
-def _read_arm(path: Path, content: Any, films: Films, draft: Draft) -> Found:
+def _read_arm(path: Path, content: Any, films: Films, builder: ScoresBuilder) -> Found:
     """Score of every film, and boxes."""
     nothing = np.zeros(len(films.table)), None
     try:
         if path.is_dir():
-            return _read_arm_folder(path, films, draft)
+            return _read_arm_folder(path, films, builder)
         if path.suffix.lower() in TABLES:
-            return _case_table(path, films, draft)
+            return _case_table(path, films, builder)
     except TableError as error:
-        draft.faults += [f"{path.name}: {fault}" for fault in error.faults]
+        builder.faults += [f"{path.name}: {fault}" for fault in error.faults]
         return nothing
     if isinstance(content, dict) and isinstance(content.get("case_pred"), dict):
-        return _from_cases(content["case_pred"], path.name, films, draft)
-    if (boxes := _boxes_of_json(content, path.name, films, draft)) is None:
-        draft.faults.append(f"{path.name}: {_what_json(content)}")
+        return _from_cases(content["case_pred"], path.name, films, builder)
+    if (boxes := _boxes_of_json(content, path.name, films, builder)) is None:
+        builder.faults.append(f"{path.name}: {_what_json(content)}")
         return nothing
-    return _from_boxes(boxes, path.name, films, draft)
+    return _from_boxes(boxes, path.name, films, builder)
 
 
-def _read_arm_folder(path: Path, films: Films, draft: Draft) -> Found:
+def _read_arm_folder(path: Path, films: Films, builder: ScoresBuilder) -> Found:
     kind = _kind_of_folder(path)
     if kind == "txt":
-        return _from_boxes(_yolo(path, films, draft), path.name, films, draft)
+        return _from_boxes(_yolo(path, films, builder), path.name, films, builder)
     if kind == "nndetection":
         return _from_boxes(
-            _nndetection(path, films, draft), path.name, films, draft, "three-dimensional or not in x, y"
+            _nndetection(path, films, builder), path.name, films, builder, "three-dimensional or not in x, y"
         )
     content = read_json(path / "predictions.json")
-    boxes = _boxes_of_json(content, f"{path.name}/predictions.json", films, draft)
+    boxes = _boxes_of_json(content, f"{path.name}/predictions.json", films, builder)
     if boxes is None:
         raise ScoresError([f"predictions.json: {_what_json(content)}"])
-    return _from_boxes(boxes, path.name, films, draft)
+    return _from_boxes(boxes, path.name, films, builder)
 
 
-def _boxes_of_json(content: Any, name: str, films: Films, draft: Draft) -> pd.DataFrame | None:
+def _boxes_of_json(content: Any, name: str, films: Films, builder: ScoresBuilder) -> pd.DataFrame | None:
     """Boxes of a JSON export, None where it is of no known kind."""
     if _dicts(content, "bbox", "score"):
-        return _coco(content, name, films, draft)
+        return _coco(content, name, films, builder)
     if isinstance(content, dict) and len(content) == 1:  # MONAI's bundles write {"validation": [...]}
         content = next(iter(content.values()))
     if _dicts(content, "box", "label_scores"):
-        return _monai(content, name, films, draft)
+        return _monai(content, name, films, builder)
     return None
 
 
@@ -370,36 +370,38 @@ def _what_json(content: Any) -> str:
     )
 
 
-def _case_table(path: Path, films: Films, draft: Draft) -> Found:
+def _case_table(path: Path, films: Films, builder: ScoresBuilder) -> Found:
     table = read_cells(path, NAMES)
     roles = find_roles(table.cells, labels_only=True)
-    draft.remarks += [f"{path.name}: {remark}" for remark in (*table.remarks, *roles.remarks)]
+    builder.remarks += [f"{path.name}: {remark}" for remark in (*table.remarks, *roles.remarks)]
     if not {"image_id", "score"} <= set(roles.column):
         hint = "; Ultralytics' results.csv holds losses, no scores" if path.stem == "results" else ""
         raise ScoresError([f"needs the columns image_id and score{hint}"])
     names = table.cells[roles.column["image_id"]].tolist()
-    own = Draft(pd.DataFrame())
+    own = ScoresBuilder(pd.DataFrame())
     values = own.take(numbers(table.cells[roles.column["score"]], "score", table.rows, NO_SCORE))
-    draft.faults += [f"{path.name}: {fault}" for fault in own.faults]
-    draft.remarks += [f"{path.name}: {remark}" for remark in own.remarks]
+    builder.faults += [f"{path.name}: {fault}" for fault in own.faults]
+    builder.remarks += [f"{path.name}: {remark}" for remark in own.remarks]
     if len(set(names)) < len(names):
         raise ScoresError(["a film stands twice; one row a film, its highest score"])
-    return _from_cases(dict(zip(names, values.tolist(), strict=True)), path.name, films, draft, checked=True)
+    return _from_cases(dict(zip(names, values.tolist(), strict=True)), path.name, films, builder, checked=True)
 
 
-def _from_cases(scores: dict[str, Any], name: str, films: Films, draft: Draft, checked: bool = False) -> Found:
+def _from_cases(
+    scores: dict[str, Any], name: str, films: Films, builder: ScoresBuilder, checked: bool = False
+) -> Found:
     if odd := [case for case, value in scores.items() if not checked and not _is_number(value)]:
-        draft.faults.append(f"{name}: the score of {listed(odd, 10)} is no number within 1e9")
+        builder.faults.append(f"{name}: the score of {listed(odd, 10)} is no number within 1e9")
         scores = {case: value for case, value in scores.items() if case not in set(odd)}
     known = {films.find(key): float(value) for key, value in scores.items()}
     if stray := [key for key in scores if films.find(key) is None]:
-        draft.faults.append(f"{name}: scores for films that the labels do not name: {listed(stray, 10)}")
+        builder.faults.append(f"{name}: scores for films that the labels do not name: {listed(stray, 10)}")
     elif len(known) < len(scores):
-        draft.faults.append(f"{name}: two cases are one film of the labels; name films as the labels do")
+        builder.faults.append(f"{name}: two cases are one film of the labels; name films as the labels do")
     values = films.table["image_id"].map(known).to_numpy(float)
     missing = films.table.loc[~films.table["image_id"].isin(known), "image_id"].tolist()
     if missing and not odd:
-        draft.faults.append(f"{name}: no score for {listed(missing, 10)}")
+        builder.faults.append(f"{name}: no score for {listed(missing, 10)}")
     return values, None
 
 
@@ -407,22 +409,22 @@ def _from_boxes(
     boxes: pd.DataFrame,
     name: str,
     films: Films,
-    draft: Draft,
+    builder: ScoresBuilder,
     why: str = "labels.csv has no width and height of the films",
 ) -> Found:
     """The score of a film is that of its highest box; a film without a box has 0, and that is said."""
     best = boxes.groupby("image_id")["score"].max()
     values = films.table["image_id"].map(best)
     if len(best) and best.min() < 0:
-        draft.faults.append(f"{name}: scores below 0, so that a film without a box has none; export probabilities")
+        builder.faults.append(f"{name}: scores below 0, so that a film without a box has none; export probabilities")
     if silent := int(values.isna().sum()):
         lacking = plural(silent, "film")
-        draft.remarks.append(
+        builder.remarks.append(
             f"{name}: {lacking} without a box scored 0; boxes down to a confidence of 0.001 would rank them"
         )
     corners = boxes.dropna(subset=list(CORNERS))
     if len(corners) < len(boxes):
-        draft.remarks.append(f"{name}: boxes are left out ({why}); scores are used")
+        builder.remarks.append(f"{name}: boxes are left out ({why}); scores are used")
     return values.fillna(0.0).to_numpy(float), corners.reset_index(drop=True)
 
 
@@ -430,7 +432,7 @@ def _of_rows(rows: list[list[Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=BOX).astype(dict.fromkeys([*CORNERS, "score"], float))
 
 
-def _coco(content: list[dict[str, Any]], name: str, films: Films, draft: Draft) -> pd.DataFrame:
+def _coco(content: list[dict[str, Any]], name: str, films: Films, builder: ScoresBuilder) -> pd.DataFrame:
     """COCO's list of detections, as Ultralytics, detectron2 and mmdetection write it too."""
     rows, stray, faults = [], [], []
     for number, one in enumerate(content, 1):
@@ -442,23 +444,23 @@ def _coco(content: list[dict[str, Any]], name: str, films: Films, draft: Draft) 
             faults.append(f"{name}: detection {number} has no finite score, or no box of x, y, width, height above 0")
         else:
             rows.append([film, *corners, float(one["score"])])
-    draft.faults += _few_faults(faults)
+    builder.faults += _few_faults(faults)
     if stray:
         rule = "where these are COCO's own numbers, give the reference standard as labels.json"
         films_shown = listed(list(dict.fromkeys(stray)), 10)
-        draft.faults.append(f"{name}: boxes on films that the labels do not name: {films_shown}; {rule}")
-    _one_class({str(one.get("category_id", 0)) for one in content}, name, draft)
+        builder.faults.append(f"{name}: boxes on films that the labels do not name: {films_shown}; {rule}")
+    _one_class({str(one.get("category_id", 0)) for one in content}, name, builder)
     return _of_rows(rows)
 
 
-def _one_class(classes: set[str], name: str, draft: Draft) -> None:
+def _one_class(classes: set[str], name: str, builder: ScoresBuilder) -> None:
     """The score of a film is that of a malignant lesion: boxes of other classes must not count."""
     if len(classes) > 1:
-        draft.faults.append(f"{name}: boxes of {len(classes)} classes ({listed(sorted(classes), 6)}); keep those of "
+        builder.faults.append(f"{name}: boxes of {len(classes)} classes ({listed(sorted(classes), 6)}); keep those of "
                             "malignant lesions, under one class number")  # fmt: skip
 
 
-def _monai(content: list[dict[str, Any]], name: str, films: Films, draft: Draft) -> pd.DataFrame:
+def _monai(content: list[dict[str, Any]], name: str, films: Films, builder: ScoresBuilder) -> pd.DataFrame:
     """MONAI's list of films with box (corners), label and label_scores."""
     rows: list[list[Any]] = []
     stray, faults, classes = [], [], set()
@@ -482,14 +484,14 @@ def _monai(content: list[dict[str, Any]], name: str, films: Films, draft: Draft)
             continue
         classes |= {str(label) for label in labels} if isinstance(labels, list) else set()
         rows += [[film, *box, float(score)] for box, score in zip(corners.tolist(), scores, strict=True)]
-    draft.faults += _few_faults(faults)
+    builder.faults += _few_faults(faults)
     if stray:
-        draft.faults.append(f"{name}: films that the labels do not name: {listed(list(dict.fromkeys(stray)), 10)}")
-    _one_class(classes, name, draft)
+        builder.faults.append(f"{name}: films that the labels do not name: {listed(list(dict.fromkeys(stray)), 10)}")
+    _one_class(classes, name, builder)
     return _of_rows(rows)
 
 
-def _nndetection(path: Path, films: Films, draft: Draft) -> pd.DataFrame:
+def _nndetection(path: Path, films: Films, builder: ScoresBuilder) -> pd.DataFrame:
     """nnDetection's CASE_boxes.json, number of a box to score, label and box; its boxes start with y."""
     rows: list[list[Any]] = []
     faults, classes = [], set()
@@ -505,12 +507,12 @@ def _nndetection(path: Path, films: Films, draft: Draft) -> pd.DataFrame:
         else:
             classes |= {str(box.get("label", 0)) for box in found or []}
             rows += [[film, *[np.nan] * 4, float(box["score"])] for box in found or []]
-    draft.faults += _few_faults(faults)
-    _one_class(classes, path.name, draft)
+    builder.faults += _few_faults(faults)
+    _one_class(classes, path.name, builder)
     return _of_rows(rows)
 
 
-def _yolo(path: Path, films: Films, draft: Draft) -> pd.DataFrame:
+def _yolo(path: Path, films: Films, builder: ScoresBuilder) -> pd.DataFrame:
     """class x_centre y_centre width height confidence, relative to the film; no file = no box."""
     sizes = films.table.drop_duplicates("image_id").set_index("image_id").reindex(columns=["width", "height"])
     rows: list[list[Any]] = []
@@ -534,8 +536,8 @@ def _yolo(path: Path, films: Films, draft: Draft) -> pd.DataFrame:
             rows.append(
                 [film, (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height, score]
             )
-    draft.faults += _few_faults(faults)
-    _one_class(classes, path.name, draft)
+    builder.faults += _few_faults(faults)
+    _one_class(classes, path.name, builder)
     return _of_rows(rows)
 
 

@@ -33,7 +33,7 @@ class ScoresError(TableError):
 
 
 @dataclass
-class Draft:
+class ScoresBuilder:
     """A long table on its way: faults are collected, not raised one by one."""
 
     table: pd.DataFrame
@@ -52,7 +52,7 @@ class Draft:
         return values
 
 
-def from_table(table: Table) -> Draft:
+def from_table(table: Table) -> ScoresBuilder:
     """The long table that a table holds.
 
     Raises
@@ -62,7 +62,7 @@ def from_table(table: Table) -> Draft:
     """
     cells = table.cells
     roles = find_roles(cells)
-    draft = Draft(pd.DataFrame(), remarks=[*table.remarks, *roles.remarks])
+    builder = ScoresBuilder(pd.DataFrame(), remarks=[*table.remarks, *roles.remarks])
     needed = ["image_id", "label"] + ([] if roles.wide else ["arm", "score"])
     if absent := [c for c in needed if c not in roles.column]:
         rule = (
@@ -71,87 +71,89 @@ def from_table(table: Table) -> Draft:
         spare = [c for c in cells.columns if c not in roles.column.values()]
         have = listed(list(cells.columns), 30)
         raise ScoresError([f"no column {c!r} (columns are {have}){nearest_name(c, spare)}; {rule}" for c in absent])
-    base = base_columns(table, roles, draft)
+    base = base_columns(table, roles, builder)
     if roles.wide:
-        draft.table = _melted(cells, base, roles, draft)
+        builder.table = _melted(cells, base, roles, builder)
     else:
         base["arm"] = cells[roles.column["arm"]]
         score = cells[roles.column["score"]]
-        base["score"] = draft.take(numbers(score, "score", table.rows, NO_SCORE))
-        draft.table = base
-    _boxes(cells, roles, draft, table.rows)
-    return draft
+        base["score"] = builder.take(numbers(score, "score", table.rows, NO_SCORE))
+        builder.table = base
+    _boxes(cells, roles, builder, table.rows)
+    return builder
 
 
-def base_columns(table: Table, roles: Roles, draft: Draft) -> pd.DataFrame:
+def base_columns(table: Table, roles: Roles, builder: ScoresBuilder) -> pd.DataFrame:
     """Columns that every kind of table shares."""
     column, cells, rows = roles.column, table.cells, table.rows
     base = pd.DataFrame({"row": rows, "image_id": cells[column["image_id"]]})
-    base["label"] = draft.take(read_labels(cells[column["label"]], rows))
+    base["label"] = builder.take(read_labels(cells[column["label"]], rows))
     if "cohort" in column:
-        base["cohort"] = draft.take(read_cohorts(cells[column["cohort"]], rows))
+        base["cohort"] = builder.take(read_cohorts(cells[column["cohort"]], rows))
     else:
         base["cohort"] = "external"
-        draft.remarks.append(
+        builder.remarks.append(
             "no cohort column: every film is taken as external (locked thresholds need validation films)"
         )
-    base["patient_id"] = _patients(cells, base, column, draft)
+    base["patient_id"] = _patients(cells, base, column, builder)
     base["fraction"] = 1.0
     if "fraction" in column:
         name = f"column {column['fraction']!r}"
-        base["fraction"] = draft.take(numbers(cells[column["fraction"]], name, rows, "a share of the training labels"))
+        base["fraction"] = builder.take(
+            numbers(cells[column["fraction"]], name, rows, "a share of the training labels")
+        )
         bad = ~((base["fraction"] > 0) & (base["fraction"] <= 1)).to_numpy() & base["fraction"].notna().to_numpy()
-        draft.faults += [f"fraction: {row_list(rows[bad])} not in (0, 1]"] if bad.any() else []
-    base["seed"] = _runs(cells, column, rows, draft)
+        builder.faults += [f"fraction: {row_list(rows[bad])} not in (0, 1]"] if bad.any() else []
+    base["seed"] = _runs(cells, column, rows, builder)
     if "logit" in column:
-        base["logit"] = draft.take(numbers(cells[column["logit"]], "logit", rows))
+        base["logit"] = builder.take(numbers(cells[column["logit"]], "logit", rows))
     for fact in FACTS:
         if fact in column:
-            base[fact] = _fact(cells[column[fact]], fact, rows, draft)
+            base[fact] = _fact(cells[column[fact]], fact, rows, builder)
     return base
 
 
-def _runs(cells: pd.DataFrame, column: dict[str, str], rows: np.ndarray, draft: Draft) -> np.ndarray | int:
+def _runs(cells: pd.DataFrame, column: dict[str, str], rows: np.ndarray, builder: ScoresBuilder) -> np.ndarray | int:
     """Seeds of training runs, or human readers who take their part."""
     if "seed" in column and "reader" in column:
-        draft.faults.append(
+        builder.faults.append(
             f"columns {column['seed']!r} and {column['reader']!r} both name the runs of an arm: keep the reader of "
             "human readers, or the seed of training runs"
         )
         return 0
     kind = "reader" if "reader" in column else "seed"
-    draft.readers = kind == "reader"
+    builder.readers = kind == "reader"
     if kind not in column:
         return 0
-    values, draft.run_names, faults, remarks = read_runs(cells[column[kind]], f"column {column[kind]!r}", rows)
-    return draft.take((values, faults, remarks))
+    values, builder.run_names, faults, remarks = read_runs(cells[column[kind]], f"column {column[kind]!r}", rows)
+    return builder.take((values, faults, remarks))
 
 
-def _patients(cells: pd.DataFrame, base: pd.DataFrame, column: dict[str, str], draft: Draft) -> pd.Series:
+def _patients(cells: pd.DataFrame, base: pd.DataFrame, column: dict[str, str], builder: ScoresBuilder) -> pd.Series:
     if "patient_id" not in column:
-        draft.remarks.append("no patient_id column: every film is taken as a patient of its own")
+        builder.remarks.append("no patient_id column: every film is taken as a patient of its own")
         return base["image_id"]
     patients = cells[column["patient_id"]]
     if lacking := int((patients == "").sum()):
-        draft.remarks.append(
+        builder.remarks.append(
             f"{plural(lacking, 'row')} without patient_id: each such film is taken as a patient of its own"
         )
     return patients.where(patients != "", base["image_id"])
 
 
-def _fact(column: pd.Series, name: str, rows: np.ndarray, draft: Draft) -> pd.Series | np.ndarray:
+def _fact(column: pd.Series, name: str, rows: np.ndarray, builder: ScoresBuilder) -> pd.Series | np.ndarray:
     """What is known of a film beside its class; an age that is no number is unknown, and that is said."""
     if name != "age":
         return column
     values, faults, remarks = numbers(column, "age", rows)
-    draft.remarks += [*remarks, *(f"{fault}: taken as unknown" for fault in faults)]
+    builder.remarks += [*remarks, *(f"{fault}: taken as unknown" for fault in faults)]
     return np.where(np.isfinite(values) & (np.abs(values) <= LARGEST), values, np.nan)
 
 
-def _melted(cells: pd.DataFrame, base: pd.DataFrame, roles: Roles, draft: Draft) -> pd.DataFrame:
+def _melted(cells: pd.DataFrame, base: pd.DataFrame, roles: Roles, builder: ScoresBuilder) -> pd.DataFrame:
     parts = []
     for column, (arm, seed) in roles.arms.items():
-        score = draft.take(numbers(cells[column], f"column {column!r}", base["row"].to_numpy(), NO_SCORE))
+        score = builder.take(numbers(cells[column], f"column {column!r}", base["row"].to_numpy(), NO_SCORE))
         seeds = {"seed": seed} if not {"seed", "reader"} & set(roles.column) else {}
         parts.append(base.drop(columns="logit", errors="ignore").assign(arm=arm, score=score, **seeds))
     return pd.concat(parts, ignore_index=True)
@@ -160,47 +162,51 @@ def _melted(cells: pd.DataFrame, base: pd.DataFrame, roles: Roles, draft: Draft)
 # --- boxes in tables --------------------------------------------------------------------------------------------------
 
 
-def _boxes(cells: pd.DataFrame, roles: Roles, draft: Draft, rows: np.ndarray) -> None:
+def _boxes(cells: pd.DataFrame, roles: Roles, builder: ScoresBuilder, rows: np.ndarray) -> None:
     """Boxes as one row each (then a film's score is its highest), or as a list in a column `boxes`."""
     if all(c in roles.column for c in CORNERS) and not roles.wide:
-        _box_rows(cells, roles, draft, rows)
+        _box_rows(cells, roles, builder, rows)
     elif "boxes" in roles.column and not roles.wide:
-        lists = _lists(cells[roles.column["boxes"]], 5, "boxes", draft, rows)
-        draft.detections = _unrolled(draft.table[["image_id", "arm", "fraction", "seed"]], lists, [*CORNERS, "score"])
+        lists = _lists(cells[roles.column["boxes"]], 5, "boxes", builder, rows)
+        builder.detections = _unrolled(
+            builder.table[["image_id", "arm", "fraction", "seed"]], lists, [*CORNERS, "score"]
+        )
     if "lesions" in roles.column:
-        lists = _lists(cells[roles.column["lesions"]], 4, "lesions", draft, rows)
-        draft.lesions = _lesions(cells[roles.column["image_id"]], cells[roles.column["lesions"]], lists, draft)
+        lists = _lists(cells[roles.column["lesions"]], 4, "lesions", builder, rows)
+        builder.lesions = _lesions(cells[roles.column["image_id"]], cells[roles.column["lesions"]], lists, builder)
 
 
-def _lesions(films: pd.Series, texts: pd.Series, lists: list[np.ndarray], draft: Draft) -> pd.DataFrame:
+def _lesions(films: pd.Series, texts: pd.Series, lists: list[np.ndarray], builder: ScoresBuilder) -> pd.DataFrame:
     """Lesions once a film: those of its first row that names any; rows that name others are a fault."""
     named = texts != ""
     given = films[named]
     odd = texts[named].groupby(given).nunique()
-    draft.faults += [f"lesions of film {film!r} disagree between its rows" for film in odd.index[odd > 1][:10]]
+    builder.faults += [f"lesions of film {film!r} disagree between its rows" for film in odd.index[odd > 1][:10]]
     first = given[~given.duplicated()]
     return _unrolled(first.to_frame("image_id"), [lists[at] for at in first.index], list(CORNERS))
 
 
-def _box_rows(cells: pd.DataFrame, roles: Roles, draft: Draft, rows: np.ndarray) -> None:
-    corners = {c: draft.take(numbers(cells[roles.column[c]], c, rows)) for c in CORNERS}
-    table = draft.table.assign(**corners)
+def _box_rows(cells: pd.DataFrame, roles: Roles, builder: ScoresBuilder, rows: np.ndarray) -> None:
+    corners = {c: builder.take(numbers(cells[roles.column[c]], c, rows)) for c in CORNERS}
+    table = builder.table.assign(**corners)
     known = table[list(CORNERS)].notna()
     boxed, part = known.all(axis=1), known.any(axis=1) & ~known.all(axis=1)
     if part.any():
-        draft.faults.append(f"boxes: {row_list(rows[part])} some corners only; give all four, or none")
+        builder.faults.append(f"boxes: {row_list(rows[part])} some corners only; give all four, or none")
     bad = _box_faults(table.loc[boxed, list(CORNERS)].to_numpy(float))
     if bad.any():
-        draft.faults.append(f"boxes: {row_list(rows[boxed][bad])} {BOX_RULE}")
-    draft.detections = table.loc[boxed, DETECTION_COLUMNS].reset_index(drop=True)
+        builder.faults.append(f"boxes: {row_list(rows[boxed][bad])} {BOX_RULE}")
+    builder.detections = table.loc[boxed, DETECTION_COLUMNS].reset_index(drop=True)
     key = ["image_id", "arm", "fraction", "seed"]
-    best = draft.table.sort_values("score", ascending=False, kind="stable").drop_duplicates(key).sort_index()
-    if len(best) < len(draft.table):
-        draft.remarks.append("one row a box: the score of a film is the highest of its boxes")
+    best = builder.table.sort_values("score", ascending=False, kind="stable").drop_duplicates(key).sort_index()
+    if len(best) < len(builder.table):
+        builder.remarks.append("one row a box: the score of a film is the highest of its boxes")
         for column, what in (("label", "labels"), ("patient_id", "patients"), ("cohort", "cohorts")):
-            odd = draft.table.groupby("image_id")[column].nunique()
-            draft.faults += [f"{what} of film {film!r} disagree between its boxes" for film in odd.index[odd > 1][:10]]
-    draft.table = best.reset_index(drop=True)
+            odd = builder.table.groupby("image_id")[column].nunique()
+            builder.faults += [
+                f"{what} of film {film!r} disagree between its boxes" for film in odd.index[odd > 1][:10]
+            ]
+    builder.table = best.reset_index(drop=True)
 
 
 BOX_RULE = f"a box whose corners are not finite, not rising (x_min < x_max, y_min < y_max) or beyond {LARGEST:g}"
@@ -236,7 +242,7 @@ def box_array(content: Any, width: int) -> np.ndarray:
     return boxes
 
 
-def _lists(column: pd.Series, width: int, name: str, draft: Draft, rows: np.ndarray) -> list[np.ndarray]:
+def _lists(column: pd.Series, width: int, name: str, builder: ScoresBuilder, rows: np.ndarray) -> list[np.ndarray]:
     """A column of JSON lists of boxes."""
     made: list[np.ndarray] = []
     bad: dict[str, list[int]] = {}
@@ -249,7 +255,7 @@ def _lists(column: pd.Series, width: int, name: str, draft: Draft, rows: np.ndar
                 f"{error}" if not isinstance(error, TableError) else f"not a list of boxes with {width} numbers each"
             )
             bad.setdefault(known, []).append(int(row))
-    draft.faults += [f"{name}: {row_list(where)} {what}" for what, where in bad.items()]
+    builder.faults += [f"{name}: {row_list(where)} {what}" for what, where in bad.items()]
     return made
 
 

@@ -18,7 +18,7 @@ from osteotl.files import plural, visible
 from osteotl.scores_files.columns import FACTS, LARGEST, MOST_SEED, NAMES
 from osteotl.scores_files.exports import read_folder
 from osteotl.scores_files.faults import WARNING, find_faults, remarks_on
-from osteotl.scores_files.long_table import Draft, ScoresError, from_table
+from osteotl.scores_files.long_table import ScoresBuilder, ScoresError, from_table
 from osteotl.scores_files.tables import TableError, listed, read_cells, told
 
 __all__ = ["COLUMNS", "ScoresError", "ScoresFile", "check_predictions", "check_scores", "read_scores"]
@@ -108,14 +108,14 @@ def read_scores(path: str | Path, reference: str | None = None, given: Iterable[
     """
     path = Path(path)
     try:
-        draft = read_folder(path) if path.is_dir() else from_table(read_cells(path, NAMES))
-        faults = list(draft.faults)
-        faults += [] if draft.table.empty else find_faults(draft.table, reference, draft.readers, given)
-        if faults or draft.table.empty:
+        builder = read_folder(path) if path.is_dir() else from_table(read_cells(path, NAMES))
+        faults = list(builder.faults)
+        faults += [] if builder.table.empty else find_faults(builder.table, reference, builder.readers, given)
+        if faults or builder.table.empty:
             raise ScoresError(faults or ["holds no scores"])
     except TableError as error:
         raise ScoresError([f"{_shown(path.name)}: {fault}" for fault in error.faults]) from error
-    return _finished(draft, reference)
+    return _finished(builder, reference)
 
 
 def check_scores(path: str | Path, reference: str | None = None, given: Iterable[str] = ()) -> int:
@@ -185,10 +185,10 @@ def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions
 
 
-def _finished(draft: Draft, reference: str | None) -> ScoresFile:
-    table = draft.table
+def _finished(builder: ScoresBuilder, reference: str | None) -> ScoresFile:
+    table = builder.table
     arms = tuple(str(arm) for arm in dict.fromkeys(table["arm"]))
-    remarks = draft.remarks + remarks_on(table)
+    remarks = builder.remarks + remarks_on(table)
     if reference is None:
         remarks.append(f"reference arm: {arms[0]!r}, the first in the file (name another with --reference ARM)")
     if "logit" not in table:
@@ -196,8 +196,8 @@ def _finished(draft: Draft, reference: str | None) -> ScoresFile:
     types = COLUMNS | {fact: kind for fact, kind in FACT_COLUMNS.items() if fact in table}
     predictions = check_predictions(table[list(types)].reset_index(drop=True).astype(types))
     said = tuple(map(told, remarks))
-    return ScoresFile(predictions, draft.detections, draft.lesions, arms, reference or arms[0], said, draft.readers,
-                      draft.run_names)  # fmt: skip
+    return ScoresFile(predictions, builder.detections, builder.lesions, arms, reference or arms[0], said,
+                      builder.readers, builder.run_names)  # fmt: skip
 
 
 def _logits(table: pd.DataFrame, remarks: list[str]) -> np.ndarray:

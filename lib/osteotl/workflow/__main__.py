@@ -3,7 +3,7 @@
 import os
 import sys
 
-from osteotl.workflow.door import main
+from osteotl.workflow.command_line import main
 
 try:
     sys.exit(main(sys.argv[1:]))

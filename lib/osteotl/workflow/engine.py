@@ -19,71 +19,71 @@ from osteotl.files import remove, visible, write_json
 from osteotl.workflow import fingerprint
 from osteotl.workflow.folder import Refused
 from osteotl.workflow.run_notebook import die_with, hermetic
-from osteotl.workflow.states import Whole, read_json
+from osteotl.workflow.states import StudyState, read_json
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 # Snakemake on this machine: it would import whatever plugin is installed, and SLURM's asks for a controller, up to 10 s
 LOCAL = ["-c", "import pkgutil; pkgutil.iter_modules = list; from snakemake.cli import main; main()"]
 
 
-def run(whole: Whole, profile: Path | None, asked: dict[str, Any]) -> int:
+def run(state: StudyState, profile: Path | None, asked: dict[str, Any]) -> int:
     """Run what must run of a study; returns the exit code.
 
     Parameters
     ----------
-    whole : Whole
+    state : StudyState
         The study; its outputs folder is held.
     profile : Path or None
         Folder of the engine's settings for a cluster.
     asked : dict
         As for `states.unchanged`.
     """
-    report = to_root(whole.outputs / "report.html")
-    if plan := whole.plan():
-        whole.remember()
-        if code := follow(_start(whole, list(plan), profile), Watch(whole, list(plan))):
+    report = to_root(state.outputs / "report.html")
+    if plan := state.plan():
+        state.remember()
+        if code := follow(_start(state, list(plan), profile), Watch(state, list(plan))):
             return code
-        whole = Whole(whole.config, whole.outputs)
-        if left := whole.plan():
+        state = StudyState(state.config, state.outputs)
+        if left := state.plan():
             say(f"Settings, code or films changed while the study ran ({', '.join(left)}): run ./run_all.sh again.")
             return 1
-    _name_strays(whole)
-    whole.remember(asked)
+    _name_strays(state)
+    state.remember(asked)
     say(f"Done: {report}" if plan else f"Nothing has changed: {report} is up to date.")
     return 0
 
 
-def run_some(whole: Whole, profile: Path | None, notebooks: tuple[str, ...]) -> int:
+def run_some(state: StudyState, profile: Path | None, notebooks: tuple[str, ...]) -> int:
     """Run what must run of some notebooks' steps, and nothing after them; returns the exit code."""
-    if plan := [name for name in whole.plan() if whole.steps[name].notebook in notebooks]:
-        whole.remember()
-        return follow(_start(whole, plan, profile), Watch(whole, plan))
+    if plan := [name for name in state.plan() if state.steps[name].notebook in notebooks]:
+        state.remember()
+        return follow(_start(state, plan, profile), Watch(state, plan))
     return 0
 
 
-def _name_strays(whole: Whole) -> None:
+def _name_strays(state: StudyState) -> None:
     """What lies among the outputs and belongs to no step is the person's, or is left over: it must not mislead."""
-    if strays := whole.strays():
+    if strays := state.strays():
         shown = ", ".join(strays[:3]) + (f" and {len(strays) - 3} more" if len(strays) > 3 else "")
-        say(f"No step of this study makes {shown} in {to_root(whole.outputs)}: left over from other settings, or "
+        say(f"No step of this study makes {shown} in {to_root(state.outputs)}: left over from other settings, or "
             "yours. ./run_all.sh clean removes what is left over.")  # fmt: skip
 
 
 # --- the engine -------------------------------------------------------------------------------------------------------
 
 
-def _start(whole: Whole, plan: list[str], profile: Path | None) -> subprocess.Popen[bytes]:
-    own, logs, here = whole.outputs / ENGINE, whole.outputs / "logs", os.getpid()
+def _start(state: StudyState, plan: list[str], profile: Path | None) -> subprocess.Popen[bytes]:
+    own, logs, here = state.outputs / ENGINE, state.outputs / "logs", os.getpid()
     # marks of the Snakefile, words of the steps and what they print: those of this run alone
     for place in (own / "done", own / "ended", *(logs / f"{name}.log" for name in plan)):
         remove(place)
     logs.mkdir(exist_ok=True)
-    hermetic(whole.outputs)
-    needs = {name: [need for need in whole.steps[name].needs if need in plan] for name in plan}
-    places = {"study": to_root(whole.config), "outputs": to_root(whole.outputs), "python": sys.executable}
+    hermetic(state.outputs)
+    needs = {name: [need for need in state.steps[name].needs if need in plan] for name in plan}
+    places = {"study": to_root(state.config), "outputs": to_root(state.outputs), "python": sys.executable}
     config = write_json(own / "config.json", {**places, "workers": _cores(), "needs": needs})
     if profile:
-        command = ["-m", "snakemake", "--profile", str(profile), *_cluster(profile, whole.outputs)]
+        command = ["-m", "snakemake", "--profile", str(profile), *_cluster(profile, state.outputs)]
     else:
         command = [*LOCAL, "--cores", str(_cores()), "--resources", f"gpu={_at_once()}"]
     command = [sys.executable, *command, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(own),
@@ -147,7 +147,7 @@ def say(*lines: str) -> None:
 def follow(engine: subprocess.Popen[bytes], watch: Watch) -> int:
     """Tell what happens until the engine ends; returns the exit code.
 
-    Ctrl-C and SIGTERM end a run (see `door.main`); SIGHUP does not: a closed laptop must not cost a night.
+    Ctrl-C and SIGTERM end a run (see `command_line.main`); SIGHUP does not: a closed laptop must not cost a night.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -174,21 +174,21 @@ def follow(engine: subprocess.Popen[bytes], watch: Watch) -> int:
 class Watch:
     """Tells which steps have ended and how far the others are."""
 
-    def __init__(self, whole: Whole, plan: list[str]):
-        self.whole, self.plan, self.codes = whole, plan, list[int]()
-        self.logs, self.ahead = whole.outputs / "logs", list(plan)
-        self.records = {name: whole.record(step) for name, step in whole.steps.items()}
+    def __init__(self, state: StudyState, plan: list[str]):
+        self.state, self.plan, self.codes = state, plan, list[int]()
+        self.logs, self.ahead = state.outputs / "logs", list(plan)
+        self.records = {name: state.record(step) for name, step in state.steps.items()}
         self.began = self.shown = time.monotonic()
-        say(f"{len(plan)} of {_steps(len(whole.steps))} to run; progress here, details in {to_root(self.logs)}")
+        say(f"{len(plan)} of {_steps(len(state.steps))} to run; progress here, details in {to_root(self.logs)}")
 
     def look(self) -> None:
         """Tell what has ended since the last look; twice a minute also where the others are."""
-        for path in sorted((self.whole.outputs / ENGINE / "ended").glob("*")):
+        for path in sorted((self.state.outputs / ENGINE / "ended").glob("*")):
             if (name := path.name) in self.ahead:
                 self.ahead.remove(name)
                 ended = read_json(path) or {}
                 self.codes.append(ended["code"])
-                self.records[name] = self.whole.record(self.whole.steps[name])
+                self.records[name] = self.state.record(self.state.steps[name])
                 say(f"  [{len(self.codes)}/{len(self.plan)}] {ended['lines'][0]}", *ended["lines"][1:])
         if self.ahead and time.monotonic() - self.shown > 30:
             self.shown = time.monotonic()
@@ -205,8 +205,8 @@ class Watch:
         took: dict[str, list[float]] = {}
         for name, record in self.records.items():
             if record:
-                took.setdefault(self.whole.steps[name].notebook, []).append(record["seconds"])
-        kinds = [self.whole.steps[name].notebook for name in self.ahead]
+                took.setdefault(self.state.steps[name].notebook, []).append(record["seconds"])
+        kinds = [self.state.steps[name].notebook for name in self.ahead]
         if not set(kinds) <= took.keys():
             return f"{timedelta(seconds=round(time.monotonic() - self.began))} so far"
         left = sum(statistics.fmean(took[kind]) / (_cores() if kind == "02_finetune" else 1) for kind in kinds)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from osteotl.files import remove, write_json
 from osteotl.workflow import fingerprint
-from osteotl.workflow.states import Whole, read_json
+from osteotl.workflow.states import StudyState, read_json
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 # where steps leave what a study may later no longer name
@@ -97,10 +97,10 @@ def _locked(descriptor: int, kind: int) -> bool:
 # --- cleaning up ------------------------------------------------------------------------------------------------------
 
 
-def clean(whole: Whole) -> int:
+def clean(state: StudyState) -> int:
     """Remove what a run can make again, and say how much disk that was; nothing of the user's is touched."""
-    outputs, freed = whole.outputs, 0
-    for what, paths in _leftovers(whole).items():
+    outputs, freed = state.outputs, 0
+    for what, paths in _leftovers(state).items():
         size = sum(map(_size, paths))
         for path in paths:
             remove(path)
@@ -110,10 +110,10 @@ def clean(whole: Whole) -> int:
     return 0
 
 
-def _leftovers(whole: Whole) -> dict[str, list[Path]]:
-    outputs, steps = whole.outputs, whole.steps.values()
+def _leftovers(state: StudyState) -> dict[str, list[Path]]:
+    outputs, steps = state.outputs, state.steps.values()
     named = {outputs / str(file).partition("?")[0] for s in steps for file in (*s.writes, *s.may_write, s.executed)}
-    named |= {whole.record_path(step) for step in steps}
+    named |= {state.record_path(step) for step in steps}
     found = [path for pattern in MADE for path in sorted(outputs.glob(pattern)) if not path.is_dir()]
     # a failed notebook waits for a success; a cache may serve other studies, whose outputs lie in the project's folder
     orphans = [p for p in found if not named & {p, *p.parents} and not p.name.endswith(".failed.ipynb")]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from osteotl.files import visible, write_json, write_text
-from osteotl.workflow.door import OPTIONS, Words, outputs_of
+from osteotl.workflow.command_line import OPTIONS, Words, outputs_of
 from osteotl.workflow.fingerprint import digest
 from osteotl.workflow.folder import OWNER, Refused, check_folder
 from osteotl.workflow.states import read_json

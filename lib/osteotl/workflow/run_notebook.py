@@ -25,7 +25,7 @@ from typing import Any
 from osteotl.files import remove, scratch_folder, visible, write_json, write_text
 from osteotl.workflow.fingerprint import EMPTY, MISSING
 from osteotl.workflow.parameters import parameters_of
-from osteotl.workflow.states import DEPENDS, SHOWN, Whole
+from osteotl.workflow.states import DEPENDS, SHOWN, StudyState
 from osteotl.workflow.step import RUNNING
 from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
 
@@ -90,7 +90,7 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places:
     NotebookNode
         As executed.
     """
-    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]  # papermill's door to Hadoop, 0.1 s
+    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]  # papermill's way to Hadoop, 0.1 s
     import nbformat
     import papermill
 
@@ -190,57 +190,57 @@ def _plain(path: Path) -> str:
 # --- the step ---------------------------------------------------------------------------------------------------------
 
 
-def run_step(name: str, whole: Whole, descriptor: int) -> str:
+def run_step(name: str, state: StudyState, descriptor: int) -> str:
     """Run a step unless it holds, and say so; leave its record only when all that it is to write has been written.
 
     `descriptor` is the open, locked file of the folder, which kernels inherit.
     """
-    step, began = whole.steps[name], time.time()
-    if unmet := whole.unmet(step):
+    step, began = state.steps[name], time.time()
+    if unmet := state.unmet(step):
         raise Failure(f"{name}: parts of the study do not belong together", *unmet, "run ./run_all.sh again")
-    if not whole.reasons(step):
+    if not state.reasons(step):
         return f"{name}: unchanged"
-    earlier = whole.record(step) or {}
-    if anew := whole.reasons(step, *SHOWN):
-        whole.record_path(step).unlink(missing_ok=True)
+    earlier = state.record(step) or {}
+    if anew := state.reasons(step, *SHOWN):
+        state.record_path(step).unlink(missing_ok=True)
         for file in (*step.writes, *step.may_write):  # so that what is there in the end is new
-            remove(whole.outputs / file.partition("?")[0])
-    before = whole.now(step)
+            remove(state.outputs / file.partition("?")[0])
+    before = state.now(step)
     if step.notebook == "06_report":
-        _write_provenance(whole)
+        _write_provenance(state)
     if step.executed:
-        source, target = ROOT / "notebooks" / f"{step.notebook}.ipynb", whole.outputs / step.executed
-        parameters = {"config": to_root(whole.config), "outputs": to_root(whole.outputs), **step.parameters}
+        source, target = ROOT / "notebooks" / f"{step.notebook}.ipynb", state.outputs / step.executed
+        parameters = {"config": to_root(state.config), "outputs": to_root(state.outputs), **step.parameters}
         os.environ[RUNNING] = step.name
-        run_notebook(source, target, parameters, [whole.config.parent, whole.outputs, *step.data], descriptor)
+        run_notebook(source, target, parameters, [state.config.parent, state.outputs, *step.data], descriptor)
     else:
-        _render(whole)
-    now = Whole(whole.config, whole.outputs).now(step)
+        _render(state)
+    now = StudyState(state.config, state.outputs).now(step)
     if lacking := [file for file, content in now["writes"].items() if content in (MISSING, EMPTY)]:
         raise Failure(f"{name}: ended without writing {', '.join(lacking)}")
     if any(before[kind] != now[kind] for kind in DEPENDS):
         raise Failure(f"{name}: its settings, code or films changed while it ran; run ./run_all.sh again")
     times = {"seconds": round(time.time() - began, 2) if anew else earlier["seconds"],
              "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}  # fmt: skip
-    write_json(whole.record_path(step), {"step": name, **now, **times})
+    write_json(state.record_path(step), {"step": name, **now, **times})
     return f"{name}: {timedelta(seconds=round(time.time() - began))}"
 
 
 # by name, as a notebook is: the workflow starts steps and imports none of what they compute
 
 
-def _write_provenance(whole: Whole) -> None:
+def _write_provenance(state: StudyState) -> None:
     """Where the results come from, before the page that shows it."""
-    steps = [step for step in whole.steps.values() if step.executed and step.notebook != "06_report"]
+    steps = [step for step in state.steps.values() if step.executed and step.notebook != "06_report"]
     made = importlib.import_module("osteotl.report.provenance").provenance(
-        whole.study, whole.config, {step.name: whole.record(step) for step in steps}
+        state.study, state.config, {step.name: state.record(step) for step in steps}
     )
-    write_json(whole.outputs / "provenance.json", made)
+    write_json(state.outputs / "provenance.json", made)
 
 
-def _render(whole: Whole) -> None:
+def _render(state: StudyState) -> None:
     """The page, and a PDF of it where one can be printed."""
-    page = importlib.import_module("osteotl.report.render").write_report(whole.outputs)
+    page = importlib.import_module("osteotl.report.render").write_report(state.outputs)
     importlib.import_module("osteotl.report.printing").write_pdf(page)
 
 
@@ -294,7 +294,7 @@ def main(name: str, config: str, outputs: str) -> int:
     with (out / ENGINE / "lock").open("a") as lock:  # held by every step and its kernel: an orphan keeps others out
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
-            code, lines = 0, [run_step(name, Whole(from_root(config), out), lock.fileno())]
+            code, lines = 0, [run_step(name, StudyState(from_root(config), out), lock.fileno())]
         except Exception as error:
             traceback.print_exc()
             code, lines = failure_lines(name, error, to_root(out / "notebooks"))

@@ -11,7 +11,7 @@ import sys
 
 from osteotl.files import file_name, visible
 from osteotl.study import StudyError, load_study
-from osteotl.workflow.door import OPTIONS, Words, existing, outputs_of
+from osteotl.workflow.command_line import OPTIONS, Words, existing, outputs_of
 from osteotl.workflow.run_notebook import hermetic
 from osteotl.workflow.steps import ROOT, to_root
 

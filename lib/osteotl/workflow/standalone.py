@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from osteotl.files import visible, write_text
-from osteotl.workflow.door import OPTIONS, Words, outputs_of
+from osteotl.workflow.command_line import OPTIONS, Words, outputs_of
 from osteotl.workflow.parameters import Parameter, parameters_of
 from osteotl.workflow.run_notebook import INPUT_FAULTS, failure_lines, hermetic, run_notebook
 from osteotl.workflow.step import RUNNING

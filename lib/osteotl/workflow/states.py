@@ -45,7 +45,7 @@ WORDS = {
 }
 
 
-class Whole:
+class StudyState:
     """A study, its outputs folder and the records in it.
 
     Parameters

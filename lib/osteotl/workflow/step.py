@@ -29,7 +29,7 @@ from typing import Any
 
 from osteotl.files import write_json
 from osteotl.study import Study
-from osteotl.workflow.states import SHOWN, Whole, differences, read_json
+from osteotl.workflow.states import SHOWN, StudyState, differences, read_json
 from osteotl.workflow.steps import ROOT, Step, from_root, to_root
 
 MADE = ".made"  # below scratch: the settings under which a notebook was run by hand
@@ -134,28 +134,28 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     ValueError
         The study has no such step, or what it reads was made under other settings: the message names both.
     """
-    whole = Whole(from_root(config), from_root(outputs))
-    step = next((s for s in whole.steps.values() if s.notebook == notebook and s.parameters == parameters), None)
+    state = StudyState(from_root(config), from_root(outputs))
+    step = next((s for s in state.steps.values() if s.notebook == notebook and s.parameters == parameters), None)
     if step is None:
         asked = " ".join([notebook, *map(str, parameters.values())])
-        raise ValueError(f"{to_root(whole.config)} has no step {asked}; it has {', '.join(whole.steps)}")
+        raise ValueError(f"{to_root(state.config)} has no step {asked}; it has {', '.join(state.steps)}")
     by_engine = os.environ.get(RUNNING) == step.name
-    reasons = whole.reasons(step, *SHOWN) + ([] if by_engine else whole.unmet(step))
+    reasons = state.reasons(step, *SHOWN) + ([] if by_engine else state.unmet(step))
     fresh = step.cached and not reasons
     by_hand = not by_engine and not fresh
     if by_hand:
-        _refuse_others(whole, step)
-        _link_inputs(whole, step)
-        now = whole.now(step)
-        made = {"settings": now["settings"], "reads": now["reads"], "config": to_root(whole.config)}
-        write_json(whole.outputs / "scratch" / MADE / f"{step.name}.json", made)
+        _refuse_others(state, step)
+        _link_inputs(state, step)
+        now = state.now(step)
+        made = {"settings": now["settings"], "reads": now["reads"], "config": to_root(state.config)}
+        write_json(state.outputs / "scratch" / MADE / f"{step.name}.json", made)
     return OpenStep(
         name=step.name,
-        study=whole.study,
+        study=state.study,
         fresh=fresh,
-        outputs=whole.outputs,
-        out=whole.outputs / "scratch" if by_hand else whole.outputs,
-        config=whole.config,
+        outputs=state.outputs,
+        out=state.outputs / "scratch" if by_hand else state.outputs,
+        config=state.config,
         data=ROOT / "data",
         reasons=reasons,
         workers=int(os.environ.get("OSTEOTL_WORKERS", "1")),
@@ -163,20 +163,20 @@ def open_step(notebook: str, config: str | Path, outputs: str | Path, **paramete
     )
 
 
-def _link_inputs(whole: Whole, step: Step) -> None:
+def _link_inputs(state: StudyState, step: Step) -> None:
     """Show the study's files that a step reads in scratch, so that a notebook finds all in one folder.
 
     Writing replaces a link, never what it points to.
     """
-    for file in whole.now(step)["reads"]:
-        source, link = whole.outputs / file, whole.outputs / "scratch" / file
+    for file in state.now(step)["reads"]:
+        source, link = state.outputs / file, state.outputs / "scratch" / file
         if source.is_file() and not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(source)
 
 
-def _refuse_others(whole: Whole, step: Step) -> None:
+def _refuse_others(state: StudyState, step: Step) -> None:
     """Refuse inputs that were made under another configuration, by hand or by a run.
 
     A study with fewer runs, arms or fractions than were scored selects among them, which is allowed; one with more is
@@ -186,20 +186,20 @@ def _refuse_others(whole: Whole, step: Step) -> None:
     todo = list(step.needs)
     while todo:
         if (name := todo.pop()) not in before:
-            before[name] = whole.steps[name]
+            before[name] = state.steps[name]
             todo += before[name].needs
-    ordered = [need for need in whole.steps.values() if need.name in before]
-    if wrong := [fault for need in ordered for fault in _differences(whole, need)]:
-        raise ValueError("\n".join([*wrong, f"{step.name} would mix them with {to_root(whole.config)}: run the "
+    ordered = [need for need in state.steps.values() if need.name in before]
+    if wrong := [fault for need in ordered for fault in _differences(state, need)]:
+        raise ValueError("\n".join([*wrong, f"{step.name} would mix them with {to_root(state.config)}: run the "
                                     "notebooks named above first, or ./run_all.sh clean to begin anew"]))  # fmt: skip
 
 
-def _differences(whole: Whole, need: Step) -> list[str]:
+def _differences(state: StudyState, need: Step) -> list[str]:
     """How a step's results, in scratch or of a run, differ from what the study file asks for."""
-    scratch, now = whole.outputs / "scratch", whole.now(need)
+    scratch, now = state.outputs / "scratch", state.now(need)
     own = [file for file in now["writes"] if (scratch / file).is_file() and not (scratch / file).is_symlink()]
-    made = (read_json(scratch / MADE / f"{need.name}.json") or {}) if own else (whole.record(need) or {})
-    place = to_root(scratch if own else whole.outputs)
+    made = (read_json(scratch / MADE / f"{need.name}.json") or {}) if own else (state.record(need) or {})
+    place = to_root(scratch if own else state.outputs)
     if own and not made:
         return [f"{own[0]} in {place}: it is not known for which study it was made"]
     if not made:

@@ -10,14 +10,14 @@ import pandas as pd
 
 from osteotl.cohorts import phantoms
 from osteotl.cohorts.readers import btxrd, coco, labelme, manifest, nih, rsna, tbx11k, vindr, voc, yolo
+from osteotl.cohorts.readers.builder import BOX_COLUMNS, CohortBuilder, RawCohort, Step
+from osteotl.cohorts.readers.completion import complete
 from osteotl.cohorts.readers.concat import joined
-from osteotl.cohorts.readers.draft import BOX_COLUMNS, Draft, RawCohort, Step
-from osteotl.cohorts.readers.finish import finish
 from osteotl.study import Cohort, ConcatCohort, FileCohort, PhantomCohort
 
 __all__ = ["READERS", "RawCohort", "Step", "read_cohort"]
 
-READERS: dict[str, Callable[[Draft], None]] = {
+READERS: dict[str, Callable[[CohortBuilder], None]] = {
     "btxrd": btxrd.read,
     "coco": coco.read,
     "labelme": labelme.read,
@@ -54,14 +54,14 @@ def read_cohort(spec: Cohort, data_root: str | Path) -> RawCohort:
 
 
 def _from_files(spec: FileCohort) -> RawCohort:
-    draft = Draft(spec)
-    if not os.path.isdir(draft.root):  # Path.is_dir raises on a name that is too long
+    builder = CohortBuilder(spec)
+    if not os.path.isdir(builder.root):  # Path.is_dir raises on a name that is too long
         remedy = "set `root` to the folder of the films; a relative one starts at the study file's own folder"
-        draft.fault("root_missing", draft.root, "there is no such folder", remedy)
-        films, boxes = draft.frames()
-        return RawCohort(films, boxes, draft.faults, [Step("read", 0, 0, "")])
-    READERS[spec.reader](draft)
-    return finish(draft)
+        builder.fault("root_missing", builder.root, "there is no such folder", remedy)
+        films, boxes = builder.frames()
+        return RawCohort(films, boxes, builder.faults, [Step("read", 0, 0, "")])
+    READERS[spec.reader](builder)
+    return complete(builder)
 
 
 def _phantoms(spec: PhantomCohort, data_root: Path) -> RawCohort:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.columns import column_missing, plain_name
-from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import read_json, read_table, table_file
 from osteotl.cohorts.readers.labelme import add_lesions, annotation_paths, lesions_of, stated_size
 
@@ -36,25 +36,25 @@ NEEDED = ("image_id", "center", "age", "gender", "tumor", "benign", "malignant",
 AGE_AND_SEX = re.compile(r"(?:\d{0,3}\s*[mfMF]|[mfMF]\s*\d{0,3}|\d{0,3})[\s_-]*")
 
 
-def read(draft: Draft) -> None:
-    """Read the table and the annotations into the draft."""
-    path = table_file(draft, draft.spec.table, "dataset.xlsx")
-    table = read_table(draft, path)
+def read(builder: CohortBuilder) -> None:
+    """Read the table and the annotations into the builder."""
+    path = table_file(builder, builder.spec.table, "dataset.xlsx")
+    table = read_table(builder, path)
     if table is None:
         return
     table = table.rename(columns=_name)
     if missing := [name for name in NEEDED if name not in table]:
-        column_missing(draft, path, table, missing)
+        column_missing(builder, path, table, missing)
         return
-    _licence(draft)
-    annotations = {file.stem: file for file in annotation_paths(draft)[1]}
+    _licence(builder)
+    annotations = {file.stem: file for file in annotation_paths(builder)[1]}
     patients = pseudo_patients(table)
     for row, patient in zip(table.to_dict("records"), patients, strict=True):
-        _film(draft, path, row, patient, annotations.pop(Path(row["image_id"]).stem, None))
+        _film(builder, path, row, patient, annotations.pop(Path(row["image_id"]).stem, None))
     for file in annotations.values():
-        draft.fault("unknown_id", file, f"annotates {file.stem}, which {path.name} does not list", "add its row")
-    draft.derived = path
-    draft.add_unlisted()
+        builder.fault("unknown_id", file, f"annotates {file.stem}, which {path.name} does not list", "add its row")
+    builder.derived = path
+    builder.add_unlisted()
 
 
 def _name(name: str) -> str:
@@ -63,8 +63,8 @@ def _name(name: str) -> str:
     return {"lower_limbs": "lower_limb", "upper_limbs": "upper_limb"}.get(name, name.removesuffix("_joint"))
 
 
-def _licence(draft: Draft) -> None:
-    draft.fault(
+def _licence(builder: CohortBuilder) -> None:
+    builder.fault(
         "licence_conflict",
         "",
         "BTXRD's licence is stated differently in two places: CC BY-NC-ND 4.0 in the paper, CC BY 4.0 at figshare",
@@ -72,11 +72,11 @@ def _licence(draft: Draft) -> None:
     )
 
 
-def _film(draft: Draft, path: Path, row: dict[str, str], patient: str, annotation: Path | None) -> None:
+def _film(builder: CohortBuilder, path: Path, row: dict[str, str], patient: str, annotation: Path | None) -> None:
     name = row["image_id"]
     flags = {column: row[column] for column in ("tumor", "benign", "malignant")}
     if not name or any(value not in ("0", "1", "0.0", "1.0") for value in flags.values()):
-        draft.fault(
+        builder.fault(
             "row_invalid",
             path,
             f"{name or 'a row without image_id'}: tumor, benign, malignant are "
@@ -86,20 +86,20 @@ def _film(draft: Draft, path: Path, row: dict[str, str], patient: str, annotatio
         return
     tumour, benign, malignant = (int(float(value)) for value in flags.values())
     if benign + malignant != tumour:
-        draft.fault(
+        builder.fault(
             "row_invalid",
             path,
             f"{name}: tumor {tumour}, benign {benign}, malignant {malignant} contradict each other",
             "correct the row",
         )
     if benign and not malignant:
-        draft.label_words["benign"] = draft.label_words.get("benign", 0) + 1
+        builder.label_words["benign"] = builder.label_words.get("benign", 0) + 1
     subtype = next((column for column in (*MALIGNANT, *BENIGN) if row.get(column) in ("1", "1.0")), None)
     view = next((column for column in ("frontal", "lateral", "oblique") if row.get(column) in ("1", "1.0")), None)
-    film = draft.find_film(name, path)
-    size = {} if annotation is None else _boxes(draft, name, annotation, tumour)
+    film = builder.find_film(name, path)
+    size = {} if annotation is None else _boxes(builder, name, annotation, tumour)
     values = {key: value or None for key, value in row.items() if key != "image_id"}
-    draft.add_film(
+    builder.add_film(
         name,
         film,
         malignant,
@@ -115,24 +115,24 @@ def _film(draft: Draft, path: Path, row: dict[str, str], patient: str, annotatio
     )
 
 
-def _boxes(draft: Draft, name: str, path: Path, tumour: int) -> dict[str, object]:
-    content = read_json(draft, path)
+def _boxes(builder: CohortBuilder, name: str, path: Path, tumour: int) -> dict[str, object]:
+    content = read_json(builder, path)
     if content is None:
         return {}
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        draft.fault(
+        builder.fault(
             "file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "use it as distributed"
         )
         return {}
-    kept = None if draft.spec.classes else MALIGNANT
-    lesions = lesions_of(draft, path, content, kept) or []
+    kept = None if builder.spec.classes else MALIGNANT
+    lesions = lesions_of(builder, path, content, kept) or []
     if lesions and not tumour:
-        draft.fault(
+        builder.fault(
             "normal_with_box", path, f"draws a lesion on {name}, which the table calls normal", "correct one of them"
         )
-    if not draft.spec.classes:
+    if not builder.spec.classes:
         lesions = [lesion for lesion in lesions if plain_name(lesion.name) in MALIGNANT]
-    add_lesions(draft, name, lesions)
+    add_lesions(builder, name, lesions)
     return stated_size(content)
 
 

@@ -13,58 +13,58 @@ import os
 from pathlib import Path
 from typing import Any
 
-from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.files import as_list, files_below, files_in, number, read_json
 from osteotl.cohorts.readers.marks import is_crowd, marks_of
 from osteotl.cohorts.readers.splits import part_of_file
 
 
-def read(draft: Draft) -> None:
-    """Read every annotation file into the draft."""
-    for path in annotation_files(draft, ".json"):
-        content = read_json(draft, path)
+def read(builder: CohortBuilder) -> None:
+    """Read every annotation file into the builder."""
+    for path in annotation_files(builder, ".json"):
+        content = read_json(builder, path)
         if content is not None:
-            read_content(draft, path, content)
-    draft.add_unlisted()
+            read_content(builder, path, content)
+    builder.add_unlisted()
 
 
-def annotation_files(draft: Draft, suffix: str) -> list[Path]:
+def annotation_files(builder: CohortBuilder, suffix: str) -> list[Path]:
     """The annotation files that the study names, or those at or directly below the root."""
-    if draft.spec.annotations:
-        named = draft.root / draft.spec.annotations
+    if builder.spec.annotations:
+        named = builder.root / builder.spec.annotations
         files = files_below(named, suffix) if os.path.isdir(named) else [named]
     else:
-        folders = [path for path in files_in(draft.root, "") if path.is_dir()]
-        files = files_in(draft.root, suffix) or [path for folder in folders for path in files_in(folder, suffix)]
+        folders = [path for path in files_in(builder.root, "") if path.is_dir()]
+        files = files_in(builder.root, suffix) or [path for folder in folders for path in files_in(folder, suffix)]
     if not files:
-        draft.fault("file_missing", draft.root, f"there is no {suffix} file of annotations", "set `annotations`")
+        builder.fault("file_missing", builder.root, f"there is no {suffix} file of annotations", "set `annotations`")
     return files
 
 
-def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "native") -> None:
+def read_content(builder: CohortBuilder, path: Path, content: Any, annotated_as: str = "native") -> None:
     """Add the films and boxes of one COCO mapping; `annotated_as`: the pixels that its corners refer to."""
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        draft.fault(
+        builder.fault(
             "file_unreadable", path, "is JSON but not COCO: it has no list `images`", "export it as COCO (detection)"
         )
         return
-    annotations = listed_annotations(draft, path, content)
+    annotations = listed_annotations(builder, path, content)
     categories = {
         entry["id"]: str(entry.get("name", entry["id"]))
         for entry in as_list(content.get("categories"))
         if isinstance(entry, dict) and is_key(entry.get("id"))
     }
-    names = listed_images(draft, path, content["images"])
+    names = listed_images(builder, path, content["images"])
     kept: dict[str, int] = {}
     broken: set[str] = set()
     for place, entry in enumerate(annotations or []):
-        _annotation(draft, path, f"annotation {place}", entry, names, categories, kept, broken)
+        _annotation(builder, path, f"annotation {place}", entry, names, categories, kept, broken)
     for entry, name in names.values():
-        film = draft.find_film(name, path)
+        film = builder.find_film(name, path)
         part = part_of_file(path)
         whole = annotations is not None and name not in broken
         label = int(bool(kept.get(name))) if kept.get(name) or whole else None
-        draft.add_film(
+        builder.add_film(
             name,
             film,
             label,
@@ -75,12 +75,12 @@ def read_content(draft: Draft, path: Path, content: Any, annotated_as: str = "na
         )
 
 
-def listed_annotations(draft: Draft, path: Path, content: dict[str, Any]) -> list[Any] | None:
+def listed_annotations(builder: CohortBuilder, path: Path, content: dict[str, Any]) -> list[Any] | None:
     """The annotations of a COCO mapping; None, and a fault, where it has no list: no film of it was looked at then."""
     annotations = content.get("annotations")
     if isinstance(annotations, list):
         return annotations
-    draft.fault(
+    builder.fault(
         "file_unreadable",
         path,
         "has no list `annotations`: nothing says which of its films have a lesion",
@@ -94,16 +94,16 @@ def is_key(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def listed_images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
+def listed_images(builder: CohortBuilder, path: Path, images: list[Any]) -> dict[Any, tuple[dict[str, Any], str]]:
     """Image id -> (entry, file name); an entry without either, or an id used twice, is a fault."""
     names: dict[Any, tuple[dict[str, Any], str]] = {}
     for place, entry in enumerate(images):
         name = entry.get("file_name") if isinstance(entry, dict) else None
         key = entry.get("id") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not name or not is_key(key):
-            draft.fault("row_invalid", path, f"images[{place}] lacks an id or a file_name", "export it again")
+            builder.fault("row_invalid", path, f"images[{place}] lacks an id or a file_name", "export it again")
         elif key in names:
-            draft.fault(
+            builder.fault(
                 "duplicate_id", path, f"image id {key!r} stands for {names[key][1]!r} and {name!r}", "number them anew"
             )
         else:
@@ -112,7 +112,7 @@ def listed_images(draft: Draft, path: Path, images: list[Any]) -> dict[Any, tupl
 
 
 def _annotation(
-    draft: Draft,
+    builder: CohortBuilder,
     path: Path,
     place: str,
     entry: Any,
@@ -123,12 +123,14 @@ def _annotation(
 ) -> None:
     image = entry.get("image_id") if isinstance(entry, dict) else None
     if not is_key(image) or image not in names:
-        draft.fault("unknown_id", path, f"{place} names image_id {image!r}, which `images` does not list", "correct it")
+        builder.fault(
+            "unknown_id", path, f"{place} names image_id {image!r}, which `images` does not list", "correct it"
+        )
         return
     name = names[image][1]
     category = entry.get("category_id")
     if not is_key(category) or category not in categories:
-        draft.fault(
+        builder.fault(
             "unknown_id",
             path,
             f"{place} ({name}) names category_id {category!r}, which `categories` does not list",
@@ -136,18 +138,18 @@ def _annotation(
         )
         broken.add(name)
         return
-    finding = draft.finding(categories[category])
+    finding = builder.finding(categories[category])
     if finding is None:
         return
     corners = box_of(entry)
     if corners is None:
-        draft.fault(
+        builder.fault(
             "box_invalid", path, f"{place} ({name}): bbox {entry.get('bbox')!r} is not four numbers", "draw it again"
         )
         broken.add(name)
         return
-    if not is_crowd(draft, name, corners, marks_of(entry.get("attributes"), entry)):
-        draft.add_box(name, corners, finding, written_as="sizes")
+    if not is_crowd(builder, name, corners, marks_of(entry.get("attributes"), entry)):
+        builder.add_box(name, corners, finding, written_as="sizes")
     kept[name] = kept.get(name, 0) + 1
 
 

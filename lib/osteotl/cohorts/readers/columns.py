@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.cohorts.faults import plural
-from osteotl.cohorts.readers.draft import NO_LESION, Draft, folded, visible
+from osteotl.cohorts.readers.builder import NO_LESION, CohortBuilder, folded, visible
 from osteotl.files import header_place
 
 #: canonical column: the names it goes by in the layouts seen, best first (compared without case, spaces and hyphens)
@@ -82,19 +82,19 @@ def canonical(table: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:
     return table.assign(**{column: table[name] for column, name in columns_of(table, wanted).items()})
 
 
-def column_missing(draft: Draft, path: Path, table: pd.DataFrame, missing: list[str]) -> None:
+def column_missing(builder: CohortBuilder, path: Path, table: pd.DataFrame, missing: list[str]) -> None:
     """List columns that a table lacks, with the ones that it has and the one that may be meant."""
-    hints = [f"rename {own!r} to {name} ({why})" for name in missing for own, why in _meant(draft, table, name)]
+    hints = [f"rename {own!r} to {name} ({why})" for name in missing for own, why in _meant(builder, table, name)]
     if "x_max" in missing and (sizes := [str(name) for name in table.columns if plain_name(str(name)) in SIZES]):
         # a size that is renamed to a corner would be read as one
         hints = [f"compute x_max = x_min + width, y_max = y_min + height ({sizes[0]!r} is a size: never rename it)"]
     own = ", ".join(map(str, table.columns))
     text = f"has no column {' and no '.join(missing)} (it has {own})"
     remedy = "; ".join(hints) if hints else f"name them {','.join(missing)}: docs/study.md lists other names"
-    draft.fault("column_missing", path, text, remedy)
+    builder.fault("column_missing", path, text, remedy)
 
 
-def _meant(draft: Draft, table: pd.DataFrame, column: str) -> list[tuple[str, str]]:
+def _meant(builder: CohortBuilder, table: pd.DataFrame, column: str) -> list[tuple[str, str]]:
     """The column that may be meant by a missing one: by its name, else by what its cells hold."""
     taken = set(columns_of(table, tuple(ALIASES)).values())  # x_max is near to y_max, and is none
     names = {plain_name(str(name)): str(name) for name in table.columns if str(name) not in taken}
@@ -105,7 +105,7 @@ def _meant(draft: Draft, table: pd.DataFrame, column: str) -> list[tuple[str, st
         cells = [str(cell) for cell in table[name] if str(cell).strip()][:200]
         if column == "label" and cells and all(folded(cell) in LABEL_WORDS for cell in cells):
             return [(str(name), f"its cells are {' and '.join(sorted(set(cells))[:3])}")]
-        if column in ("path", "image_id") and cells and all(draft.index.find(cell) for cell in cells[:5]):
+        if column in ("path", "image_id") and cells and all(builder.index.find(cell) for cell in cells[:5]):
             return [(str(name), "its cells name films")]
     return []
 
@@ -124,32 +124,32 @@ def queryable(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**changed)
 
 
-def label_word(draft: Draft, value: Any) -> str:
+def label_word(builder: CohortBuilder, value: Any) -> str:
     """A label in small letters, by `classes` where these name it; '' where the status is not annotated."""
     word = visible(str(value))
-    key = draft.class_of(word)
+    key = builder.class_of(word)
     if key is not None:
-        draft.used_classes.add(key)
-    mapped = word if key is None else draft.spec.classes[key] or ""
+        builder.used_classes.add(key)
+    mapped = word if key is None else builder.spec.classes[key] or ""
     return "" if folded(mapped) in MISSING else folded(mapped)
 
 
-def label_of(draft: Draft, value: Any, source: str | Path, row: str) -> int | None:
+def label_of(builder: CohortBuilder, value: Any, source: str | Path, row: str) -> int | None:
     """1, 0, or None where the status is not annotated; unknown words are gathered for `label_faults`."""
-    word = label_word(draft, value)
+    word = label_word(builder, value)
     if word not in LABEL_WORDS:
         if word:
-            draft.unknown_labels.setdefault((source, str(value)), []).append(row)
+            builder.unknown_labels.setdefault((source, str(value)), []).append(row)
         return None
     if LABEL_WORDS[word] == 0 and not str(value).replace(".", "").isdigit():
-        draft.label_words[str(value)] = draft.label_words.get(str(value), 0) + 1
+        builder.label_words[str(value)] = builder.label_words.get(str(value), 0) + 1
     return LABEL_WORDS[word]
 
 
-def label_faults(draft: Draft) -> None:
+def label_faults(builder: CohortBuilder) -> None:
     """Words that are no label, one fault a table; and a note of the words that count as not malignant."""
-    for source in dict.fromkeys(source for source, _ in draft.unknown_labels):
-        words = {word: rows for (at, word), rows in draft.unknown_labels.items() if at == source}
+    for source in dict.fromkeys(source for source, _ in builder.unknown_labels):
+        words = {word: rows for (at, word), rows in builder.unknown_labels.items() if at == source}
         count = sum(map(len, words.values()))
         told = ", ".join(f"{word!r} ({len(rows):,}, first: {rows[0]})" for word, rows in list(words.items())[:6])
         more = f" and {len(words) - 6} more words" if len(words) > 6 else ""
@@ -159,25 +159,25 @@ def label_faults(draft: Draft) -> None:
             f"add to the cohort in study.yaml: classes: {{{example}}}, with '1' (malignant), '0' or null (not known) "
             "for each '?'; or write 1, 0 or nothing in the table"
         )
-        draft.fault("label_unknown", source, text, remedy)
-    if draft.label_words:
-        told = ", ".join(f"{word!r} ({count:,})" for word, count in sorted(draft.label_words.items()))
+        builder.fault("label_unknown", source, text, remedy)
+    if builder.label_words:
+        told = ", ".join(f"{word!r} ({count:,})" for word, count in sorted(builder.label_words.items()))
         text = f"counted as not malignant (label 0): {told}"
-        draft.fault("label_zero", "", text, _without(draft))
+        builder.fault("label_zero", "", text, _without(builder))
 
 
-def _without(draft: Draft) -> str:
+def _without(builder: CohortBuilder) -> str:
     """How to leave films out that a word of the table counts as not malignant, normal ones apart."""
-    if draft.spec.reader == "btxrd":
+    if builder.spec.reader == "btxrd":
         return 'to leave them out, add to the cohort: where: "benign == 0"'
-    words = [word for word in sorted(draft.label_words) if folded(word) not in (*NO_LESION, "no", "false")]
-    named = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: null" for word in (words or [*draft.label_words])[:6])
+    words = [word for word in sorted(builder.label_words) if folded(word) not in (*NO_LESION, "no", "false")]
+    named = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: null" for word in (words or [*builder.label_words])[:6])
     return f"to leave some out, map their word to null: classes: {{{named}}}"
 
 
-def classes_drawn(draft: Draft) -> str:
+def classes_drawn(builder: CohortBuilder) -> str:
     """Classes of boxes as `classes` names those that count: "osteosarcoma": lesion, ..."""
-    names = sorted(draft.drawn_classes)
+    names = sorted(builder.drawn_classes)
     named = [f"{json.dumps(name, ensure_ascii=False)}: lesion" for name in names[:MOST_CLASSES]]
     return ", ".join(named + ["..."] * (len(names) > MOST_CLASSES))
 
@@ -208,25 +208,25 @@ def words(values: pd.Series, convert: Callable[[Any], Any]) -> pd.Series:
     return values.map(lambda value: distinct.get(value) if isinstance(value, str) or not pd.isna(value) else None)
 
 
-def ages(draft: Draft, values: pd.Series) -> pd.Series:
+def ages(builder: CohortBuilder, values: pd.Series) -> pd.Series:
     """A column of ages; implausible ones are missing, and listed once with their number."""
     years = words(values, age_years).astype(float)
-    _strange(draft, values, years, "ages are not within 0-120 years")
+    _strange(builder, values, years, "ages are not within 0-120 years")
     return years
 
 
-def sexes(draft: Draft, values: pd.Series) -> pd.Series:
+def sexes(builder: CohortBuilder, values: pd.Series) -> pd.Series:
     """A column of sexes, F or M; other words are missing, and listed once with their number."""
     read = words(values, sex_word)
-    _strange(draft, values, read, "entries of sex are neither F nor M")
+    _strange(builder, values, read, "entries of sex are neither F nor M")
     return read
 
 
-def _strange(draft: Draft, values: pd.Series, read: pd.Series, what: str) -> None:
+def _strange(builder: CohortBuilder, values: pd.Series, read: pd.Series, what: str) -> None:
     strange = known(values)[read.isna()].dropna().astype(str)
     if len(strange):
         examples = ", ".join(sorted(map(repr, set(strange)))[:3])
-        draft.fault(
+        builder.fault(
             "value_implausible",
             "",
             f"{len(strange)} {what} (such as {examples})",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from osteotl.cohorts.faults import Fault, fault
-from osteotl.cohorts.readers.draft import RawCohort, Step
-from osteotl.cohorts.readers.finish import keep
+from osteotl.cohorts.readers.builder import RawCohort, Step
+from osteotl.cohorts.readers.completion import keep
 from osteotl.study import ConcatCohort
 
 

@@ -1,6 +1,6 @@
 """Opening annotation files that anybody may have made: bounded, and with a listed fault instead of a traceback.
 
-Every reader opens its tables and annotations here, and only here, so that `Draft.opened` lists them all.
+Every reader opens its tables and annotations here, and only here, so that `CohortBuilder.opened` lists them all.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import pandas as pd
 import yaml
 
 from osteotl.cohorts.faults import plural
+from osteotl.cohorts.readers.builder import CohortBuilder, folded, hidden, visible
 from osteotl.cohorts.readers.columns import header_of
-from osteotl.cohorts.readers.draft import Draft, folded, hidden, visible
 from osteotl.cohorts.readers.workbooks import Rows, read_workbook
 
 LARGEST_FILE = 1 << 30  # bytes of one annotation file; NIH's and COCO's largest are under 500 MB
@@ -66,12 +66,12 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
     return sorted(Path(folder, name) for name in names if name.lower().endswith(suffixes) and not hidden(name))
 
 
-def table_file(draft: Draft, named: str | None, *defaults: str) -> Path:
+def table_file(builder: CohortBuilder, named: str | None, *defaults: str) -> Path:
     """The table that the study names, else the first default that is there, as CSV or as workbook, in any case."""
     if named:
-        return draft.root / named
+        return builder.root / named
     for default in defaults:
-        plain = draft.root / default
+        plain = builder.root / default
         stem = folded(plain.stem)
         there = [path for path in files_in(plain.parent, *TABLES) if folded(path.stem) == stem]
         there.sort(key=lambda path: (path.name != plain.name, TABLES.index(path.suffix.lower())))
@@ -79,62 +79,64 @@ def table_file(draft: Draft, named: str | None, *defaults: str) -> Path:
             if len(there) > 1:
                 others = ", ".join(path.name for path in there[1:])
                 text = f"is read; {others} beside it {'is' if len(there) == 2 else 'are'} not"
-                draft.fault("table_read_as", there[0], text, "keep one of them, or name the table in study.yaml")
+                builder.fault("table_read_as", there[0], text, "keep one of them, or name the table in study.yaml")
             return there[0]
-    return draft.root / defaults[0]
+    return builder.root / defaults[0]
 
 
-def missing_table(draft: Draft, path: Path, key: str) -> None:
+def missing_table(builder: CohortBuilder, path: Path, key: str) -> None:
     """List a table that is not there, with the names that may be meant; `key`: the setting that names it."""
     there = [p.name for p in files_in(path.parent, *TABLES)]
     stems = {Path(name).stem.lower(): name for name in reversed(there)}  # all suffixes look alike
     close = [stems[stem] for stem in get_close_matches(path.stem.lower(), stems, 1, 0.6)]
     if len(there) == 1:
         close = there
-    place = path.parent.relative_to(draft.root).as_posix() if path.parent.is_relative_to(draft.root) else path.parent
+    place = (
+        path.parent.relative_to(builder.root).as_posix() if path.parent.is_relative_to(builder.root) else path.parent
+    )
     if close:
         remedy = f"set `{key}: {close[0] if str(place) == '.' else f'{place}/{close[0]}'}`, if that is the table"
     elif there:
         remedy = f"set `{key}` to the right one of {', '.join(there[:5])}"
     else:
         remedy = f"check `root`, and set `{key}` to the table (csv or xlsx) below it"
-    draft.fault("file_missing", path, "there is no such file", remedy)
+    builder.fault("file_missing", path, "there is no such file", remedy)
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
-def read_bytes(draft: Draft, path: Path, key: str | None = None) -> bytes | None:
+def read_bytes(builder: CohortBuilder, path: Path, key: str | None = None) -> bytes | None:
     """The content of a file, noted as opened; or a fault. `key` is the setting that names the table."""
-    draft.opened.append(path)
+    builder.opened.append(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            draft.fault("file_unreadable", path, "is a folder or a device, not a file", "name the file itself")
+            builder.fault("file_unreadable", path, "is a folder or a device, not a file", "name the file itself")
         elif path.stat().st_size > LARGEST_FILE:
-            draft.fault(
+            builder.fault(
                 "file_unreadable", path, f"larger than {LARGEST_FILE >> 20} MB", "split it, or take out image data"
             )
         else:
             return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         if key:
-            missing_table(draft, path, key)
+            missing_table(builder, path, key)
         else:
             remedy = "check `root`, and the settings that name files of it"
-            draft.fault("file_missing", path, "there is no such file", remedy)
+            builder.fault("file_missing", path, "there is no such file", remedy)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
-        draft.fault("file_unreadable", path, f"cannot be opened ({reason})", "make it a readable file")
+        builder.fault("file_unreadable", path, f"cannot be opened ({reason})", "make it a readable file")
     return None
 
 
-def read_text(draft: Draft, path: Path) -> str | None:
+def read_text(builder: CohortBuilder, path: Path) -> str | None:
     """A text file, or a fault; see `decoded`."""
-    content = read_bytes(draft, path)
-    return None if content is None else decoded(draft, path, content)
+    content = read_bytes(builder, path)
+    return None if content is None else decoded(builder, path, content)
 
 
-def decoded(draft: Draft, path: Path, content: bytes) -> str | None:
+def decoded(builder: CohortBuilder, path: Path, content: bytes) -> str | None:
     """Text of a file: UTF-8, UTF-16 with its mark, else Windows-1252 (Excel's 'CSV'), with a warning that shows a word.
 
     A file that is no text at all is named by what it is.
@@ -142,7 +144,7 @@ def decoded(draft: Draft, path: Path, content: bytes) -> str | None:
     start = content[:64].lstrip().lower()
     for magic, what, remedy in FOREIGN:
         if start.startswith(magic.lower()):
-            draft.fault("file_unreadable", path, f"is {what}", remedy)
+            builder.fault("file_unreadable", path, f"is {what}", remedy)
             return None
     try:
         if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -155,10 +157,10 @@ def decoded(draft: Draft, path: Path, content: bytes) -> str | None:
             raise ValueError("binary data")
         text = content.decode("cp1252")
     except ValueError:
-        draft.fault("file_unreadable", path, f"is no text that can be read (byte {place})", "save it as UTF-8")
+        builder.fault("file_unreadable", path, f"is no text that can be read (byte {place})", "save it as UTF-8")
         return None
     word = next((word for word in re.findall(r"[^\s,;|\t\"]+", text) if not word.isascii()), "")
-    draft.fault(
+    builder.fault(
         "table_read_as",
         path,
         f"is not UTF-8 and was read as Windows-1252 (such as {word[:40]!r})",
@@ -167,15 +169,15 @@ def decoded(draft: Draft, path: Path, content: bytes) -> str | None:
     return text
 
 
-def read_json(draft: Draft, path: Path) -> Any:
+def read_json(builder: CohortBuilder, path: Path) -> Any:
     """The content of a JSON file, or None and a fault."""
-    text = read_text(draft, path)
+    text = read_text(builder, path)
     if text is None:
         return None
     try:
         return json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        draft.fault("file_unreadable", path, f"not JSON that can be read: {error}", "export it again")
+        builder.fault("file_unreadable", path, f"not JSON that can be read: {error}", "export it again")
     return None
 
 
@@ -188,13 +190,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def read_yaml(draft: Draft, path: Path) -> Any:
+def read_yaml(builder: CohortBuilder, path: Path) -> Any:
     """The content of a small YAML file, or None and a fault."""
-    text = read_text(draft, path)
+    text = read_text(builder, path)
     if text is None:
         return None
     if len(text) > 1 << 20:
-        draft.fault(
+        builder.fault(
             "file_unreadable",
             path,
             "larger than 1 MB",
@@ -204,7 +206,7 @@ def read_yaml(draft: Draft, path: Path) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        draft.fault("file_unreadable", path, f"not YAML: {' '.join(str(error).split())}", "mend or export it again")
+        builder.fault("file_unreadable", path, f"not YAML: {' '.join(str(error).split())}", "mend or export it again")
     return None
 
 
@@ -212,13 +214,13 @@ def read_yaml(draft: Draft, path: Path) -> Any:
 
 
 def read_table(
-    draft: Draft, path: Path, header: bool = True, key: str = "table", needs: Iterable[str] = ()
+    builder: CohortBuilder, path: Path, header: bool = True, key: str = "table", needs: Iterable[str] = ()
 ) -> pd.DataFrame | None:
     """A CSV (comma, semicolon, tab or bar) or .xlsx table with every cell as text (missing = empty), or a fault.
 
     Parameters
     ----------
-    draft : Draft
+    builder : CohortBuilder
         Lists faults.
     path : Path
         Its content decides what it is: a workbook that was renamed to .csv is read as a workbook.
@@ -240,18 +242,18 @@ def read_table(
     Cells stay text because public tables mix '058Y', 58 and '' in one column; `numbers` converts a column. Columns of
     numbers with a decimal comma are written with a point (`plain_numbers`), and a note says so.
     """
-    content = read_bytes(draft, path, key)
+    content = read_bytes(builder, path, key)
     if content is None:
         return None
     if content[:4] == b"PK\x03\x04" or (path.suffix.lower() in (".xlsx", ".xlsm") and b"\x00" in content[:4096]):
-        rows = read_workbook(draft, path, content, needs)
+        rows = read_workbook(builder, path, content, needs)
     else:
-        rows = _read_csv(draft, path, content, header)
-    return None if rows is None else _framed(draft, path, rows, header)
+        rows = _read_csv(builder, path, content, header)
+    return None if rows is None else _framed(builder, path, rows, header)
 
 
-def _read_csv(draft: Draft, path: Path, content: bytes, header: bool) -> Rows | None:
-    text = decoded(draft, path, content)
+def _read_csv(builder: CohortBuilder, path: Path, content: bytes, header: bool) -> Rows | None:
+    text = decoded(builder, path, content)
     if text is None:
         return None
     hint = re.match(r"sep=(.)\r?\n", text)  # Excel's own first line
@@ -264,10 +266,10 @@ def _read_csv(draft: Draft, path: Path, content: bytes, header: bool) -> Rows | 
         if rows and (short or not header) and not text.endswith(("\n", "\r")):  # public tables end with their last line
             said = f"its last row has {plural(len(rows[-1][1]), 'cell')} and no line end: it may have been cut"
             remedy = "copy it again from its source; where its last row is whole, end it with a new line"
-            draft.fault("table_read_as", path, said, remedy)
+            builder.fault("table_read_as", path, said, remedy)
         return rows
     except csv.Error as error:
-        draft.fault("file_unreadable", path, f"not a CSV table: {error}", "export it again as CSV")
+        builder.fault("file_unreadable", path, f"not a CSV table: {error}", "export it again as CSV")
         return None
 
 
@@ -288,36 +290,36 @@ def _separator(text: str, header: bool) -> str:
     return max(SEPARATORS, key=fits)
 
 
-def _framed(draft: Draft, path: Path, rows: Rows, header: bool) -> pd.DataFrame | None:
-    rows = _without_nul(draft, path, rows)
+def _framed(builder: CohortBuilder, path: Path, rows: Rows, header: bool) -> pd.DataFrame | None:
+    rows = _without_nul(builder, path, rows)
     if not rows:
-        draft.fault("file_unreadable", path, "holds no row", "export it again")
+        builder.fault("file_unreadable", path, "holds no row", "export it again")
         return None
     if not header:
         width = max(len(row) for _, row in rows)
         body = [[cell.strip() for cell in row] + [""] * (width - len(row)) for _, row in rows]
-        return plain_numbers(draft, path, pd.DataFrame(body, index=[number_ for number_, _ in rows], dtype=object))
-    rows = _below_titles(draft, path, rows)
+        return plain_numbers(builder, path, pd.DataFrame(body, index=[number_ for number_, _ in rows], dtype=object))
+    rows = _below_titles(builder, path, rows)
     names = _header([row for _, row in rows])
     if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-        draft.fault(
+        builder.fault(
             "file_unreadable", path, f"names the column {repeated[0]!r} twice", "give every column its own name"
         )
         return None
     body, numbers_ = [], []
     for number_, row in rows[1:]:
         if len(row) > len(names) and any(cell.strip() for cell in row[len(names) :]):
-            draft.fault(
+            builder.fault(
                 "row_invalid", path, f"row {number_} has {len(row)} cells, the header {len(names)}", _too_long(row)
             )
             continue
         body.append((row + [""] * (len(names) - len(row)))[: len(names)])
         numbers_.append(number_)
     frame = pd.DataFrame(body, columns=names, index=numbers_, dtype=object)
-    return plain_numbers(draft, path, frame.loc[:, [name for name in names if name]].map(str.strip))
+    return plain_numbers(builder, path, frame.loc[:, [name for name in names if name]].map(str.strip))
 
 
-def _below_titles(draft: Draft, path: Path, rows: Rows) -> Rows:
+def _below_titles(builder: CohortBuilder, path: Path, rows: Rows) -> Rows:
     """The rows from the header on; titles above it are told."""
     head = header_of([row for _, row in rows])
     if not head:
@@ -325,7 +327,7 @@ def _below_titles(draft: Draft, path: Path, rows: Rows) -> Rows:
     number_, names = rows[head]
     listed = ", ".join(name.strip() for name in names if name.strip())
     text = f"its header is read from row {number_} ({listed}); above it stands {_words(rows[:head])}"
-    draft.fault("table_read_as", path, text, "nothing, if that is the header; else take the rows above the table out")
+    builder.fault("table_read_as", path, text, "nothing, if that is the header; else take the rows above the table out")
     return rows[head:]
 
 
@@ -348,14 +350,14 @@ def _too_long(row: list[str]) -> str:
     return "quote cells that hold the separator"
 
 
-def _without_nul(draft: Draft, path: Path, rows: Rows) -> Rows:
+def _without_nul(builder: CohortBuilder, path: Path, rows: Rows) -> Rows:
     """Rows without a NUL character, which would make two of one patient or film; the others are faults."""
     sound = []
     for number_, row in rows:
         if any("\x00" in cell for cell in row):
             cell = next(cell for cell in row if "\x00" in cell)
             text = f"row {number_} holds a NUL character ({cell[:40]!r})"
-            draft.fault("row_invalid", path, text, "take the character out, or export the table again")
+            builder.fault("row_invalid", path, text, "take the character out, or export the table again")
         else:
             sound.append((number_, row))
     return sound
@@ -371,7 +373,7 @@ _PLAIN = re.compile(rf"{_SIGN}(?:\d+\.?\d*|\.\d+){_POWER}")
 _NAMES = {"path", "image_path", "image_id", "imageid", "patient_id", "patientid", "patient", "file_name", "filename"}
 
 
-def plain_numbers(draft: Draft, path: Path, table: pd.DataFrame) -> pd.DataFrame:
+def plain_numbers(builder: CohortBuilder, path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Columns of numbers with a decimal comma, or with groups of thousands, as numbers with a decimal point.
 
     Notes
@@ -397,10 +399,10 @@ def plain_numbers(draft: Draft, path: Path, table: pd.DataFrame) -> pd.DataFrame
     changed = {name: table[name].map(plain) for name in columns}
     if comma:
         text = f"numbers with a decimal comma were read as such ({comma[0]!r} is {plain(comma[0])})"
-        draft.fault("numbers_read_as", path, text, "nothing, if that is what they mean")
+        builder.fault("numbers_read_as", path, text, "nothing, if that is what they mean")
     elif thousands:
         text = f"numbers with commas between thousands were read as such ({thousands[0]!r} is {plain(thousands[0])})"
-        draft.fault("numbers_read_as", path, text, "nothing, if that is what they mean")
+        builder.fault("numbers_read_as", path, text, "nothing, if that is what they mean")
     return table.assign(**changed)
 
 
@@ -441,13 +443,13 @@ def as_list(value: Any) -> list[Any]:
 # --- columns that nothing reads ---------------------------------------------------------------------------------------
 
 
-def unused_columns(draft: Draft, path: Path, table: pd.DataFrame, used: Iterable[str]) -> None:
+def unused_columns(builder: CohortBuilder, path: Path, table: pd.DataFrame, used: Iterable[str]) -> None:
     """Note columns of a table that neither the reader nor `where` reads."""
-    named = set(used) | set(re.findall(r"\w+", draft.spec.where or ""))
+    named = set(used) | set(re.findall(r"\w+", builder.spec.where or ""))
     others = [str(name) for name in table if str(name) not in named and folded(str(name)) not in named]
     if others:
         listed = ", ".join(others[:12]) + (f" and {len(others) - 12} more" if len(others) > 12 else "")
         text = f"{plural(len(others), 'column')} not used: {listed}"
-        draft.fault(
+        builder.fault(
             "column_unused", path, text, "nothing, unless one of them should be read: docs/study.md lists the names"
         )

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.columns import LABEL_WORDS, classes_drawn, label_word, plain_name
-from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
 from osteotl.cohorts.readers.marks import Corners, is_crowd, marks_of
 
@@ -36,37 +36,37 @@ class Lesion:
     marks: tuple[str, ...] = ()
 
 
-def read(draft: Draft) -> None:
-    """Read every annotation file and film into the draft."""
+def read(builder: CohortBuilder) -> None:
+    """Read every annotation file and film into the builder."""
     seen: set[Path] = set()
     flagged: dict[Path, list[str]] = {}
-    folder, paths = annotation_paths(draft)
+    folder, paths = annotation_paths(builder)
     for path in paths:
-        content = read_json(draft, path)
+        content = read_json(builder, path)
         if content is None:
             continue
-        film = film_of(draft, folder, path, content)
+        film = film_of(builder, folder, path, content)
         if film is None:
             continue
         if film in seen:
-            draft.fault("duplicate_id", path, f"annotates {film.name} a second time", "keep one file per film")
+            builder.fault("duplicate_id", path, f"annotates {film.name} a second time", "keep one file per film")
             continue
         seen.add(film)
-        image_id = film.relative_to(draft.root).as_posix()
-        lesions = lesions_of(draft, path, content)
-        kept = None if lesions is None else add_lesions(draft, image_id, lesions)
-        draft.add_film(image_id, film, _label(draft, path, content, kept, flagged), **stated_size(content))
-    _flag_faults(draft, flagged)
-    draft.add_unlisted()
+        image_id = film.relative_to(builder.root).as_posix()
+        lesions = lesions_of(builder, path, content)
+        kept = None if lesions is None else add_lesions(builder, image_id, lesions)
+        builder.add_film(image_id, film, _label(builder, path, content, kept, flagged), **stated_size(content))
+    _flag_faults(builder, flagged)
+    builder.add_unlisted()
 
 
 def _label(
-    draft: Draft, path: Path, content: dict[str, Any], kept: int | None, flagged: dict[Path, list[str]]
+    builder: CohortBuilder, path: Path, content: dict[str, Any], kept: int | None, flagged: dict[Path, list[str]]
 ) -> int | None:
     """1 with a box; without one 0, unless a flag of the image says something else or something unknown."""
     flags = content.get("flags")
     true = [str(name) for name, set_ in flags.items() if set_ is True] if isinstance(flags, dict) else []
-    stated = {LABEL_WORDS.get(label_word(draft, flag)) for flag in true}
+    stated = {LABEL_WORDS.get(label_word(builder, flag)) for flag in true}
     if kept is None or not true:
         return None if kept is None else int(kept > 0)
     if len(stated) == 1 and (label := stated.pop()) is not None:
@@ -77,38 +77,40 @@ def _label(
     return None
 
 
-def _flag_faults(draft: Draft, flagged: dict[Path, list[str]]) -> None:
+def _flag_faults(builder: CohortBuilder, flagged: dict[Path, list[str]]) -> None:
     """Films with nothing but a flag that nobody explained; `classes` must then name the classes of boxes as well."""
     words = list(dict.fromkeys(flag for flags in flagged.values() for flag in flags))[:6]
-    named = ", ".join([*(f"{json.dumps(word, ensure_ascii=False)}: '?'" for word in words), classes_drawn(draft)])
+    named = ", ".join([*(f"{json.dumps(word, ensure_ascii=False)}: '?'" for word in words), classes_drawn(builder)])
     named = named.removesuffix(", ")
     remedy = f"add to the cohort: classes: {{{named}}}, with '1' (malignant) or '0' for each '?'; else it is left out"
     for path, flags in flagged.items():
         told = ", ".join(map(repr, flags[:4]))
         text = f"has no shape but the flag {told}, which says neither malignant nor normal"
-        draft.fault("not_annotated", path, text, remedy)
+        builder.fault("not_annotated", path, text, remedy)
 
 
-def annotation_paths(draft: Draft) -> tuple[Path, list[Path]]:
+def annotation_paths(builder: CohortBuilder) -> tuple[Path, list[Path]]:
     """The annotation folder and its .json files, nested folders included (BTXRD's archive nests one)."""
-    names = [draft.spec.annotations] if draft.spec.annotations else ["annotations", "Annotations"]
-    folder = next((draft.root / name for name in names if os.path.isdir(draft.root / name)), None)
+    names = [builder.spec.annotations] if builder.spec.annotations else ["annotations", "Annotations"]
+    folder = next((builder.root / name for name in names if os.path.isdir(builder.root / name)), None)
     if folder is None:
-        if draft.spec.label is None:
-            draft.fault("file_missing", names[0], "there is no such folder of LabelMe files", "set `annotations` to it")
-        return draft.root, []
+        if builder.spec.label is None:
+            builder.fault(
+                "file_missing", names[0], "there is no such folder of LabelMe files", "set `annotations` to it"
+            )
+        return builder.root, []
     return folder, files_below(folder, ".json")
 
 
-def film_of(draft: Draft, folder: Path, path: Path, content: Any) -> Path | None:
+def film_of(builder: CohortBuilder, folder: Path, path: Path, content: Any) -> Path | None:
     """The film that a file annotates: the one of its name, else its imagePath; two films are a fault."""
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        draft.fault(
+        builder.fault(
             "file_unreadable", path, "is JSON but not LabelMe: it has no list `shapes`", "export it from LabelMe"
         )
         return None
     named = content.get("imagePath")
-    return draft.film_beside(path, folder, named if isinstance(named, str) else "")
+    return builder.film_beside(path, folder, named if isinstance(named, str) else "")
 
 
 def stated_size(content: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def stated_size(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def lesions_of(
-    draft: Draft, path: Path, content: dict[str, Any], kept: tuple[str, ...] | None = None
+    builder: CohortBuilder, path: Path, content: dict[str, Any], kept: tuple[str, ...] | None = None
 ) -> list[Lesion] | None:
     """Class and corners of every lesion, each once; None where a shape of a class that counts cannot be read.
 
@@ -131,10 +133,10 @@ def lesions_of(
     whole = True
     for place, shape in enumerate(content["shapes"]):
         read_shape = _shape(shape)
-        if read_shape is None and _left_out(draft, shape, kept):
+        if read_shape is None and _left_out(builder, shape, kept):
             continue
         if read_shape is None:
-            draft.fault(
+            builder.fault(
                 "box_invalid",
                 path,
                 f"shapes[{place}]{_kind(shape)} is no polygon, rectangle, circle or mask of finite points",
@@ -146,22 +148,22 @@ def lesions_of(
     return _once(shapes) if whole or shapes else None
 
 
-def add_lesions(draft: Draft, image_id: str, lesions: list[Lesion]) -> int:
+def add_lesions(builder: CohortBuilder, image_id: str, lesions: list[Lesion]) -> int:
     """Add the lesions whose class the study keeps; how many. A region of several counts and is no box."""
-    kept = [(finding, lesion) for lesion in lesions if (finding := draft.finding(lesion.name)) is not None]
+    kept = [(finding, lesion) for lesion in lesions if (finding := builder.finding(lesion.name)) is not None]
     for finding, lesion in kept:
-        if not is_crowd(draft, image_id, lesion.corners, lesion.marks):
-            draft.add_box(image_id, lesion.corners, finding)
+        if not is_crowd(builder, image_id, lesion.corners, lesion.marks):
+            builder.add_box(image_id, lesion.corners, finding)
     return len(kept)
 
 
-def _left_out(draft: Draft, shape: Any, kept: tuple[str, ...] | None) -> bool:
+def _left_out(builder: CohortBuilder, shape: Any, kept: tuple[str, ...] | None) -> bool:
     """Whether a shape is of a class that does not count: then it need not be a box."""
     if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
         return False
     if kept is not None:
         return plain_name(shape["label"]) not in kept
-    return bool(draft.spec.classes) and draft.finding(shape["label"]) is None
+    return bool(builder.spec.classes) and builder.finding(shape["label"]) is None
 
 
 def _kind(shape: Any) -> str:

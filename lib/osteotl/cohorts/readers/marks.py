@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from osteotl.cohorts.faults import plural
-from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.builder import CohortBuilder
 
 CROWD = frozenset({"iscrowd", "is_crowd", "crowd", "isgroupof", "is_group_of", "group_of"})
 OTHERS = frozenset({"difficult", "truncated", "occluded", "ignore", "ignored", "uncertain", "doubtful"})
@@ -27,29 +27,29 @@ def is_set(value: Any) -> bool:
     return str(value).strip().lower() in ("1", "1.0", "true", "yes")
 
 
-def is_crowd(draft: Draft, image_id: str, corners: Corners, marks: Iterable[str]) -> bool:
+def is_crowd(builder: CohortBuilder, image_id: str, corners: Corners, marks: Iterable[str]) -> bool:
     """Note the marks of a box that shows a lesion; whether it is a region of several, which is no lesion box."""
     crowd = False
     for mark in marks:
         crowd |= mark in CROWD
-        draft.marked.setdefault(mark, set()).add((image_id, *corners))
+        builder.marked.setdefault(mark, set()).add((image_id, *corners))
     return crowd
 
 
-def mark_faults(draft: Draft, image_ids: Iterable[str]) -> None:
+def mark_faults(builder: CohortBuilder, image_ids: Iterable[str]) -> None:
     """Regions of several lesions, which were left out, and boxes with another mark, which count like any other.
 
     Parameters
     ----------
-    draft : Draft
+    builder : CohortBuilder
     image_ids : iterable of str
         Films that stay in the cohort.
     """
     kept = set(image_ids)
-    marked = {mark: {box for box in boxes if box[0] in kept} for mark, boxes in sorted(draft.marked.items())}
+    marked = {mark: {box for box in boxes if box[0] in kept} for mark, boxes in sorted(builder.marked.items())}
     crowds = {box for mark, boxes in marked.items() if mark in CROWD for box in boxes}
     if crowds:
-        count, boxed = Counter(str(box[0]) for box in crowds), {str(box["image_id"]) for box in draft.boxes}
+        count, boxed = Counter(str(box[0]) for box in crowds), {str(box["image_id"]) for box in builder.boxes}
         films = sorted(count)
         listed = ", ".join(f"{film} ({count[film]})" for film in films[:8]) + (", ..." if len(films) > 8 else "")
         words = " or ".join(mark for mark, boxes in marked.items() if mark in CROWD and boxes)
@@ -61,8 +61,8 @@ def mark_faults(draft: Draft, image_ids: Iterable[str]) -> None:
         remedy = (
             f"draw a box around each lesion; set {words} to 0 where it is one (some programs mark painted masks so)"
         )
-        draft.fault("box_crowd", "", text, remedy)
+        builder.fault("box_crowd", "", text, remedy)
     if others := {mark: len(boxes - crowds) for mark, boxes in marked.items() if mark not in CROWD and boxes - crowds}:
         listed = ", ".join(f"{mark!r} ({number:,})" for mark, number in others.items())
         remedy = "nothing, if they are lesions; else take them out, or give them a class that `classes` maps to null"
-        draft.fault("box_marked", "", f"boxes with these marks count as lesions like any other: {listed}", remedy)
+        builder.fault("box_marked", "", f"boxes with these marks count as lesions like any other: {listed}", remedy)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.files import TABLES, files_in, number, read_table, written
 from osteotl.cohorts.readers.splits import listed_parts, stem_of_line
 
@@ -40,36 +40,38 @@ HEADS = {
 SPELLINGS = {"Infiltrate": "Infiltration"}
 
 
-def read(draft: Draft) -> None:
-    """Read both tables into the draft."""
-    entries = _by_position(draft, _find(draft, draft.spec.table, "Data_Entry_2017"), len(ENTRY), "table")
-    boxes = _by_position(draft, _find(draft, draft.spec.annotations, "BBox_List_2017"), 6, "annotations")
+def read(builder: CohortBuilder) -> None:
+    """Read both tables into the builder."""
+    entries = _by_position(builder, _find(builder, builder.spec.table, "Data_Entry_2017"), len(ENTRY), "table")
+    boxes = _by_position(builder, _find(builder, builder.spec.annotations, "BBox_List_2017"), 6, "annotations")
     if entries is None or boxes is None:
         return
     known = set(entries[0])
     boxed: dict[str, int] = {}
     for row in boxes.itertuples(index=False):
-        _box(draft, [str(cell) for cell in row], known, boxed)
-    lists = {path: "test" if "test" in path.name.lower() else "training" for path in files_in(draft.root, "_list.txt")}
-    parts = listed_parts(draft, lists)
+        _box(builder, [str(cell) for cell in row], known, boxed)
+    lists = {
+        path: "test" if "test" in path.name.lower() else "training" for path in files_in(builder.root, "_list.txt")
+    }
+    parts = listed_parts(builder, lists)
     for cells in entries.itertuples(index=False):
-        _film(draft, dict(zip(ENTRY, cells, strict=True)), boxed, parts)
-    draft.add_unlisted()
+        _film(builder, dict(zip(ENTRY, cells, strict=True)), boxed, parts)
+    builder.add_unlisted()
 
 
-def _find(draft: Draft, named: str | None, start: str) -> Path:
+def _find(builder: CohortBuilder, named: str | None, start: str) -> Path:
     if named:
-        return draft.root / named
-    there = [path for path in files_in(draft.root, *TABLES) if path.name.lower().startswith(start.lower())]
-    return next(iter(there), draft.root / f"{start}.csv")
+        return builder.root / named
+    there = [path for path in files_in(builder.root, *TABLES) if path.name.lower().startswith(start.lower())]
+    return next(iter(there), builder.root / f"{start}.csv")
 
 
-def _by_position(draft: Draft, path: Path, width: int, key: str) -> pd.DataFrame | None:
-    table = read_table(draft, path, header=False, key=key)
+def _by_position(builder: CohortBuilder, path: Path, width: int, key: str) -> pd.DataFrame | None:
+    table = read_table(builder, path, header=False, key=key)
     if table is None:
         return None
     if len(table.columns) < width:
-        draft.fault(
+        builder.fault(
             "column_missing", path, f"has rows of {len(table.columns)} cells, expected {width}", "use it as distributed"
         )
         return None
@@ -78,15 +80,15 @@ def _by_position(draft: Draft, path: Path, width: int, key: str) -> pd.DataFrame
     wrong = [place for place, word in words.items() if word not in header[place].lower()]
     if wrong:
         text = f"names its column {wrong[0] + 1} {header[wrong[0]]!r}, where {words[wrong[0]]!r} is read by its place"
-        draft.fault("column_missing", path, text, "use it as distributed: columns in their order, the header first")
+        builder.fault("column_missing", path, text, "use it as distributed: columns in their order, the header first")
         return None
     return table.iloc[1:, :width]
 
 
-def _box(draft: Draft, cells: list[str], known: set[str], boxed: dict[str, int]) -> None:
+def _box(builder: CohortBuilder, cells: list[str], known: set[str], boxed: dict[str, int]) -> None:
     name, source = cells[0], SPELLINGS.get(cells[1], cells[1])
     if name not in known:
-        draft.fault(
+        builder.fault(
             "unknown_id",
             "BBox_List_2017.csv",
             f"names the film {name!r}, which Data_Entry does not list",
@@ -94,27 +96,27 @@ def _box(draft: Draft, cells: list[str], known: set[str], boxed: dict[str, int])
         )
         return
     x, y, width, height = corners = [number(cell) for cell in cells[2:6]]
-    finding = draft.finding(source)
+    finding = builder.finding(source)
     if finding is not None:
         text = None if all(map(math.isfinite, corners)) else written(cells[2:6])
-        draft.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
+        builder.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
         boxed[name] = boxed.get(name, 0) + 1
 
 
-def _film(draft: Draft, row: dict[str, str], boxed: dict[str, int], parts: dict[str, str]) -> None:
+def _film(builder: CohortBuilder, row: dict[str, str], boxed: dict[str, int], parts: dict[str, str]) -> None:
     name = row.pop("image_index")
     if not name:
-        draft.fault("row_invalid", "Data_Entry_2017.csv", "a row names no film", "fill in its name")
+        builder.fault("row_invalid", "Data_Entry_2017.csv", "a row names no film", "fill in its name")
         return
     findings = {SPELLINGS.get(word.strip(), word.strip()) for word in row["findings"].split("|")}
-    classes = draft.spec.classes
+    classes = builder.spec.classes
     relevant = {word for word in findings if (classes.get(word) if classes else word not in ("", "No Finding"))}
     label = 1 if boxed.get(name) else None if relevant or findings == {""} else 0
     label = 0 if findings == {"No Finding"} else label  # with a box that is a contradiction, which the box checks list
     patient = row.pop("patient")
-    draft.add_film(
+    builder.add_film(
         name,
-        draft.find_film(name, "Data_Entry_2017.csv"),
+        builder.find_film(name, "Data_Entry_2017.csv"),
         label,
         patient_id=patient.zfill(8) if patient.isdigit() else name[:8],
         annotated_width=SIDE,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.columns import column_missing, label_of
-from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import number, read_table, table_file, unused_columns, written
 
 SIDE = 1024.0
@@ -19,50 +19,52 @@ FINDING = "Lung Opacity"
 COLUMNS = ("patientId", "x", "y", "width", "height", "Target")
 
 
-def read(draft: Draft) -> None:
-    """Read the tables into the draft."""
-    path = table_file(draft, draft.spec.annotations or draft.spec.table, "stage_2_train_labels.csv")
-    table = read_table(draft, path, key="annotations")
+def read(builder: CohortBuilder) -> None:
+    """Read the tables into the builder."""
+    path = table_file(builder, builder.spec.annotations or builder.spec.table, "stage_2_train_labels.csv")
+    table = read_table(builder, path, key="annotations")
     if table is None:
         return
     if missing := [name for name in COLUMNS if name not in table]:
-        column_missing(draft, path, table, missing)
+        column_missing(builder, path, table, missing)
         return
-    unused_columns(draft, path, table, COLUMNS)
-    classes = _classes(draft)
+    unused_columns(builder, path, table, COLUMNS)
+    classes = _classes(builder)
     for name, rows in table.groupby("patientId", sort=False):
         if not name:
-            draft.fault("row_invalid", path, "a row names no film", "fill in its patientId")
+            builder.fault("row_invalid", path, "a row names no film", "fill in its patientId")
             continue
-        labels = {label_of(draft, value, path, str(name)) for value in rows["Target"]}
+        labels = {label_of(builder, value, path, str(name)) for value in rows["Target"]}
         if len(labels) > 1:
-            draft.fault("row_invalid", path, f"{name} has rows with Target 0 and with Target 1", "correct the table")
+            builder.fault("row_invalid", path, f"{name} has rows with Target 0 and with Target 1", "correct the table")
         for row in rows.to_dict("records"):
-            _box(draft, str(name), row)
+            _box(builder, str(name), row)
         size = {"annotated_width": SIDE, "annotated_height": SIDE, "annotated_as": "scaled"}
         label = None if labels == {None} else max(label for label in labels if label is not None)
-        draft.add_film(str(name), draft.find_film(str(name), path), label, rsna_class=classes.get(str(name)), **size)
-    draft.add_unlisted()
+        builder.add_film(
+            str(name), builder.find_film(str(name), path), label, rsna_class=classes.get(str(name)), **size
+        )
+    builder.add_unlisted()
 
 
-def _box(draft: Draft, name: str, row: dict[str, str]) -> None:
+def _box(builder: CohortBuilder, name: str, row: dict[str, str]) -> None:
     cells = [row[column] for column in ("x", "y", "width", "height")]
     if not any(cells):
         return
     x, y, width, height = (number(cell) for cell in cells)
     # `classes` may hold words of Target only: then it says nothing about boxes, which are all of one class
-    finding = FINDING if draft.class_of(FINDING) is None else draft.finding(FINDING)
+    finding = FINDING if builder.class_of(FINDING) is None else builder.finding(FINDING)
     if finding is not None:
         text = None if all(map(math.isfinite, (x, y, width, height))) else written(cells)
-        draft.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
+        builder.add_box(name, (x, y, x + width, y + height), finding, text, "sizes")
 
 
-def _classes(draft: Draft) -> dict[str, str]:
-    path = table_file(draft, None, "stage_2_detailed_class_info.csv")
-    table = read_table(draft, path) if path.exists() else None
+def _classes(builder: CohortBuilder) -> dict[str, str]:
+    path = table_file(builder, None, "stage_2_detailed_class_info.csv")
+    table = read_table(builder, path) if path.exists() else None
     if table is None:
         return {}
     if missing := [name for name in ("patientId", "class") if name not in table]:
-        column_missing(draft, path, table, missing)
+        column_missing(builder, path, table, missing)
         return {}
     return dict(zip(table["patientId"], table["class"], strict=True))

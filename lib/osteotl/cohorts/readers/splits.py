@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from osteotl.cohorts.faults import plural
-from osteotl.cohorts.readers.draft import Draft, folded, without_suffix
+from osteotl.cohorts.readers.builder import CohortBuilder, folded, without_suffix
 from osteotl.cohorts.readers.files import read_text
 
 PARTITIONS = {
@@ -36,11 +36,11 @@ def part_of_folder(name: str) -> str | None:
     return next((part for folder in reversed(PurePosixPath(name).parts[:-1]) if (part := part_of(folder))), None)
 
 
-def listed_parts(draft: Draft, lists: Mapping[Path, str]) -> dict[str, str]:
+def listed_parts(builder: CohortBuilder, lists: Mapping[Path, str]) -> dict[str, str]:
     """Film stem -> part, from text files with one film a line; a film on two lists has the part of the first."""
     parts: dict[str, str] = {}
     for path, part in lists.items():
-        text = read_text(draft, path) if os.path.isfile(path) else None
+        text = read_text(builder, path) if os.path.isfile(path) else None
         for line in (text or "").splitlines():
             if name := line.strip().replace("\\", "/"):
                 parts.setdefault(stem_of_line(name), part)
@@ -53,23 +53,23 @@ def stem_of_line(line: str) -> str:
     return without_suffix(name) if without_suffix(name) != name else without_suffix(name.split(" ")[0])
 
 
-def with_split(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
+def with_split(builder: CohortBuilder, films: pd.DataFrame) -> pd.DataFrame:
     """Films with the column `split`: as the reader found it, else by the film's folders."""
     stated = films["split"] if "split" in films else pd.Series(None, index=films.index, dtype=object)
-    inside = len(f"{draft.root}/")
+    inside = len(f"{builder.root}/")
     folders = films["path"].map(lambda path: part_of_folder(path[inside:]) if isinstance(path, str) else None)
     read = stated.map(lambda word: None if word is None or pd.isna(word) else part_of(word) or str(word))
     return films.assign(split=read.where(read.notna(), folders).astype(object))
 
 
-def split_faults(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
+def split_faults(builder: CohortBuilder, films: pd.DataFrame) -> pd.DataFrame:
     """Films with the partition that `split: shipped` gives them; otherwise a warning where a split is not used."""
     counts = films["split"].value_counts()
     told = ", ".join(f"{number:,} {part}" for part, number in counts.items())
-    if draft.spec.split is None:
-        asked = re.search(r"\bsplit\b|\bpartition\b", draft.spec.where or "")
+    if builder.spec.split is None:
+        asked = re.search(r"\bsplit\b|\bpartition\b", builder.spec.where or "")
         if len(counts) > 1 and not asked and "partition" not in films:
-            draft.fault(
+            builder.fault(
                 "split_unused",
                 "",
                 f"the layout ships a split ({told}), which is not used: films of its test part may train",
@@ -78,12 +78,12 @@ def split_faults(draft: Draft, films: pd.DataFrame) -> pd.DataFrame:
         return films
     known = films["split"].isin(set(PARTITIONS.values()))
     if not known.any():
-        draft.fault(
+        builder.fault(
             "split_absent", "", "the layout ships no split that could be read", "take `split` out of the cohort"
         )
         return films
     if not known.all():
         names = ", ".join(films.loc[~known, "image_id"].astype(str).head(3))
         text = f"{plural(int((~known).sum()), 'film')} in no part of the shipped split (such as {names})"
-        draft.fault("split_absent", "", text, "add them to a list or folder of it, or leave them out by `where`")
+        builder.fault("split_absent", "", text, "add them to a list or folder of it, or leave them out by `where`")
     return films.assign(partition=films["split"].where(known, "training"), shipped=True)

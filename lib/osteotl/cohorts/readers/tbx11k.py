@@ -14,42 +14,44 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from osteotl.cohorts.readers import voc
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.coco import box_of, is_key, listed_annotations, listed_images
-from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import as_list, files_below, number, read_json
 from osteotl.cohorts.readers.splits import listed_parts, part_of_file
 
 WITHOUT_LESION = ("health", "sick")
 
 
-def read(draft: Draft) -> None:
-    """Read the annotations and films into the draft."""
-    names = [draft.spec.annotations] if draft.spec.annotations else ["annotations/json", "annotations/xml"]
-    place = next((draft.root / name for name in names if os.path.exists(draft.root / name)), draft.root / names[0])
+def read(builder: CohortBuilder) -> None:
+    """Read the annotations and films into the builder."""
+    names = [builder.spec.annotations] if builder.spec.annotations else ["annotations/json", "annotations/xml"]
+    place = next(
+        (builder.root / name for name in names if os.path.exists(builder.root / name)), builder.root / names[0]
+    )
     files = files_below(place, ".json", ".xml") if os.path.isdir(place) else [place] if os.path.isfile(place) else []
     if not files:
-        draft.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
+        builder.fault("file_missing", place, "there is no .json or .xml file of annotations", "set `annotations`")
     seen: dict[Path, list[tuple[Any, ...]]] = {}
     for path in files:
         if path.suffix == ".xml":
-            _read_xml(draft, path)
+            _read_xml(builder, path)
         else:
-            _read_json(draft, path, seen)
-    _rest(draft)
-    _shipped(draft, place)
+            _read_json(builder, path, seen)
+    _rest(builder)
+    _shipped(builder, place)
 
 
-def _shipped(draft: Draft, place: Path) -> None:
+def _shipped(builder: CohortBuilder, place: Path) -> None:
     """The part of each film: by lists/*.txt, else by the .json that lists it (trainval and all say none)."""
-    lists = {path: part for path in files_below(draft.root / "lists", ".txt") if (part := part_of_file(path))}
-    parts = listed_parts(draft, lists)
-    for film in draft.films:
+    lists = {path: part for path in files_below(builder.root / "lists", ".txt") if (part := part_of_file(path))}
+    parts = listed_parts(builder, lists)
+    for film in builder.films:
         if stem := PurePosixPath(str(film["image_id"])).stem:
             film["split"] = parts.get(stem) or film.get("split")
 
 
-def _group(draft: Draft, film: Path) -> str:
-    inside = film.relative_to(draft.root)
+def _group(builder: CohortBuilder, film: Path) -> str:
+    inside = film.relative_to(builder.root)
     parts = [part for part in inside.parts[:-1] if part in ("health", "sick", "tb", "test", "extra")]
     return parts[0] if parts else inside.parent.name
 
@@ -60,28 +62,28 @@ def _label(group: str, boxes: int) -> int | None:
     return 1 if boxes else None
 
 
-def _read_json(draft: Draft, path: Path, seen: dict[Path, list[tuple[Any, ...]]]) -> None:
-    content = read_json(draft, path)
+def _read_json(builder: CohortBuilder, path: Path, seen: dict[Path, list[tuple[Any, ...]]]) -> None:
+    content = read_json(builder, path)
     if content is None:
         return
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        draft.fault("file_unreadable", path, "has no list `images`", "use the annotations as distributed")
+        builder.fault("file_unreadable", path, "has no list `images`", "use the annotations as distributed")
         return
     categories = {
         c.get("id"): str(c.get("name"))
         for c in as_list(content.get("categories"))
         if isinstance(c, dict) and is_key(c.get("id"))
     }
-    images = listed_images(draft, path, content["images"])
+    images = listed_images(builder, path, content["images"])
     boxes: dict[Any, list[tuple[Any, ...]]] = {}
-    for entry in listed_annotations(draft, path, content) or []:
-        _annotation(draft, path, entry, images, categories, boxes)
+    for entry in listed_annotations(builder, path, content) or []:
+        _annotation(builder, path, entry, images, categories, boxes)
     for key, (image, _) in images.items():
-        _add(draft, path, image, sorted(boxes.get(key, [])), seen)
+        _add(builder, path, image, sorted(boxes.get(key, [])), seen)
 
 
 def _annotation(
-    draft: Draft,
+    builder: CohortBuilder,
     path: Path,
     entry: Any,
     images: Any,
@@ -91,42 +93,42 @@ def _annotation(
     image = entry.get("image_id") if isinstance(entry, dict) else None
     if not is_key(image) or image not in images:
         text = f"an annotation names image_id {image!r}, which `images` does not list"
-        draft.fault("unknown_id", path, text, "correct it")
+        builder.fault("unknown_id", path, text, "correct it")
         return
     corners = box_of(entry)
     category = entry.get("category_id")
     if corners is None or not is_key(category) or category not in categories:
         text = f"{images[image][1]}: bbox {entry.get('bbox')!r} of category {category!r} cannot be read"
-        draft.fault("box_invalid", path, text, "use the annotations as distributed")
+        builder.fault("box_invalid", path, text, "use the annotations as distributed")
         return
     boxes.setdefault(image, []).append((categories[category], *corners))
 
 
 def _add(
-    draft: Draft,
+    builder: CohortBuilder,
     path: Path,
     image: dict[str, Any],
     boxes: list[tuple[Any, ...]],
     seen: dict[Path, list[tuple[Any, ...]]],
 ) -> None:
-    film = draft.find_film(image["file_name"], path)
+    film = builder.find_film(image["file_name"], path)
     if film is None:
-        draft.add_film(image["file_name"], None, None)
+        builder.add_film(image["file_name"], None, None)
         return
     if film in seen:
-        _part_again(draft, film, path)
+        _part_again(builder, film, path)
         if seen[film] != boxes:
-            draft.fault(
+            builder.fault(
                 "duplicate_id", path, f"gives {image['file_name']} other boxes than an earlier file", "keep one of them"
             )
         return
     seen[film] = boxes
-    name = film.relative_to(draft.root).as_posix()
-    kept = [(finding, corners) for source, *corners in boxes if (finding := draft.finding(source)) is not None]
+    name = film.relative_to(builder.root).as_posix()
+    kept = [(finding, corners) for source, *corners in boxes if (finding := builder.finding(source)) is not None]
     for finding, corners in kept:
-        draft.add_box(name, corners, finding, written_as="sizes")
-    group = "test" if "test" in PurePosixPath(image["file_name"]).parts else _group(draft, film)
-    draft.add_film(
+        builder.add_box(name, corners, finding, written_as="sizes")
+    group = "test" if "test" in PurePosixPath(image["file_name"]).parts else _group(builder, film)
+    builder.add_film(
         name,
         film,
         _label(group, len(kept)),
@@ -138,28 +140,28 @@ def _add(
     )
 
 
-def _part_again(draft: Draft, film: Path, path: Path) -> None:
+def _part_again(builder: CohortBuilder, film: Path, path: Path) -> None:
     if part := part_of_file(path):
-        next(known for known in draft.films if known["path"] == str(film))["split"] = part
+        next(known for known in builder.films if known["path"] == str(film))["split"] = part
 
 
-def _read_xml(draft: Draft, path: Path) -> None:
-    annotation = voc.parse(draft, path)
+def _read_xml(builder: CohortBuilder, path: Path) -> None:
+    annotation = voc.parse(builder, path)
     if annotation is None:
         return
-    film = draft.find_film(path.stem, path)
-    before = len(draft.boxes)
-    voc.add_annotation(draft, path, annotation, film, "scaled", group=_group(draft, film) if film else None)
-    for box in draft.boxes[before:]:  # 1-based corners
+    film = builder.find_film(path.stem, path)
+    before = len(builder.boxes)
+    voc.add_annotation(builder, path, annotation, film, "scaled", group=_group(builder, film) if film else None)
+    for box in builder.boxes[before:]:  # 1-based corners
         box["x_min"] -= 1
         box["y_min"] -= 1
-    draft.films[-1]["label"] = _label(str(draft.films[-1]["group"]), len(draft.boxes) - before)
+    builder.films[-1]["label"] = _label(str(builder.films[-1]["group"]), len(builder.boxes) - before)
 
 
-def _rest(draft: Draft) -> None:
+def _rest(builder: CohortBuilder) -> None:
     """Films that no file lists: health and sick films have no .xml."""
-    listed = {film["path"] for film in draft.films}
-    for film in draft.index.paths:
+    listed = {film["path"] for film in builder.films}
+    for film in builder.index.paths:
         if str(film) not in listed:
-            group = _group(draft, film)
-            draft.add_film(film.relative_to(draft.root).as_posix(), film, _label(group, 0), group=group)
+            group = _group(builder, film)
+            builder.add_film(film.relative_to(builder.root).as_posix(), film, _label(group, 0), group=group)

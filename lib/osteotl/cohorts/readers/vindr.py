@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from osteotl.cohorts.faults import plural
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.columns import column_missing
-from osteotl.cohorts.readers.draft import Draft
 from osteotl.cohorts.readers.files import numbers, read_table, table_file, unused_columns, written
 from osteotl.cohorts.readers.labelme import overlap
 from osteotl.cohorts.readers.splits import part_of_file, part_of_folder
@@ -28,50 +28,50 @@ NO_FINDING = "No finding"
 SAME_LESION = 0.5
 
 
-def read(draft: Draft) -> None:
-    """Read the table into the draft."""
+def read(builder: CohortBuilder) -> None:
+    """Read the table into the builder."""
     defaults = ("train.csv", "annotations_train.csv", "annotations/annotations_train.csv")
-    path = table_file(draft, draft.spec.annotations, *defaults)
-    table = read_table(draft, path, key="annotations", needs=CORNERS)
+    path = table_file(builder, builder.spec.annotations, *defaults)
+    table = read_table(builder, path, key="annotations", needs=CORNERS)
     if table is None:
         return
     if missing := [name for name in ("image_id", "class_name", *CORNERS) if name not in table]:
-        column_missing(draft, path, table, missing)
+        column_missing(builder, path, table, missing)
         return
-    unused_columns(draft, path, table, ("image_id", "class_name", "class_id", "rad_id", *CORNERS))
-    sizes = _sizes(draft)
+    unused_columns(builder, path, table, ("image_id", "class_name", "class_id", "rad_id", *CORNERS))
+    sizes = _sizes(builder)
     table = table.assign(written=[written(row) for row in table[CORNERS].to_numpy()])
     table[CORNERS] = table[CORNERS].apply(numbers)
     consensus = "rad_id" not in table
     table = table.assign(rad_id="consensus") if consensus else table
     minority = 0
     for name, rows in table.groupby("image_id", sort=False):
-        kept, few = _merge(draft, path, str(name), rows, 1 if consensus else draft.spec.agreement)
+        kept, few = _merge(builder, path, str(name), rows, 1 if consensus else builder.spec.agreement)
         minority += few
-        film = draft.find_film(str(name), path)
-        draft.add_film(
+        film = builder.find_film(str(name), path)
+        builder.add_film(
             str(name),
             film,
             int(kept > 0),
             readers=rows["rad_id"].nunique(),
-            split=(part_of_folder(str(film)[len(str(draft.root)) :]) if film else None) or part_of_file(path),
+            split=(part_of_folder(str(film)[len(str(builder.root)) :]) if film else None) or part_of_file(path),
             **sizes.get(str(name), {}),
         )
     if minority:
-        draft.fault(
+        builder.fault(
             "box_minority",
             path,
-            f"not counted: {plural(minority, 'lesion')} drawn by fewer than {plural(draft.spec.agreement, 'reader')}",
+            f"not counted: {plural(minority, 'lesion')} drawn by fewer than {plural(builder.spec.agreement, 'reader')}",
             "set `agreement: 1` to count them",
         )
-    draft.add_unlisted()
+    builder.add_unlisted()
 
 
-def _merge(draft: Draft, path: Path, name: str, rows: pd.DataFrame, agreement: int) -> tuple[int, int]:
+def _merge(builder: CohortBuilder, path: Path, name: str, rows: pd.DataFrame, agreement: int) -> tuple[int, int]:
     """Add the fused boxes of one film; how many count, and how many too few readers drew."""
     drawn = rows[rows["class_name"] != NO_FINDING]
     if (boxed := rows[rows["class_name"] == NO_FINDING][CORNERS].notna().any(axis=1)).any():
-        draft.fault(
+        builder.fault(
             "row_invalid",
             path,
             f"{name}: a box in {plural(int(boxed.sum()), 'row')} of 'No finding'",
@@ -80,19 +80,19 @@ def _merge(draft: Draft, path: Path, name: str, rows: pd.DataFrame, agreement: i
     kept = few = 0
     for source, group in drawn.groupby("class_name", sort=True):
         findings = {
-            draft.finding(str(source)) for _ in range(len(group))
+            builder.finding(str(source)) for _ in range(len(group))
         }  # asked once a row: what is left out is counted
         finding = findings.pop()
         if finding is None:
             continue
         sound = np.isfinite(group[CORNERS].to_numpy()).all(axis=1)
         for text in group[~sound]["written"]:
-            draft.fault("box_invalid", name, f"{source}: box ({text}) is not four numbers", "correct the row")
+            builder.fault("box_invalid", name, f"{source}: box ({text}) is not four numbers", "correct the row")
         for corners, support in fuse(group[sound]):
             counts = support >= min(agreement, rows["rad_id"].nunique())
             kept, few = kept + counts, few + (not counts)
             if counts:
-                draft.add_box(name, corners, finding)
+                builder.add_box(name, corners, finding)
     return kept, few
 
 
@@ -133,16 +133,16 @@ def fuse(boxes: pd.DataFrame) -> list[tuple[tuple[float, ...], int]]:
     return sorted(found) + broken
 
 
-def _sizes(draft: Draft) -> dict[str, dict[str, object]]:
+def _sizes(builder: CohortBuilder) -> dict[str, dict[str, object]]:
     """Original sizes, where a table states them (dim0 = height, dim1 = width)."""
-    if draft.spec.table is None:
+    if builder.spec.table is None:
         return {}
-    path = draft.root / draft.spec.table
-    table = read_table(draft, path)
+    path = builder.root / builder.spec.table
+    table = read_table(builder, path)
     if table is None:
         return {}
     if missing := [name for name in ("image_id", "dim0", "dim1") if name not in table]:
-        column_missing(draft, path, table, missing)
+        column_missing(builder, path, table, missing)
         return {}
     heights, widths = numbers(table["dim0"]), numbers(table["dim1"])
     return {

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from osteotl.cohorts.faults import plural
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.columns import header_of
-from osteotl.cohorts.readers.draft import Draft
 from osteotl.files import MOST_TITLES
 
 Rows = list[tuple[int, list[str]]]  # rows that hold anything, each with its number in the file
 LARGEST_SHEET = 1 << 29  # bytes that an .xlsx may unpack to: a zip bomb is refused before it is opened
 
 
-def read_workbook(draft: Draft, path: Path, content: bytes, needs: Iterable[str] = ()) -> Rows | None:
+def read_workbook(builder: CohortBuilder, path: Path, content: bytes, needs: Iterable[str] = ()) -> Rows | None:
     """The rows of the sheet that holds the table, every cell as text; or None and a fault.
 
     The sheet is the first that names all columns of `needs`, else the first that names any two known columns, else the
@@ -29,7 +29,7 @@ def read_workbook(draft: Draft, path: Path, content: bytes, needs: Iterable[str]
     import openpyxl  # 0.2 s, needed by few layouts
 
     try:
-        if not _is_workbook(draft, path, content):
+        if not _is_workbook(builder, path, content):
             return None
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheets = [sheet for sheet in book.worksheets if _holds_rows(sheet)]
@@ -40,20 +40,20 @@ def read_workbook(draft: Draft, path: Path, content: bytes, needs: Iterable[str]
         empty = any(cell is None for row in cells for cell in row)
         formula = _lost_formula(content, sheet.title, cells) if empty else None
     except Exception as error:  # openpyxl raises whatever its parts raise on a damaged workbook
-        draft.fault(
+        builder.fault(
             "file_unreadable", path, f"not an Excel workbook: {error or type(error).__name__}", "save it as CSV"
         )
         return None
     if formula:
         text = f"cell {formula} holds a formula whose value is not stored"
-        draft.fault("file_unreadable", path, text, "open it in Excel and save it again, or save it as CSV")
+        builder.fault("file_unreadable", path, text, "open it in Excel and save it again, or save it as CSV")
         return None
     if len(sheets) > 1:
         others = ", ".join(repr(other.title) for other in [other for other in sheets if other is not sheet][:4])
         text = f"its sheet {sheet.title!r} is read; {plural(len(sheets) - 1, 'other sheet')} not: {others}"
-        draft.fault("table_read_as", path, text, "save each table as a file of its own")
+        builder.fault("table_read_as", path, text, "save each table as a file of its own")
     rows = [(number, row) for number, row in enumerate(cells, 1) if any(cell not in (None, "") for cell in row)]
-    _name_dates(draft, path, [row for _, row in rows])
+    _name_dates(builder, path, [row for _, row in rows])
     texts = [(number, [_text(cell) for cell in row]) for number, row in rows]
     return [(number, row) for number, row in texts if any(cell.strip() for cell in row)]
 
@@ -68,20 +68,20 @@ def _sheet_of_table(sheets: list[Any], needs: Iterable[str]) -> Any:
     return sheets[0]
 
 
-def _is_workbook(draft: Draft, path: Path, content: bytes) -> bool:
+def _is_workbook(builder: CohortBuilder, path: Path, content: bytes) -> bool:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = set(archive.namelist())
         if sum(item.file_size for item in archive.infolist()) > LARGEST_SHEET:
-            draft.fault("file_unreadable", path, f"unpacks to more than {LARGEST_SHEET >> 20} MB", "save it as CSV")
+            builder.fault("file_unreadable", path, f"unpacks to more than {LARGEST_SHEET >> 20} MB", "save it as CSV")
             return False
     if "content.xml" in names:
-        draft.fault("file_unreadable", path, "is an OpenDocument spreadsheet (.ods)", "save it as .xlsx or CSV")
+        builder.fault("file_unreadable", path, "is an OpenDocument spreadsheet (.ods)", "save it as .xlsx or CSV")
         return False
     if "xl/workbook.bin" in names:
-        draft.fault("file_unreadable", path, "is a binary Excel workbook (.xlsb)", "save it as .xlsx or CSV")
+        builder.fault("file_unreadable", path, "is a binary Excel workbook (.xlsb)", "save it as .xlsx or CSV")
         return False
     if not any(name.endswith("workbook.xml") for name in names) and "[Content_Types].xml" not in names:
-        draft.fault("file_unreadable", path, "is a zip archive and no Excel workbook", "unpack it, or save it as CSV")
+        builder.fault("file_unreadable", path, "is a zip archive and no Excel workbook", "unpack it, or save it as CSV")
         return False
     return True
 
@@ -103,14 +103,16 @@ def _lost_formula(content: bytes, title: str, cells: list[list[Any]]) -> str | N
     return None
 
 
-def _name_dates(draft: Draft, path: Path, cells: list[list[Any]]) -> None:
+def _name_dates(builder: CohortBuilder, path: Path, cells: list[list[Any]]) -> None:
     """Excel makes a date of '1-2': an identifier is then lost."""
     head = header_of(cells) or 0
     for place, name in enumerate(cells[head] if cells else []):
         dates = [row[place] for row in cells[head + 1 :] if place < len(row) and isinstance(row[place], datetime.date)]
         if dates and "dat" not in str(name).lower():
             text = f"{plural(len(dates), 'cell')} of the column {name!r} are dates (such as {_text(dates[0])})"
-            draft.fault("table_read_as", path, text, "if they were typed as something else, format the column as text")
+            builder.fault(
+                "table_read_as", path, text, "if they were typed as something else, format the column as text"
+            )
 
 
 def _text(cell: Any) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from osteotl.cohorts.readers.draft import Draft
+from osteotl.cohorts.readers.builder import CohortBuilder
 from osteotl.cohorts.readers.files import as_list, files_below, files_in, number, read_text, read_yaml
 from osteotl.cohorts.readers.splits import listed_parts, part_of
 
@@ -35,41 +35,43 @@ class DataFile:
     parts: dict[str, str] = field(default_factory=dict)
 
 
-def read(draft: Draft) -> None:
-    """Read the folder into the draft."""
-    data = read_data_file(draft)
-    texts = _texts(draft)
-    folder = draft.root / (draft.spec.images or "images")
-    stems = Counter(film.stem for film in draft.index.paths)
+def read(builder: CohortBuilder) -> None:
+    """Read the folder into the builder."""
+    data = read_data_file(builder)
+    texts = _texts(builder)
+    folder = builder.root / (builder.spec.images or "images")
+    stems = Counter(film.stem for film in builder.index.paths)
     longer: list[list[float]] = []
-    for film in draft.index.paths:
-        inside = film.relative_to(folder) if film.is_relative_to(folder) else film.relative_to(draft.root)
+    for film in builder.index.paths:
+        inside = film.relative_to(folder) if film.is_relative_to(folder) else film.relative_to(builder.root)
         text = texts.pop(_key(inside, "images"), None)
         if text is None and stems[film.stem] == 1:  # one text file cannot be of two films
             text = texts.pop(inside.stem, None)
-        image_id = film.relative_to(draft.root).as_posix()
-        kept = None if text is None else _boxes(draft, image_id, text, data, longer)
+        image_id = film.relative_to(builder.root).as_posix()
+        kept = None if text is None else _boxes(builder, image_id, text, data, longer)
         size: dict[str, Any] = {"annotated_width": 1.0, "annotated_height": 1.0, "annotated_as": "scaled"}
         size["split"] = data.parts.get(str(film)) or data.parts.get(film.stem)
-        draft.add_film(image_id, film, None if kept is None else int(kept > 0), **size)
+        builder.add_film(image_id, film, None if kept is None else int(kept > 0), **size)
     for file in texts.values():
-        draft.fault("film_missing", file, "labels a film that is not there", "add the film or take out the label file")
+        builder.fault(
+            "film_missing", file, "labels a film that is not there", "add the film or take out the label file"
+        )
     if longer and not data.outlines and all(map(_like_key_points, longer)) and len(set(map(len, longer))) == 1:
         said = f"every line of {len(longer[0])} numbers reads as a box with key points inside as well as as a polygon"
         remedy = "say which in data.yaml: kpt_shape: [number of points, 2 or 3], or kpt_shape: null for polygons"
-        draft.fault("row_invalid", "data.yaml", said, remedy)
+        builder.fault("row_invalid", "data.yaml", said, remedy)
 
 
-def _texts(draft: Draft) -> dict[str, Path]:
+def _texts(builder: CohortBuilder) -> dict[str, Path]:
     """Text files by their path without the folder labels."""
-    named = draft.root / (draft.spec.annotations or "labels")
-    others = [] if draft.spec.annotations else sorted(draft.root.glob("*/labels"))  # train/labels, valid/labels
+    named = builder.root / (builder.spec.annotations or "labels")
+    others = [] if builder.spec.annotations else sorted(builder.root.glob("*/labels"))  # train/labels, valid/labels
     folders = [folder for folder in (named, *others) if os.path.isdir(folder)]
-    if not folders and draft.spec.label is None:
-        draft.fault(
+    if not folders and builder.spec.label is None:
+        builder.fault(
             "file_missing", named, "there is no such folder of label files", "set `annotations` to it, or `label`"
         )
-    base = named if draft.spec.annotations else draft.root
+    base = named if builder.spec.annotations else builder.root
     return {
         _key(path.relative_to(base), "labels"): path
         for folder in folders
@@ -83,32 +85,34 @@ def _key(path: Path, folder: str) -> str:
     return "/".join(part for part in path.with_suffix("").parts if part != folder)
 
 
-def read_data_file(draft: Draft) -> DataFile:
+def read_data_file(builder: CohortBuilder) -> DataFile:
     """Class names, key points and parts from the data file; numbers stand for themselves where there is none."""
-    files = [draft.root / "data.yaml", *files_in(draft.root, ".yaml", ".yml")]
+    files = [builder.root / "data.yaml", *files_in(builder.root, ".yaml", ".yml")]
     path = next((path for path in files if path.is_file()), None)
-    content = None if path is None else read_yaml(draft, path)
+    content = None if path is None else read_yaml(builder, path)
     if path is None or content is None:
         return DataFile()
     if not isinstance(content, dict):
         content = {}
     stated = "kpt_shape" in content
-    points = _points(draft, path, content)
-    return DataFile(_names(draft, path, content), points, stated, _parts(draft, path, content))
+    points = _points(builder, path, content)
+    return DataFile(_names(builder, path, content), points, stated, _parts(builder, path, content))
 
 
-def _names(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[int, str]:
+def _names(builder: CohortBuilder, path: Path, content: dict[Any, Any]) -> dict[int, str]:
     names = content.get("names")
     # names must be plain words: the text of a list of aliases of lists of aliases would never end
     if isinstance(names, list):
         names = dict(enumerate(names))
     if isinstance(names, dict) and all(isinstance(k, int) and isinstance(v, str | int) for k, v in names.items()):
         return {number_: str(name) for number_, name in names.items()}
-    draft.fault("file_unreadable", path, "has no list or mapping `names` of the classes", "add names: [first, second]")
+    builder.fault(
+        "file_unreadable", path, "has no list or mapping `names` of the classes", "add names: [first, second]"
+    )
     return {}
 
 
-def _points(draft: Draft, path: Path, content: dict[Any, Any]) -> int | None:
+def _points(builder: CohortBuilder, path: Path, content: dict[Any, Any]) -> int | None:
     """Numbers that follow a box for its key points (kpt_shape: [how many, 2 or 3]); None where there are none."""
     shape = content.get("kpt_shape")
     if shape is None:
@@ -117,17 +121,17 @@ def _points(draft: Draft, path: Path, content: dict[Any, Any]) -> int | None:
     if sound and 0 < shape[0] < 10_000 and shape[1] in (2, 3):
         return shape[0] * shape[1]
     text = f"kpt_shape is {str(shape)[:40]}, not [number of points, 2 or 3]"
-    draft.fault("file_unreadable", path, text, "correct it, or take it out where lines hold boxes or polygons")
+    builder.fault("file_unreadable", path, text, "correct it, or take it out where lines hold boxes or polygons")
     return None
 
 
-def _parts(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[str, str]:
+def _parts(builder: CohortBuilder, path: Path, content: dict[Any, Any]) -> dict[str, str]:
     """Film path or stem -> part, from the folders and lists that `train`, `val` and `test` name.
 
     A folder or list that serves two parts, or holds every film, tells nothing.
     """
     base = content.get("path")
-    bases = [draft.root / base if isinstance(base, str) else draft.root, draft.root, path.parent]
+    bases = [builder.root / base if isinstance(base, str) else builder.root, builder.root, path.parent]
     places: dict[Path, set[str]] = {}
     for key, value in content.items():
         for place in [value] if isinstance(value, str) else as_list(value):
@@ -136,17 +140,17 @@ def _parts(draft: Draft, path: Path, content: dict[Any, Any]) -> dict[str, str]:
                 places.setdefault(Path(os.path.normpath(found)), set()).add(part)
     single = {place: parts.pop() for place, parts in places.items() if len(parts) == 1}
     lists = {place: part for place, part in single.items() if place.suffix == ".txt"}
-    parts = listed_parts(draft, {place: part for place, part in lists.items() if place.is_relative_to(draft.root)})
+    parts = listed_parts(builder, {place: part for place, part in lists.items() if place.is_relative_to(builder.root)})
     for place, part in single.items():
-        inside = [film for film in draft.index.paths if film.is_relative_to(place)] if os.path.isdir(place) else []
-        if len(inside) < len(draft.index.paths):
+        inside = [film for film in builder.index.paths if film.is_relative_to(place)] if os.path.isdir(place) else []
+        if len(inside) < len(builder.index.paths):
             parts |= {str(film): part for film in inside}
     return parts
 
 
-def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile, longer: list[list[float]]) -> int | None:
+def _boxes(builder: CohortBuilder, image_id: str, path: Path, data: DataFile, longer: list[list[float]]) -> int | None:
     """Add the boxes of one file; how many were kept, or None where the file cannot be trusted."""
-    text = read_text(draft, path)
+    text = read_text(builder, path)
     if text is None:
         return None
     names, kept, whole = data.names, 0, True
@@ -158,7 +162,7 @@ def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile, longer: list
         values = [number(cell) for cell in cells]
         corners = _corners(values, data.points)
         if corners is None:
-            draft.fault(
+            builder.fault(
                 "row_invalid",
                 path,
                 f"line {number_}: {line[:60]!r} is not class x y width height",
@@ -169,9 +173,9 @@ def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile, longer: list
             whole = False
             continue
         longer += [values] if len(values) > 5 and data.points is None else []
-        finding = draft.finding(names.get(int(values[0]), cells[0]))
+        finding = builder.finding(names.get(int(values[0]), cells[0]))
         if names and int(values[0]) not in names:
-            draft.fault(
+            builder.fault(
                 "row_invalid",
                 path,
                 f"line {number_}: class {cells[0]} is not among the {len(names)} named classes",
@@ -179,7 +183,7 @@ def _boxes(draft: Draft, image_id: str, path: Path, data: DataFile, longer: list
             )
             whole = False
         elif finding is not None:
-            draft.add_box(image_id, corners, finding, written_as="centre" if len(values) in sizes else "corners")
+            builder.add_box(image_id, corners, finding, written_as="centre" if len(values) in sizes else "corners")
             kept += 1
     return kept if whole or kept else None
 

@@ -18,14 +18,14 @@ from osteotl.report.documents.wording import line, plain
 from osteotl.report.outputs import Outputs
 
 
-def write_documents(outputs: Outputs, facts: Mapping[str, Any], folder: str | Path) -> list[Path]:
+def write_documents(outputs: Outputs, statements: Mapping[str, Any], folder: str | Path) -> list[Path]:
     """Write every document; the same study gives the same bytes.
 
     Parameters
     ----------
     outputs : Outputs
-    facts : mapping
-        `manuscript.facts_of(outputs)`.
+    statements : mapping
+        `manuscript.statements_of(outputs)`.
     folder : path
         Usually `documents` below the outputs folder; made where it is missing.
 
@@ -37,9 +37,9 @@ def write_documents(outputs: Outputs, facts: Mapping[str, Any], folder: str | Pa
     """
     folder = Path(folder)
     ones, tables = table_one(outputs), result_tables(outputs)
-    text = manuscript(facts)
+    text = manuscript(statements)
     paths = [write_text(folder / "methods.md", as_markdown(text)), _word(folder / "methods.docx", outputs, text=text)]
-    for name, rows in guidelines.filled(outputs, facts).items():
+    for name, rows in guidelines.filled(outputs, statements).items():
         place, guide = folder / "checklists" / name, guidelines.guideline(name)
         paths.append(write_csv(place.with_suffix(".csv"), spreadsheet_safe(guidelines.frame(rows))))
         about = [Block("title", guide["name"]), Block("text", f"{guide['cite']} {guide['numbering']}")]
@@ -47,7 +47,7 @@ def write_documents(outputs: Outputs, facts: Mapping[str, Any], folder: str | Pa
         paths.append(_word(place.with_suffix(".docx"), outputs, text=about, tables=listed))
     for arm in outputs.labels:
         place = folder / "model_cards" / f"{file_name(arm)}.md"
-        paths.append(write_text(place, as_markdown(*model_card(outputs, arm, facts, tables))))
+        paths.append(write_text(place, as_markdown(*model_card(outputs, arm, statements, tables))))
     if ones or tables:
         paths.append(_word(folder / "tables.docx", outputs, tables=[*ones, *tables]))
     if ones:

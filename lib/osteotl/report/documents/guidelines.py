@@ -18,7 +18,7 @@ from markupsafe import Markup
 from osteotl.display import Table, sentence_case
 from osteotl.html import folded, paragraph, tag
 from osteotl.report.documents.manuscript import data
-from osteotl.report.documents.study_facts import has_boxes, has_validation, scores_only
+from osteotl.report.documents.study_statements import has_boxes, has_validation, scores_only
 from osteotl.report.documents.wording import AUTHOR, fill, line
 from osteotl.report.outputs import Outputs
 from osteotl.study import Study
@@ -72,14 +72,14 @@ def guideline(name: str) -> dict[str, Any]:
     return data(name)
 
 
-def filled(outputs: Outputs, facts: Mapping[str, Any]) -> dict[str, list[Row]]:
+def filled(outputs: Outputs, statements: Mapping[str, Any]) -> dict[str, list[Row]]:
     """Every item of every guideline, by the guideline's name in `GUIDELINES`, in the order of its items.
 
     Parameters
     ----------
     outputs : Outputs
-    facts : mapping
-        `manuscript.facts_of(outputs)`.
+    statements : mapping
+        `manuscript.statements_of(outputs)`.
     """
     flags = {
         "scores_only": scores_only(outputs),
@@ -91,7 +91,7 @@ def filled(outputs: Outputs, facts: Mapping[str, Any]) -> dict[str, list[Row]]:
     answers = {_key(name): line(text) for name, text in outputs.study.report.author.items()}
     guides = {name: guideline(name) for name in GUIDELINES}
     return {
-        name: [_row(guide["name"], item, facts, flags, answers) for item in guide["items"]]
+        name: [_row(guide["name"], item, statements, flags, answers) for item in guide["items"]]
         for name, guide in guides.items()
     }
 
@@ -150,10 +150,10 @@ def _said(row: Row) -> str:
     return row.text
 
 
-def checklists(outputs: Outputs, facts: Mapping[str, Any]) -> list[Markup]:
+def checklists(outputs: Outputs, statements: Mapping[str, Any]) -> list[Markup]:
     """The checklists for the page, one folded table each, every answer with a link to where the page shows it."""
     found = []
-    for name, rows in filled(outputs, facts).items():
+    for name, rows in filled(outputs, statements).items():
         guide = guideline(name)
         body = [[row.item, row.section, row.asks, sentence_case(row.status), [_said(row), _link(row)]] for row in rows]
         told = Table(f"{guide['name']}, filled from the run", HEADS, body, class_="long")

@@ -14,14 +14,14 @@ from markupsafe import Markup
 
 from osteotl.display import Table, counted, sentence_case
 from osteotl.html import join, paragraph, tag
-from osteotl.report.documents.result_facts import result_facts
-from osteotl.report.documents.study_facts import (
-    Facts,
+from osteotl.report.documents.result_statements import result_statements
+from osteotl.report.documents.study_statements import (
+    Statements,
     augmentation,
     runs_words,
     scores_only,
     start,
-    study_facts,
+    study_statements,
     training_record,
 )
 from osteotl.report.documents.wording import fill, line, markdown, plain
@@ -49,9 +49,9 @@ class Block:
     text: str
 
 
-def facts_of(outputs: Outputs) -> Facts:
+def statements_of(outputs: Outputs) -> Statements:
     """Every fact that sentences may ask for; None for what this study does not know."""
-    return study_facts(outputs) | result_facts(outputs)
+    return study_statements(outputs) | result_statements(outputs)
 
 
 @cache
@@ -63,13 +63,13 @@ def data(name: str) -> Any:
 # --- Methods and Results ----------------------------------------------------------------------------------------------
 
 
-def manuscript(facts: Mapping[str, Any]) -> list[Block]:
+def manuscript(statements: Mapping[str, Any]) -> list[Block]:
     """Methods and Results with their references.
 
     Parameters
     ----------
-    facts : mapping
-        `facts_of(outputs)`.
+    statements : mapping
+        `statements_of(outputs)`.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def manuscript(facts: Mapping[str, Any]) -> list[Block]:
     for part, sections in data("methods").items():
         blocks.append(Block("heading", part))
         for heading, sentences in sections.items():
-            if said := [sentence_case(text) for text in fill(sentences, facts)]:
+            if said := [sentence_case(text) for text in fill(sentences, statements)]:
                 blocks += [Block("subheading", heading), Block("text", " ".join(said))]
     return _cited(blocks, data("references"))
 
@@ -102,7 +102,7 @@ def _cited(blocks: Sequence[Block], references: Mapping[str, str]) -> list[Block
 
 
 def model_card(
-    outputs: Outputs, arm: str, facts: Mapping[str, Any], tables: Sequence[Table]
+    outputs: Outputs, arm: str, statements: Mapping[str, Any], tables: Sequence[Table]
 ) -> tuple[list[Block], Table | None]:
     """The card of one model (after Mitchell et al. 2019): its text, and its performance as a table.
 
@@ -110,8 +110,8 @@ def model_card(
     ----------
     outputs : Outputs
     arm : str
-    facts : mapping
-        `facts_of(outputs)`.
+    statements : mapping
+        `statements_of(outputs)`.
     tables : sequence of Table
         `tables.result_tables(outputs)`, from which the model's rows are taken.
 
@@ -122,7 +122,7 @@ def model_card(
     """
     if arm not in outputs.labels:
         raise ValueError(f"{arm!r} is no model of this study; those are {', '.join(outputs.labels)}")
-    known = {**facts, **_model_facts(outputs, arm)}
+    known = {**statements, **_model_facts(outputs, arm)}
     blocks = [Block("title", f"Model card: {line(outputs.labels[arm])}")]
     for heading, items in data("model_card").items():
         said = [Block("item", text) for text in fill(items, known)]
@@ -194,9 +194,9 @@ def _pipes(table: Table) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def methods(facts: Mapping[str, Any]) -> Markup:
-    """Methods and Results for the page, from `facts_of(outputs)`."""
-    return as_markup([block for block in manuscript(facts) if block.kind != "title"])
+def methods(statements: Mapping[str, Any]) -> Markup:
+    """Methods and Results for the page, from `statements_of(outputs)`."""
+    return as_markup([block for block in manuscript(statements) if block.kind != "title"])
 
 
 def as_markup(blocks: Sequence[Block]) -> Markup:
@@ -230,7 +230,7 @@ def model_cards(outputs: Outputs) -> Markup | None:
         rows.append([outputs.mark(arm), sentence_case(start(outputs, arm)), *counts, weights])
     heads = ["Model", "Start of training", "#Parameters", "#Steps", "#Training films", "Weights (SHA-256)"]
     use = fill(data("model_card")["Intended use"], {"trained_here": "yes"})
-    facts = study_facts(outputs)
-    told = [f"{name}: {facts[key]}." for name, key in (("Detector", "model"), ("Fine-tuning", "training"),
-                                                       ("Score of a film", "scoring")) if facts[key]]  # fmt: skip
+    statements = study_statements(outputs)
+    told = [f"{name}: {statements[key]}." for name, key in (("Detector", "model"), ("Fine-tuning", "training"),
+                                                       ("Score of a film", "scoring")) if statements[key]]  # fmt: skip
     return join([paragraph(" ".join([*use, *told])), Table("How each model was made, first training run", heads, rows)])

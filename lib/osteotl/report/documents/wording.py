@@ -31,14 +31,14 @@ def _known_fact(value: Any) -> Any:
 _TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined, finalize=_known_fact, autoescape=False)
 
 
-def fill(sentences: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
-    """Sentences with their facts filled in.
+def fill(sentences: Sequence[str], statements: Mapping[str, Any]) -> list[str]:
+    """Sentences with their statements filled in.
 
     Parameters
     ----------
     sentences : sequence of str
         jinja2 templates.
-    facts : mapping of name to text or None
+    statements : mapping of name to text or None
         None stands for what this study does not know.
 
     Returns
@@ -59,7 +59,7 @@ def fill(sentences: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
     told = []
     for sentence in sentences:
         try:
-            told.append(" ".join(_TEMPLATES.from_string(sentence).render(facts).split()))
+            told.append(" ".join(_TEMPLATES.from_string(sentence).render(statements).split()))
         except _UnknownFact:
             continue
         except jinja2.UndefinedError as error:

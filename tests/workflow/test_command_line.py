@@ -1,4 +1,4 @@
-"""What the door says and which exit code it gives."""
+"""What the command line says and which exit code it gives."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_help_names_every_verb_and_code(undisturbed):
     ("words", "told"),
     [
         (["--predictons", "x.csv"], "there is no option --predictons; did you mean --predictions?"),
-        (["chek"], "there is no verb chek; did you mean check? (the verbs are run, check, clean, test,"),
+        (["chek"], "there is no verb chek; did you mean check? (the verbs are run, check, clean, lock,"),
         (["--profile", "profiles/slrm"], "there is no slrm in"),
         (["--predictions", "nowhere.csv"], "there is no nowhere.csv in"),
     ],
@@ -154,7 +154,7 @@ def test_nothing_changed_is_quick_and_imports_nothing_heavy(undisturbed):
         assert "Nothing has changed" in said.stdout
     assert statistics.median(times) < 2
     heavy = "{'yaml', 'pydantic', 'pandas', 'snakemake'}"
-    code = f"import sys; from osteotl.workflow import door; sys.exit(bool({heavy} & sys.modules.keys()))"
+    code = f"import sys; from osteotl.workflow import command_line; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

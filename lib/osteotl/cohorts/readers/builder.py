@@ -165,7 +165,7 @@ def _films_below(folder: Path) -> Iterable[Path]:
         yield from (Path(place, name) for name in files if name.lower().endswith(FILM_SUFFIXES) and not hidden(name))
 
 
-class Draft:
+class CohortBuilder:
     """A cohort while it is read."""
 
     def __init__(self, spec: FileCohort):

@@ -18,7 +18,7 @@ import osteotl
 from osteotl.files import visible
 from osteotl.workflow.fingerprint import digest
 from osteotl.workflow.folder import Refused, check_folder, clean, held
-from osteotl.workflow.states import Whole, unchanged
+from osteotl.workflow.states import StudyState, unchanged
 from osteotl.workflow.steps import ENGINE, ROOT, to_root
 
 if TYPE_CHECKING:
@@ -142,15 +142,15 @@ def study_file(chosen: argparse.Namespace, folder: Path) -> Path:
 def dry_run(chosen: argparse.Namespace) -> int:
     """Say what would run and why; nothing is started, and nothing written."""
     with tempfile.TemporaryDirectory() as folder:
-        whole = Whole(study_file(chosen, Path(folder)), chosen.outputs)
-    plan = whole.plan()
+        state = StudyState(study_file(chosen, Path(folder)), chosen.outputs)
+    plan = state.plan()
     if not plan:
-        print(f"Nothing to do: {to_root(whole.outputs)}/report.html is up to date.")
+        print(f"Nothing to do: {to_root(state.outputs)}/report.html is up to date.")
         return 0
-    print(f"{len(plan)} of {len(whole.steps)} step{'s' * (len(whole.steps) != 1)} would run:")
+    print(f"{len(plan)} of {len(state.steps)} step{'s' * (len(state.steps) != 1)} would run:")
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, reasons in plan.items():
-        groups.setdefault((whole.steps[name].notebook, *reasons), []).append(name)
+        groups.setdefault((state.steps[name].notebook, *reasons), []).append(name)
     for (notebook, *reasons), names in groups.items():
         title = names[0] if len(names) == 1 else f"{notebook} ({len(names)} replicates)"
         print(f"  {title}: {'; '.join(reasons[:4])}{f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''}")
@@ -219,11 +219,11 @@ def _do(chosen: argparse.Namespace, asked: dict[str, Any]) -> int:
         return 0
     check_folder(chosen.outputs, owner(chosen), chosen.named)
     with held(chosen.outputs):
-        whole = Whole(study_file(chosen, chosen.outputs), chosen.outputs)
+        state = StudyState(study_file(chosen, chosen.outputs), chosen.outputs)
         if chosen.verb == "clean":
-            return clean(whole)
+            return clean(state)
         if chosen.verb == "lock":
-            return int(importlib.import_module("osteotl.workflow.lock").lock(whole, chosen.profile))
+            return int(importlib.import_module("osteotl.workflow.lock").lock(state, chosen.profile))
         from osteotl.workflow.engine import run
 
-        return run(whole, chosen.profile, asked)
+        return run(state, chosen.profile, asked)

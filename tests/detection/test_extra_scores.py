@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from detection.conftest import Small, make_study
-from osteotl.detection import extras, scoring
+from osteotl.detection import extra_scores, scoring
 from osteotl.detection.errors import TrainingError
 
 
@@ -29,7 +29,7 @@ def extra(drawn, tmp_path_factory):
 
 
 def test_checkpoints_and_equal_epochs_are_scored_where_asked_for(extra, tmp_path):
-    extras.write_extras(extra.study, extra.out, extra.data, lambda name: tmp_path / name, workers=1)
+    extra_scores.write_extras(extra.study, extra.out, extra.data, lambda name: tmp_path / name, workers=1)
     rows = pd.read_csv(tmp_path / "predictions_extra.csv")
     # 16 films in batches of 4, 2 epochs: 8 steps; half of the films in 2 epochs: half of the steps
     kinds = rows.groupby(["fraction", "training", "step"]).size().to_dict()
@@ -45,7 +45,7 @@ def test_checkpoints_and_equal_epochs_are_scored_where_asked_for(extra, tmp_path
 
 def test_without_being_asked_for_extras_leave_no_file(extra, trained, tmp_path):
     (tmp_path / "predictions_extra.csv").write_text("of an earlier run\n")
-    extras.write_extras(trained.study, extra.out, extra.data, lambda name: tmp_path / name)
+    extra_scores.write_extras(trained.study, extra.out, extra.data, lambda name: tmp_path / name)
     assert list(tmp_path.iterdir()) == []
     assert not make_study(fraction_training="both").scores_extras  # no fraction below 1
 
@@ -53,4 +53,4 @@ def test_without_being_asked_for_extras_leave_no_file(extra, trained, tmp_path):
 def test_checkpoints_that_nobody_reached_are_named(trained):
     study = make_study(checkpoints=[1000])
     with pytest.raises(TrainingError, match=r"detector.checkpoints is \[1000\] and no replicate trained that far"):
-        extras.score_extras(study, trained.out, trained.data, quiet=True)
+        extra_scores.score_extras(study, trained.out, trained.data, quiet=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from osteotl.display import fixed, group_words, joined, known, percent, point_words, sentence_case
-from osteotl.report.documents.study_facts import Facts, cohort_count, has_boxes, has_validation, line, quoted
+from osteotl.report.documents.study_statements import Statements, cohort_count, has_boxes, has_validation, line, quoted
 from osteotl.report.documents.wording import figure, p_words, plain, tested
 from osteotl.report.outputs import Outputs
 from osteotl.report.summary import AT_THRESHOLD, answer, comparison_of
@@ -17,8 +17,8 @@ RATES = (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("ppv",
 BURDENS = (("missed_per_100", "missed tumours"), ("false_alarms_per_1000", "false alarms"))
 
 
-def result_facts(outputs: Outputs) -> Facts:
-    """Facts that need statistics.csv; None where this study has none."""
+def result_statements(outputs: Outputs) -> Statements:
+    """Statements that need statistics.csv; None where this study has none."""
     point = outputs.point
     return {
         "auc": each(outputs, section="discrimination", measure="auc"),

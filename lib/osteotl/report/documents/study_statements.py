@@ -57,7 +57,7 @@ LOCKED = {
     "given": "given beforehand and held fixed at the given point",
 }
 
-Facts = dict[str, str | None]
+Statements = dict[str, str | None]
 
 
 def scores_only(outputs: Outputs) -> bool:
@@ -88,8 +88,8 @@ def training_record(outputs: Outputs, arm: str, name: str) -> Mapping[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
 
-def study_facts(outputs: Outputs) -> Facts:
-    """Facts known before any result is; None where this study does not know."""
+def study_statements(outputs: Outputs) -> Statements:
+    """Statements known before any result is; None where this study does not know."""
     institution = outputs.study.report.institution
     return {
         "title": line(outputs.settings.get("title") or outputs.study.title),
@@ -112,7 +112,7 @@ def quoted(outputs: Outputs, arm: str) -> str:
 # --- films ------------------------------------------------------------------------------------------------------------
 
 
-def _films(outputs: Outputs) -> Facts:
+def _films(outputs: Outputs) -> Statements:
     standard = outputs.study.reference_standard
     return {
         "sources": _sources(outputs),
@@ -234,7 +234,7 @@ def _clusters(outputs: Outputs) -> str | None:
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def _training(outputs: Outputs) -> Facts:
+def _training(outputs: Outputs) -> Statements:
     names = ("model", "initialisation", "training", "augmentation", "final_model", "pairing", "hardware", "scoring",
              "pretraining")  # fmt: skip
     if scores_only(outputs):
@@ -348,7 +348,7 @@ def _pretraining(outputs: Outputs) -> str | None:
 # --- the analysis as planned ------------------------------------------------------------------------------------------
 
 
-def _analysis(outputs: Outputs) -> Facts:
+def _analysis(outputs: Outputs) -> Statements:
     settings = outputs.settings
     names = list(dict.fromkeys((p["name"], p.get("target")) for p in outputs.analysis.get("points") or []))
     sources = list(dict.fromkeys(p["threshold_from"] for p in outputs.analysis.get("points") or []))
@@ -417,7 +417,7 @@ def _family(outputs: Outputs) -> str | None:
 # --- software ---------------------------------------------------------------------------------------------------------
 
 
-def _software(outputs: Outputs) -> Facts:
+def _software(outputs: Outputs) -> Statements:
     known_of = outputs.provenance
     packages = [f"{line(name)} {line(version)}" for name, version in (known_of.get("packages") or {}).items()]
     python = [f"Python {line(known_of['python'])}"] if known_of.get("python") else []
