@@ -1,6 +1,6 @@
 """Results for a reader: numbers with their intervals, words, tables; used by the notebooks and the page alike."""
 
-from osteotl.display.films import COHORTS, FACTS, characteristics, film_table, group_size
+from osteotl.display.films import COHORTS, FACTS, characteristics, film_table
 from osteotl.display.numbers import (
     HEADS,
     LEVELS,
@@ -64,7 +64,6 @@ __all__ = [
     "film_table",
     "fixed",
     "grid",
-    "group_size",
     "group_words",
     "heading",
     "is_difference",

@@ -59,23 +59,6 @@ def _fact(content: Any) -> str:
     return f"{content:g}" if isinstance(content, float) else str(LEVELS.get(str(content), content))
 
 
-def group_size(films: pd.DataFrame, group: str) -> tuple[int, int]:
-    """Malignant films, and all films, of a subgroup such as `sex=F`.
-
-    Parameters
-    ----------
-    films : DataFrame
-        One row a film: label, and the column that the group names.
-    group : str
-        A subtype of tumours is compared with all normal films, which count as its own.
-    """
-    column, _, level = group.partition("=")
-    chosen = films[column].astype(str) == level
-    malignant = int((chosen & (films["label"] == 1)).sum())
-    normal = films["label"] == 0 if column == "subtype" else chosen & (films["label"] == 0)
-    return malignant, malignant + int(normal.sum())
-
-
 COHORTS = {"pretrain": "pretraining", "other_modality": "other modality"}
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
-from osteotl.display import LEVELS, group_size
+from osteotl.display import LEVELS
 from osteotl.figures.parts import (
     HEIGHT,
     INK,
@@ -237,8 +237,8 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         rows = found[found["group"] == group]
         for row in sorted(rows.to_dict("records"), key=lambda r: order.index(r["arm"])):
             told = LEVELS.get(level, level).replace(">=", "\N{GREATER-THAN OR EQUAL TO} ")
-            shown = told + _size(tables, column, level)
-            lines.append(Line(_first_upper(column.replace("_", " ")), shown, row["arm"], row))
+            size = f" ({row['events']:.0f}/{row['n']:.0f})" if row["events"] == row["events"] else ""
+            lines.append(Line(_first_upper(column.replace("_", " ")), told + size, row["arm"], row))
     data = table_of(lines).dropna(subset=["estimate"])
     words = "none can be estimated"
     if len(data):
@@ -248,21 +248,12 @@ def subgroups(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
         forest(lines, labels, "AUC", digits=2),
         table_of(lines),
         "Subgroups",
-        "AUC within subgroups, mean over runs, with intervals; descriptive, not tested. In brackets: malignant films "
-        "of all films of the group.",
+        "AUC within subgroups, mean over runs, with intervals. In brackets: malignant films of all films that the "
+        "group is measured on.",
         f"AUC within subgroups: {words}.",
         good="Markers at one height.",
         bad="A group far left of the others, or one too small for a usable interval.",
     )
-
-
-def _size(tables: Tables, column: str, level: str) -> str:
-    """` (41/69)`: malignant films of all films of a group, where the films of the group are known."""
-    films = tables.get("films")
-    if films is None or column not in films:
-        return ""
-    malignant, count = group_size(films.drop_duplicates("image_id"), f"{column}={level}")
-    return f" ({malignant}/{count})" if count else ""
 
 
 @styled
