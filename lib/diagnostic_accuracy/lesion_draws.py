@@ -280,7 +280,8 @@ def froc_draws(weights, film, hit, last, lesions_per_film, rates, values):  # ty
         for rest in range(at, len(rates)):
             values[b, rest] = hits_before / lesions
         if lesions == 0:
-            values[b] = np.nan
+            for rest in range(len(rates)):
+                values[b, rest] = np.nan
 
 
 @compiled()
@@ -296,7 +297,8 @@ def _coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values)
     lesions, counted = np.zeros(draws), np.zeros(draws)
     boxes, level, precision = np.empty((len(place), draws)), np.empty((most, draws)), np.empty((most, draws))
     for k in range(len(lesions_per_film)):
-        lesions += drawn[k] * float(lesions_per_film[k])
+        for b in range(draws):  # loops rather than array expressions, which take seconds to compile
+            lesions[b] += drawn[k, b] * lesions_per_film[k]
     done = 0
     for k in range(len(place)):
         for i in range(done, place[k] + 1):
@@ -304,7 +306,8 @@ def _coco_draws(drawn, film, place, hits, start, lesions_per_film, grid, values)
             for b in range(draws):
                 counted[b] += row[b]
         done = place[k] + 1
-        boxes[k] = counted
+        for b in range(draws):
+            boxes[k, b] = counted[b]
     for t in range(len(start) - 1):
         points, found = start[t + 1] - start[t], np.zeros(draws)
         for j in range(points):
