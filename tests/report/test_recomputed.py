@@ -20,12 +20,13 @@ from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from statsmodels.api import GLM, Logit, add_constant, families
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 ARMS = ("scratch", "transfer")
 LABELS = {"scratch": "model scratch", "transfer": "model transfer"}
 RUNS = (0, 1, 2)
-TARGETS = {"high sensitivity": 0.9, "high specificity": 0.9, "Youden": None}
+TARGETS = {"High sensitivity": 0.9, "High specificity": 0.9, "Youden": None}
 
 
 # --- the same numbers from the scores ---------------------------------------------------------------------------------
@@ -57,10 +58,10 @@ class Known:
         tp = np.array([(s[y == 1] >= cut).sum() for cut in cuts])
         fp = np.array([(s[y == 0] >= cut).sum() for cut in cuts])
         n1, n0 = (y == 1).sum(), (y == 0).sum()
-        if point == "high sensitivity":  # fewest false alarms that reach the target, then most tumours
+        if point == "High sensitivity":  # fewest false alarms that reach the target, then most tumours
             allowed = np.flatnonzero(tp >= 0.9 * n1 - 1e-9)
             best = min(allowed, key=lambda i: (fp[i], -tp[i], i))
-        elif point == "high specificity":  # most tumours that keep the target, then fewest false alarms
+        elif point == "High specificity":  # most tumours that keep the target, then fewest false alarms
             allowed = np.flatnonzero(n0 - fp >= 0.9 * n0 - 1e-9)
             best = min(allowed, key=lambda i: (-tp[i], fp[i], i))
         else:  # largest tp/n1 - fp/n0 in whole numbers, then most tumours
@@ -161,13 +162,14 @@ def test_discrimination(seen, known):
         ap = np.mean([average_precision_score(y, s) for y, s in runs])
         seen.check(seen.cell(*table, [LABELS[arm]], "Average precision"), ap, what=f"AP {arm}")
         for run, (y, s) in zip(RUNS, runs, strict=True):
-            row = [LABELS[arm], f"run {run}"]
+            row = [LABELS[arm], f"Run {run}"]
             seen.check(seen.cell("runs", "Every run", row, "AUC"), roc_auc_score(y, s), what=row)
             seen.check(seen.cell("runs", "Every run", row, "Average precision"), average_precision_score(y, s))
         patients = np.mean([roc_auc_score(*known.by_patient(arm, run)) for run in RUNS])
         seen.check(seen.cell("patients", "By patient: mean", [LABELS[arm]], "AUC"), patients, what=f"patients {arm}")
     gap = means["transfer"] - means["scratch"]
-    seen.check(seen.cell("roc", "Differences in AUC", [LABELS["transfer"]], "AUC"), gap, what="difference")
+    shown = seen.cell("roc", "Differences from the reference model", [LABELS["transfer"]], "AUC")
+    seen.check(shown, gap, what="difference")
     said = words(seen.soup.select_one("#summary .answer"))
     shown = re.search(rf"AUC ([\d.]+) v ([\d.]+), difference ([+{MINUS}][\d.]+)", said)
     seen.check(" ".join(shown.groups()), means["transfer"], means["scratch"], gap, what="answer")
@@ -178,7 +180,7 @@ def test_thresholds_and_rates_by_film(seen, known):
     for point, arm in product(TARGETS, ARMS):
         row = [point, LABELS[arm]]
         for run in RUNS:
-            told = seen.cell("points", "Threshold of every run", row, f"run {run}")
+            told = seen.cell("points", "Threshold of every run", row, f"Run {run}")
             seen.check(told, known.threshold(arm, run, point), what=("threshold", *row, run))
         se, sp = known.mean_rates(arm, point)
         ppv, npv = predictive(se, sp, known.share)
@@ -198,13 +200,13 @@ def test_differences_at_the_points(seen, known):
         gaps = {"Sensitivity": se - se_ref, "Specificity": sp - sp_ref, "PPV": values[0][0] - values[1][0],
                 "NPV": values[0][1] - values[1][1]}  # fmt: skip
         for name, gap in gaps.items():
-            _heads, rows = seen.table("differences", f"{LABELS['transfer']} less {LABELS['scratch']}")
+            _heads, rows = seen.table("differences", f"{LABELS['transfer']} minus {LABELS['scratch']}")
             (row,) = [r for r in rows if r[0] == point and r[1] == f"{name}, percentage points"]
             seen.check(row[2], 100 * gap, what=(point, name))
 
 
 def test_first_screen_by_film_and_by_patient(seen, known):
-    rates = {(arm, unit): known.mean_rates(arm, "high sensitivity", unit=unit)
+    rates = {(arm, unit): known.mean_rates(arm, "High sensitivity", unit=unit)
              for arm, unit in product(ARMS, ("film", "patient"))}  # fmt: skip
     said = words(seen.soup.select_one("#summary .answer"))
     reached = re.search(r"reached ([\d.]+) % v ([\d.]+) %", said).groups()
@@ -216,9 +218,9 @@ def test_first_screen_by_film_and_by_patient(seen, known):
         seen.check(missed, 100 * (1 - se), what=("missed", arm, unit))
         alarms = seen.cell(*desk, f"False alarms, on 1,000 normal {heads[unit]}")
         seen.check(alarms, 1000 * (1 - sp), what=("alarms", arm, unit))
-    for unit, head in (("film", "Films"), ("patient", "Patients, same thresholds")):
+    for unit, head in (("film", "Films"), ("patient", "Patients, at the same thresholds")):
         (se, sp), (se_ref, sp_ref) = rates["transfer", unit], rates["scratch", unit]
-        box = ("summary", "Difference from")
+        box = ("summary", "Differences from")
         seen.check(seen.cell(*box, ["Missed tumours per 100 malignant"], head), 100 * (se_ref - se))
         seen.check(seen.cell(*box, ["False alarms per 1,000 normal"], head), 1000 * (sp_ref - sp))
     for arm in ARMS:
@@ -230,7 +232,7 @@ def test_first_screen_by_film_and_by_patient(seen, known):
 def test_icon_arrays_hold_natural_frequencies(seen, known):
     """Of 1,000 films, 10 with a tumour: the whole numbers next to what the mean rates give."""
     for figure, arm in zip(seen.soup.select("#summary .clinic figure"), ARMS, strict=True):
-        se, sp = known.mean_rates(arm, "high sensitivity")
+        se, sp = known.mean_rates(arm, "High sensitivity")
         numbers = [int(n) for n in re.findall(r"\d+", words(figure.figcaption).partition(": ")[2])]
         found, alarms = round(10 * se), round(990 * (1 - sp))
         assert numbers == [10, found, 10 - found, alarms, found, found + alarms]
@@ -242,7 +244,7 @@ def test_icon_arrays_hold_natural_frequencies(seen, known):
 
 def test_predictive_values_at_other_shares(seen, known):
     for share, arm in product((0.1, 0.01), ARMS):
-        values = predictive(*known.mean_rates(arm, "high sensitivity"), share)
+        values = predictive(*known.mean_rates(arm, "High sensitivity"), share)
         row = [f"{100 * share:g} %", LABELS[arm]]
         for column, value in zip(("PPV, %", "NPV, %"), values, strict=True):
             told = seen.cell("predictive-values", "PPV and NPV at", row, column)
@@ -278,9 +280,9 @@ def test_calibration(seen, known):
                   "Calibration in the large (ideal 0)": "large", "Calibration intercept (ideal 0)": "intercept",
                   "Calibration slope (ideal 1)": "slope"}  # fmt: skip
         for words_of, name in wanted.items():
-            told = seen.cell("calibration", caption, ["recalibrated", words_of], LABELS[arm])
+            told = seen.cell("calibration", caption, ["Recalibrated", words_of], LABELS[arm])
             seen.check(told, np.mean(found[name]), what=(arm, name))
-        told = seen.cell("calibration", caption, ["as given", "Brier score (0 is perfect)"], LABELS[arm])
+        told = seen.cell("calibration", caption, ["As given", "Brier score (0 is perfect)"], LABELS[arm])
         seen.check(told, np.mean(found["raw"]), what=(arm, "raw Brier"))
 
 
@@ -298,7 +300,7 @@ def test_net_benefit(seen, known):
         seen.check(told, benefit[arm, at], what=row)
     for at in (0.05, 0.1, 0.2):
         told = seen.cell(
-            "decision", "Difference in net benefit", ["as in this study", f"{100 * at:g} %"], LABELS["transfer"]
+            "decision", "Difference in net benefit", ["As in this study", f"{100 * at:g} %"], LABELS["transfer"]
         )
         seen.check(told, benefit["transfer", at] - benefit["scratch", at], what=("difference", at))
 
@@ -322,7 +324,7 @@ def test_net_benefit_where_tumours_are_rarer(seen, known):
 
 
 def test_localisation(seen, known):
-    point, caption = "high sensitivity", "Localisation, mean over"
+    point, caption = "High sensitivity", "Localisation, mean over"
     for arm in ARMS:
         lroc, right, wrong = [], [], []
         for run in RUNS:
@@ -387,7 +389,7 @@ def test_tests_within_a_run(seen, known):
         other = known.scores("scratch", run)[1]
         gap, se = delong(y, one, other)
         z = stats.norm.isf(0.025)
-        row = [LABELS["transfer"], f"run {run}"]
+        row = [LABELS["transfer"], f"Run {run}"]
         heads, rows = seen.table("as-published", "Difference in AUC")
         (found,) = [r for r in rows if r[:2] == row]
         place = heads.index("Difference in AUC, DeLong's test")
@@ -395,7 +397,7 @@ def test_tests_within_a_run(seen, known):
         seen.check_p(found[place + 1], 2 * stats.norm.sf(abs(gap / se)), what=("DeLong p", run))
         for rate, value in (("Sensitivity", 1), ("Specificity", 0)):
             a, b = (
-                known.calls(arm, run, "high sensitivity")[1][y == value] == value for arm in ("transfer", "scratch")
+                known.calls(arm, run, "High sensitivity")[1][y == value] == value for arm in ("transfer", "scratch")
             )
             gained, lost = (a & ~b).sum(), (~a & b).sum()
             heads, rows = seen.table("as-published", f"{rate}: tests at")
@@ -406,53 +408,112 @@ def test_tests_within_a_run(seen, known):
                      "continuity corrected": mcnemar(table, exact=False, correction=True).pvalue}  # fmt: skip
             for name, p in tests.items():
                 (found,) = [r for r in rows if r[1].startswith(f"McNemar's test, {name}")]
-                place = heads.index(f"run {run}")
+                place = heads.index(f"Run {run}")
                 seen.check(found[place], 100 * (gained - lost) / a.size, what=(rate, name, run))
                 seen.check_p(found[place + 1], p, what=(rate, name, run, "p"))
 
 
 def test_rates_of_single_runs_have_wilson_intervals(seen, known):
     for arm, run in product(ARMS, RUNS):
-        y, called = known.calls(arm, run, "high sensitivity")
+        y, called = known.calls(arm, run, "High sensitivity")
         counts = {"Sensitivity, %": ((called & (y == 1)).sum(), (y == 1).sum()),
                   "Specificity, %": ((~called & (y == 0)).sum(), (y == 0).sum()),
                   "PPV, %": ((called & (y == 1)).sum(), called.sum()),
                   "NPV, %": ((~called & (y == 0)).sum(), (~called).sum())}  # fmt: skip
-        row = ["high sensitivity", "validation films (locked)", LABELS[arm], f"run {run}"]
+        row = ["High sensitivity", "Validation films (locked)", LABELS[arm], f"Run {run}"]
         for column, (k, n) in counts.items():
             told = seen.cell("as-published", "Rates at every operating point", row, column)
             low, high = proportion_confint(k, n, method="wilson")
             seen.check(told, 100 * k / n, 100 * low, 100 * high, what=(*row, column))
 
 
+def groups_of(films, boxes):
+    """By printed name, which films each group holds; subtypes and sizes of tumours hold all normal films."""
+    bins = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
+    groups = {f"Sex: {word}": films["sex"] == key for key, word in (("F", "female"), ("M", "male"))}
+    groups |= {f"Age group: {name}": films["age"].ge(low) & films["age"].lt(high) for name, (low, high) in bins.items()}
+    groups |= {f"View: {name}": films["view"] == name for name in ("frontal", "lateral")}
+    groups |= {f"Site: {name}": films["site"] == name for name in sorted(films["site"].unique())}
+    kinds = sorted(films.loc[films["label"] == 1, "subtype"].unique())
+    groups |= {f"Subtype: {name}": films["subtype"].eq(name) | films["label"].eq(0) for name in kinds}
+    # terciles of the square root of the largest box's area, as a share of the film's longest side (no film has a scale)
+    area = (boxes["x_max"] - boxes["x_min"]) * (boxes["y_max"] - boxes["y_min"])
+    side = films[["width", "height"]].max(axis=1)[boxes["image_id"]].to_numpy()
+    size = (np.sqrt(area) / side).groupby(boxes["image_id"]).max()
+    assert films.get("spacing_mm", pd.Series(dtype=float)).isna().all()
+    if size.nunique() >= 3:
+        level = pd.qcut(size, 3, labels=["small", "medium", "large"]).reindex(films.index)
+        groups |= {
+            f"Lesion size: {name}": level.eq(name) | films["label"].eq(0) for name in ("large", "medium", "small")
+        }
+    # groups with fewer than five films of a class, and groups of all films, are not shown
+    return {name: chosen for name, chosen in groups.items()
+            if films[chosen]["label"].value_counts().min() >= 5 and not chosen.all()}  # fmt: skip
+
+
+def pairs_of(films, groups):
+    """Interactions: each group of a fact against the one with the most malignant films."""
+    facts = {}
+    for name in groups:
+        facts.setdefault(name.partition(":")[0], []).append(name)
+    base = {fact: max(names, key=lambda name: films[groups[name]]["label"].sum()) for fact, names in facts.items()}
+    return [(name, base[fact]) for fact, names in facts.items() for name in names if name != base[fact]]
+
+
 def test_subgroups(seen, known):
     facts = known.films[known.films["cohort"] == "external"]
-    bins = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
-    groups = {f"Sex: {word}": facts["sex"] == key for key, word in (("F", "female"), ("M", "male"))}
-    groups |= {f"Age group: {name}": facts["age"].ge(low) & facts["age"].lt(high) for name, (low, high) in bins.items()}
-    groups |= {f"View: {name}": facts["view"] == name for name in ("frontal", "lateral")}
-    groups |= {f"Site: {name}": facts["site"] == name for name in sorted(facts["site"].unique())}
-    kinds = sorted(facts.loc[facts["label"] == 1, "subtype"].unique())
-    groups |= {f"Subtype: {name}": facts["subtype"].eq(name) | facts["label"].eq(0) for name in kinds}
-    groups = {name: chosen for name, chosen in groups.items()
-              if facts[chosen]["label"].value_counts().min() >= 5 and not chosen.all()}  # fmt: skip
-    _heads, rows = seen.table("subgroups", "AUC, 95 % intervals")
-    # ages stand from the youngest on; the only subtype is no subgroup: it holds all films
-    assert list(dict.fromkeys(row[0] for row in rows[:-1])) == list(groups)  # the last row is the axis
+    groups = groups_of(facts, known.boxes)
+    _heads, rows = seen.table("subgroups", "AUC in subgroups")
+    # ages stand from the youngest on; the only subtype of a study is no subgroup: it holds all films
+    assert list(dict.fromkeys(row[0] for row in rows)) == list(groups)
     for name, chosen in groups.items():
         films = facts[chosen]
         for arm in ARMS:
             part = known.table[(known.table["arm"] == arm) & known.table["image_id"].isin(films.index)]
             runs = [part[part["seed"] == run] for run in RUNS]
             value = np.mean([roc_auc_score(r["label"], r["score"]) for r in runs])
-            seen.check(seen.cell("subgroups", "AUC, 95 %", [name, LABELS[arm]], "AUC"), value, what=(name, arm))
-            told = seen.cell("subgroups", "AUC, 95 %", [name, LABELS[arm]], "Malignant of all films")
-            seen.check(told, films["label"].sum(), len(films), what=(name, arm, "films"))
-            cuts = {run: known.threshold(arm, run, "high sensitivity") for run in RUNS}
+            seen.check(seen.cell("subgroups", "AUC in", [name, LABELS[arm]], "AUC"), value, what=(name, arm))
+            cuts = {run: known.threshold(arm, run, "High sensitivity") for run in RUNS}
             called = [(r["score"] >= cuts[run])[r["label"] == 1].mean() for run, r in zip(RUNS, runs, strict=True)]
-            told = seen.cell("subgroups", "Rates at the operating point", [name, LABELS[arm]], "Sensitivity, %")
-            if "not estimable" not in told:
-                seen.check(told, 100 * np.mean(called), what=(name, arm, "sensitivity"))
+            clear = [(r["score"] < cuts[run])[r["label"] == 0].mean() for run, r in zip(RUNS, runs, strict=True)]
+            row = ("subgroups", "Rates at the operating point", [name, LABELS[arm]])
+            for place in (row, ("subgroups", "AUC in", [name, LABELS[arm]])):
+                told = seen.cell(*place, "Malignant of all films")
+                seen.check(told, films["label"].sum(), len(films), what=(name, arm, "films"))
+            seen.check(seen.cell(*row, "Sensitivity, %"), 100 * np.mean(called), what=(name, arm, "sensitivity"))
+            if name.startswith(("Subtype", "Lesion size")):  # normal films have neither
+                assert seen.cell(*row, "Specificity, %") == ""
+            else:
+                seen.check(seen.cell(*row, "Specificity, %"), 100 * np.mean(clear), what=(name, arm, "specificity"))
+
+
+def test_differences_between_subgroups(seen, known):
+    """Within a group the difference of the mean AUC; an interaction is the difference of two such differences."""
+    facts = known.films[known.films["cohort"] == "external"]
+    groups, gap = groups_of(facts, known.boxes), {}
+    for name, chosen in groups.items():
+        part = known.table[known.table["image_id"].isin(facts[chosen].index)].groupby(["arm", "seed"])
+        auc = part[["label", "score"]].apply(lambda r: roc_auc_score(r["label"], r["score"])).groupby("arm").mean()
+        gap[name] = auc["transfer"] - auc["scratch"]
+    wanted = {name: (gap[name], chosen) for name, chosen in groups.items()}
+    for name, base in pairs_of(facts, groups):
+        wanted[f"{name} minus {base}"] = (gap[name] - gap[base], groups[name] | groups[base])
+    heads, rows = seen.table("subgroups", "Differences from the reference model within groups, then interactions")
+    assert [row[:2] for row in rows] == [[name, LABELS["transfer"]] for name in wanted]
+    assert {row[heads.index("Test")] for row in rows} == {"exploratory"}  # the study declares no subgroup
+    for row, (name, (value, chosen)) in zip(rows, wanted.items(), strict=True):
+        seen.check(row[heads.index("Difference in AUC")], value, what=("difference", name))
+        films = facts[chosen]
+        told = row[heads.index("Malignant of all films")]
+        seen.check(told, films["label"].sum(), len(films), what=("difference", name, "films"))
+    p, adjusted = heads.index("p"), heads.index("p, adjusted")
+    for family in (rows[: len(groups)], rows[len(groups) :]):  # Holm's method within each; p is printed to 3 digits
+        shown = [0.0005 if row[p].startswith("<") else float(row[p]) for row in family]
+        low, high = (multipletests(np.clip(np.array(shown) + by, 0, 1), method="holm")[1] for by in (-0.0005, 0.0005))
+        for row, least, most in zip(family, low, high, strict=True):
+            told = 0.0005 if row[adjusted].startswith("<") else float(row[adjusted])
+            assert least - 0.0005001 <= told <= most + 0.0005001, (row, least, most)
+            seen.compared += 1
 
 
 def test_counts_of_films_and_patients(seen, known):
@@ -489,11 +550,22 @@ def test_table_one(seen, known):
 def test_missed_tumours_false_alarms_and_discordant_films(seen, known):
     called, y = {}, known.scores("scratch", 0)[0]
     for arm in ARMS:
-        called[arm] = np.sum([known.calls(arm, run, "high sensitivity")[1] for run in RUNS], axis=0)
+        called[arm] = np.sum([known.calls(arm, run, "High sensitivity")[1] for run in RUNS], axis=0)
     missed = ((called["scratch"] < 3) | (called["transfer"] < 3)) & (y == 1)
     alarms = ((called["scratch"] > 0) | (called["transfer"] > 0)) & (y == 0)
-    seen.check(words(seen.soup.select("#missed caption")[-1]), missed.sum(), what="missed")
-    seen.check(words(seen.soup.select_one("#false-alarms caption")).rpartition(" ")[2], alarms.sum(), what="alarms")
+    always = ((called["scratch"] == 0) | (called["transfer"] == 0)) & (y == 1)  # by every run of at least one model
+    for runs, wanted in (("every run of a model", always), ("some runs only", missed & ~always)):
+        told = [words(c) for c in seen.soup.select("#missed caption") if f"Tumours missed by {runs}" in words(c)]
+        assert len(told) == bool(wanted.any())  # a table without films is not shown
+        for text in told:
+            seen.check(text, wanted.sum(), y.sum(), what=("missed by", runs))
+            assert len(seen.table("missed", text)[1]) == wanted.sum()
+    caption = words(seen.soup.select_one("#false-alarms caption"))
+    seen.check(caption, min(40, alarms.sum()), alarms.sum(), what="alarms")
+    assert len(seen.table("false-alarms", caption)[1]) == min(40, alarms.sum())
+    text = words(seen.soup.select_one("#false-alarms")).partition("At least one run called ")[2]
+    everywhere = (called["scratch"] == 3) & (called["transfer"] == 3) & (y == 0)
+    seen.check(text, alarms.sum(), (y == 0).sum(), everywhere.sum(), what="alarms in words")
     _, rows = seen.table("missed", "Tumours missed by subtype")
     outside = known.films[known.films["cohort"] == "external"].sort_index()
     for row, (place, arm) in product(rows, ((2, "scratch"), (3, "transfer"))):
@@ -514,7 +586,7 @@ def test_explorer_counts(seen, known):
         for run in RUNS:
             held = arm["runs"][str(run)]
             for point in data["points"]:
-                name = {"High sensitivity": "high sensitivity", "High specificity": "high specificity",
+                name = {"High sensitivity": "High sensitivity", "High specificity": "High specificity",
                         "Youden index": "Youden"}[point["name"]]  # fmt: skip
                 cohort = point["key"].partition("@")[2]
                 s, cut = known.scores(arm["id"], run)[1], known.threshold(arm["id"], run, name, cohort)
@@ -550,7 +622,7 @@ def test_verdict_follows_from_the_printed_interval(seen, known):
     box = seen.soup.select_one("#summary .answer")
     shown = re.search(rf"difference ([+{MINUS}][\d.]+) \(([+{MINUS}][\d.]+) to ([+{MINUS}][\d.]+)\), p", words(box))
     estimate, low, high = (float(text.replace(MINUS, "-")) for text in shown.groups())
-    told = words(seen.cell("roc", "Differences in AUC", [LABELS["transfer"]], "AUC"))
+    told = words(seen.cell("roc", "Differences from the reference model", [LABELS["transfer"]], "AUC"))
     assert told == f"{shown[1]} ({shown[2]} to {shown[3]})"
     assert (low > 0) == ("etter" in words(box.h3) and "not shown" not in words(box))
     assert ("a relevant difference is not excluded" in words(box)) == (estimate < 0.03 < high)
