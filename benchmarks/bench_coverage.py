@@ -163,7 +163,10 @@ def base_truth(means: Any, validation: tuple[Any, ...], pi: float) -> dict[tuple
                 put((name, point, "validation", "film"), place, value)
         put(("sensitivity", "high_specificity", "external", "film"), place, rates(stats.norm.ppf(0.9))[0])
         put(("specificity", "high_sensitivity", "external", "film"), place, stats.norm.cdf(m - stats.norm.ppf(0.9)))
-        a, b = fit_line(label, x)
+        try:
+            a, b = fit_line(label, x)
+        except ValueError:  # the validation films are separated perfectly: no recalibration, and none is shown
+            a, b = np.nan, np.nan
         for t in BENEFIT:
             for name, value in zip(("sensitivity", "specificity"), rates((np.log(t / (1 - t)) - a) / b), strict=True):
                 put((name, "risk", t, None), place, value)
@@ -301,7 +304,7 @@ def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[st
     ill, well = configuration["external"][2:]
     expected = {key: np.array([truth[key] for truth in truths]) for key in truths[0]}  # (cohorts, arms)
     if not own:
-        expected = {key: np.tile(value.mean(axis=0), (len(truths), 1)) for key, value in expected.items()}
+        expected = {key: np.tile(np.nanmean(value, axis=0), (len(truths), 1)) for key, value in expected.items()}
     rows = []
     for key, part in table.groupby(IDENTITY, dropna=False, sort=False):
         setting = dict(zip(IDENTITY, key, strict=True))
