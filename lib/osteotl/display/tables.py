@@ -348,7 +348,8 @@ def show(results: pd.DataFrame, labels: Labels | None = None, caption: Child = "
     heads = ["Measure", *(HEADS[n] for n in telling), "#Estimate (interval)",
              *({"p": "#p", "p_adjusted": "#p, adjusted"}[n] for n in extra), "#n", "What varies"]  # fmt: skip
     rows = [
-        [heading(row), *(words(n, row[n], labels) if known(row[n]) else "" for n in telling), row, *(p_number(row, n) for n in extra),
+        [heading(row), *(words(n, row[n], labels) if pd.notna(row[n]) else "" for n in telling),
+         row, *(p_number(row, n) for n in extra),
          value(row, "n") if known(row["n"]) else "", row["basis"]]
         for _, row in results.iterrows()
     ]  # fmt: skip
