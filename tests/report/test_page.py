@@ -73,7 +73,7 @@ def test_no_internal_name_is_shown(fixture, request):
                 "net_benefit", "as_published", "nan", "None", "NaN"):  # fmt: skip
         assert not re.search(rf"\b{key}\b", text), key
     assert not re.search(r"\barms?\b", text)
-    assert not re.search(r"\b[a-z]+_[a-z_]+\b", re.sub(r"\S+\.(csv|json|md|ipynb)\b", "", text)), (
+    assert not re.search(r"\b[a-z]+_[a-z_]+\b", re.sub(r"\S+\.(csv|json|md|ipynb|yaml)\b", "", text)), (
         "a key with an underscore"
     )
 
