@@ -147,7 +147,7 @@ def test_control_arms_beside_the_two_of_the_default_study():
         ),
         ({"cohorts": {"development": {"reader": "coco", "root": ["a"]}}}, "root", "path"),
         (
-            {"cohorts": {"development": {"reader": "coco", "root": "a", "patient_pattern": "(" * 5000}}},
+            {"cohorts": {"development": {"reader": "coco", "root": "a", "patient_pattern": "(" * 900}}},
             "pattern",
             "regular",
         ),

@@ -87,7 +87,7 @@ def test_the_hash_of_a_patient_decides() -> None:
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        ({"validation": 10_000}, "none would be left for training"),
+        ({"validation": 10_000}, "none would be left to train"),
         ({"drop": "site"}, "lack the column 'site'"),
         ({"lose": "label"}, "no patient_id or no label"),
     ],

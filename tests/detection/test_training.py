@@ -112,7 +112,7 @@ def test_a_malignant_film_without_a_box_is_refused(small):
     boxes = pd.read_csv(path)
     boxes[boxes["cohort"] != "development"].to_csv(path, index=False)
     films_module.cached_films.cache_clear()
-    with pytest.raises(ValueError, match="8 films of the development cohort have label 1 and no lesion box"):
+    with pytest.raises(ValueError, match="the development cohort holds 8 films of label 1 without lesion box"):
         training.finetune(small.study, "scratch", 1.0, 0, small.out, small.data)
 
 

@@ -1049,3 +1049,21 @@ def lesions_of_one_reader(place):
     place.settings["agreement"] = 1
     # f1: two fused boxes and the one of reader 3; f2: that of reader 1; f4: one
     yield Read(4, 3, 4)
+
+
+@case("box_crowd", "to 0 where it is one")
+def a_region_of_several_lesions(place: Place) -> Case:
+    """One of the three boxes is marked as a region of several lesions, and is one lesion."""
+    place.layout("coco")
+    place.json("annotations.json", lambda content: content["annotations"][0].update(iscrowd=1))
+    yield
+    place.json("annotations.json", lambda content: content["annotations"][0].update(iscrowd=0))
+    yield Read(3, 2, 3)
+
+
+@case("box_marked", "nothing, if they are lesions")
+def a_box_marked_as_occluded(place: Place) -> Case:
+    place.layout("coco")
+    place.json("annotations.json", lambda content: content["annotations"][0].update(attributes={"occluded": True}))
+    yield
+    yield Read(3, 2, 3, stays=True)

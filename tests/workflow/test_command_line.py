@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from osteotl.study import parse_study
+from osteotl.workflow import engine
 from osteotl.workflow.engine import LOCAL
+from osteotl.workflow.folder import Refused
 from osteotl.workflow.steps import steps_of
 from small_study import Project
 
@@ -52,13 +54,12 @@ def test_help_and_version_need_no_set_up(tmp_path):
     assert not (clone.root / ".venv").exists()
 
 
-def test_without_slurm_a_profile_for_it_is_refused(project):
-    (project.root / "profiles/slurm").mkdir(parents=True)
-    (project.root / "profiles/slurm/config.v8+.yaml").write_text("executor: slurm\n")
-    (project.outputs / "statistics.csv").unlink()
-    said = project.run("--profile", "profiles/slurm")
-    assert said.returncode == 2
-    assert "squeue was not found: is this a SLURM login node?" in said.stderr
+def test_without_slurm_a_profile_for_it_is_refused(tmp_path, monkeypatch):
+    """Also on a machine that has SLURM; a refusal is exit code 2."""
+    (tmp_path / "config.v8+.yaml").write_text("executor: slurm\n")
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    with pytest.raises(Refused, match="squeue was not found: is this a SLURM login node?"):
+        engine._cluster(tmp_path, tmp_path)
 
 
 def test_outputs_of_another_study_are_not_overwritten(project):

@@ -142,7 +142,8 @@ def test_own_scores_on_a_machine_without_a_network(tmp_path):
     assert (packages / "numba").is_dir()
     assert not (packages / "torch").exists()
     code = "import osteotl; print(osteotl.__file__)"  # as an editor imports it
-    done = subprocess.run([clone / ".venv/bin/python", "-c", code], env=kept, capture_output=True, text=True,
+    bare = {name: value for name, value in kept.items() if name != "PYTHONPATH"}
+    done = subprocess.run([clone / ".venv/bin/python", "-c", code], env=bare, capture_output=True, text=True,
                           cwd=tmp_path, check=True)  # fmt: skip
     assert done.stdout.strip() == str(clone / "lib/osteotl/__init__.py")
 

@@ -33,4 +33,6 @@ def analyse(step):
     write_text(step.write("statistics.csv"), "\n".join(lines) + "\n")
     settings = {"bootstrap": step.study.statistics.bootstrap, "title": step.study.title}
     write_json(step.write("analysis.json"), {"settings": settings})
+    if step.study.predictions is not None:
+        write_text(step.write("film_numbers.csv"), "what,number,id\n")
     write_text(step.write("tables/means.csv"), "\n".join(lines) + "\n")

@@ -77,15 +77,17 @@ def deviation(text: Any, labels: Labels) -> str:
     def words(said: str) -> str:
         return plainly.get(said, said).replace("_", " ").replace('"', "")
 
-    found = re.fullmatch(r"(.*) changed after external results: planned (.*), now (.*)", str(text).rstrip("."))
+    found = re.fullmatch(
+        r"(.*) changed after (external results|the plan was locked on \S+): planned (.*), now (.*)",
+        str(text).rstrip("."),
+    )
     if not found:
         return sentence(f"Analysis plan: {words(str(text))}")
-    name, planned, now = map(words, found.groups())
+    name, since, planned, now = map(words, found.groups())
+    since = "the external results were known" if since == "external results" else since.replace("the plan", "it")
     if held := re.fullmatch(r"threshold of (.+?), (run .*)", name):
         name = f"threshold of “{labels.get(held[1], held[1])}”, {held[2]}"
-    return (
-        f"The analysis plan was changed after the external results were known: {name} (planned: {planned}; now: {now})."
-    )
+    return f"The analysis plan was changed after {since}: {name} (planned: {planned}; now: {now})."
 
 
 def glossary() -> Markup:
