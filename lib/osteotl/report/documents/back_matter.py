@@ -77,7 +77,8 @@ def deviation(text: Any, labels: Labels) -> str:
     def words(said: str) -> str:
         return plainly.get(said, said).replace("_", " ").replace('"', "")
 
-    found = re.fullmatch(
+    since = r"external results|the plan was locked on \S+"
+    found = re.fullmatch(rf"(.*) changed after ({since}): planned (.*), now (.*)", str(text).rstrip("."))
         r"(.*) changed after (external results|the plan was locked on \S+): planned (.*), now (.*)",
         str(text).rstrip("."),
     )
