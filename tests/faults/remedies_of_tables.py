@@ -1052,7 +1052,7 @@ def lesions_of_one_reader(place):
 
 
 @case("box_crowd", "to 0 where it is one")
-def a_region_of_several_lesions(place: Place) -> Case:
+def a_region_of_several_lesions(place):
     """One of the three boxes is marked as a region of several lesions, and is one lesion."""
     place.layout("coco")
     place.json("annotations.json", lambda content: content["annotations"][0].update(iscrowd=1))
@@ -1062,7 +1062,7 @@ def a_region_of_several_lesions(place: Place) -> Case:
 
 
 @case("box_marked", "nothing, if they are lesions")
-def a_box_marked_as_occluded(place: Place) -> Case:
+def a_box_marked_as_occluded(place):
     place.layout("coco")
     place.json("annotations.json", lambda content: content["annotations"][0].update(attributes={"occluded": True}))
     yield

@@ -58,7 +58,7 @@ def test_without_slurm_a_profile_for_it_is_refused(tmp_path, monkeypatch):
     """Also on a machine that has SLURM; a refusal is exit code 2."""
     (tmp_path / "config.v8+.yaml").write_text("executor: slurm\n")
     monkeypatch.setattr(engine.shutil, "which", lambda name: None)
-    with pytest.raises(Refused, match="squeue was not found: is this a SLURM login node?"):
+    with pytest.raises(Refused, match="squeue was not found: is this a SLURM login node"):
         engine._cluster(tmp_path, tmp_path)
 
 

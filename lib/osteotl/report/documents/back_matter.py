@@ -79,9 +79,6 @@ def deviation(text: Any, labels: Labels) -> str:
 
     since = r"external results|the plan was locked on \S+"
     found = re.fullmatch(rf"(.*) changed after ({since}): planned (.*), now (.*)", str(text).rstrip("."))
-        r"(.*) changed after (external results|the plan was locked on \S+): planned (.*), now (.*)",
-        str(text).rstrip("."),
-    )
     if not found:
         return sentence(f"Analysis plan: {words(str(text))}")
     name, since, planned, now = map(words, found.groups())
