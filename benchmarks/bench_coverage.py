@@ -324,8 +324,8 @@ def summarise(name: str, truths: list[Any], table: pd.DataFrame) -> list[dict[st
         words = [setting[name] for name in ("measure", "unit", "point", "threshold_from")]
         words += ["" if at is None else f"{at:g}", "" if pd.isna(setting["prevalence"]) else f"at {pi:g}"]
         label = "/".join(word for word in words if word)
-        row = {"name": f"{label} {what}", "configuration": name, "runs": configuration["runs"], "cohorts": len(part),
-               "shown": round(float(shown.mean()), 4), "truth": round(float(np.mean(target)), 5),
+        row = {"name": f"{name}: {label} {what}", "configuration": name, "runs": configuration["runs"],
+               "cohorts": len(part), "shown": round(float(shown.mean()), 4), "truth": round(float(np.mean(target)), 5),
                "bias": round(float((part["estimate"] - target).mean()), 5),
                "coverage": round(float(inside.mean()), 4) if len(inside) else None,
                "width": round(float((part["upper"] - part["lower"]).mean()), 5)}  # fmt: skip
@@ -351,9 +351,13 @@ def run(name: str, cohorts: int, replicates: int, processes: int) -> list[dict[s
         "peer": "",
         "ratio": None,
         "n": cohorts,
-        "note": f"{replicates} draws",
     }
-    return [row | usual for row in rows]
+    return [{"name": row["name"], **usual, "note": f"{_covers(row)}; {replicates} draws", **row} for row in rows]
+
+
+def _covers(row: dict[str, Any]) -> str:
+    found = "no interval" if row["coverage"] is None else f"covers {row['coverage']:.3f}"
+    return found + (f", rejects {row['rejects']:.3f} at equal arms" if row.get("rejects") is not None else "")
 
 
 def main() -> None:

@@ -31,7 +31,6 @@ above the number of cores means that wall times are too long; ratios and process
 """
 
 PICTURES = {
-    "coverage": "![Coverage of every interval with its Monte Carlo error](results/coverage.png)",
     "statistics": "![Processor time against films, replicates and seeds, log-log](results/growth.png)",
 }
 
