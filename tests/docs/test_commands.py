@@ -27,7 +27,7 @@ PAGES = [
 ]
 HERE = "tests/docs/test_commands.py"
 QUICK = "tests/end_to_end/test_quick_study.py"
-ENTRY = "tests/workflow/test_door.py"
+ENTRY = "tests/workflow/test_command_line.py"
 OFFLINE = "tests/workflow/test_environment.py::test_own_scores_on_a_machine_without_a_network"
 LOCKS = "tests/workflow/test_environment.py::test_the_light_lock_is_part_of_the_full_one"  # that is what they lead to
 

@@ -29,10 +29,10 @@ def command(pid):
         return ""
 
 
-def victims(project, command=None):
-    """Engine, command, notebook runners and kernels of a project that run now."""
-    alive = command is not None and command.poll() is None
-    kinds = {"command": [command.pid] if alive else [], "engine": [], "notebook": [], "kernel": []}
+def victims(project, launcher=None):
+    """Engine, launcher, notebook runners and kernels of a project that run now."""
+    alive = launcher is not None and launcher.poll() is None
+    kinds = {"launcher": [launcher.pid] if alive else [], "engine": [], "notebook": [], "kernel": []}
     for pid in project.processes():
         words = command(pid)
         if "ipykernel" in words:
@@ -50,11 +50,11 @@ def stop_writing(project):
 
 
 def test_kill_9_at_20_random_moments(fresh, undisturbed):
-    """Engine, notebook, kernel and command in turn; every time all of it must end and the next run must go on."""
+    """Engine, notebook, kernel and launcher in turn; every time all of it must end and the next run must go on."""
     chance = random.Random(6)
     study = (fresh.root / "study.yaml").read_text()
     for turn in range(20):
-        kind = ("engine", "notebook", "kernel", "command")[turn % 4]
+        kind = ("engine", "notebook", "kernel", "launcher")[turn % 4]
         # another setting each time, early or late in the study, so that there is always something to do
         old = chance.choice(["title: Small study", "bootstrap: 100", "pretrain_epochs: 2", "detector: {epochs: 2"])
         (fresh.root / "study.yaml").write_text(study.replace(old, f"{old}{turn}"))

@@ -147,7 +147,7 @@ def test_another_threshold_rule(study):
 def test_a_threshold_rule_defined_in_the_cell(study):
     """At most one normal film in five is an alarm, whatever the sensitivity."""
     rule = "lambda tp, fp, positives, negatives, target: int((fp <= 0.2 * negatives).sum()) - 1"
-    line = "points: list[Point] = points_of(rules, sources)"
+    line = "points: list[Point] = points_of(rules, sources, given=given)"
     explored = explore(study, {line: f'points = [Point("few_alarms", rule={rule})]'})
 
     def threshold(fpr, tpr, cuts):
