@@ -486,24 +486,12 @@ class _Plan:
         names = [(p.name, p.threshold_from) for p in self.draws.points]
         for k, name in enumerate(names):
             yield ("threshold", *name), cuts[:, k]
-        yield from self._ranked("film", self.by_score[r], films, pi, cuts, names)
+        yield from _ranked("film", self.by_score[r], films, pi, cuts, names)
         if self.by_patient:
             side = self.by_patient[r]
             share = np.full(len(films), side.label.mean())
-            yield from self._ranked("patient", side, units.take(self.patients, axis=1), share, cuts, names)
+            yield from _ranked("patient", side, units.take(self.patients, axis=1), share, cuts, names)
         yield from self._risks(r, films, validation, pi)
-
-    def _ranked(
-        self, unit: str, side: _Sorted, weights: Weights, pi: Floats, cuts: Floats, names: list[tuple[str, str]]
-    ) -> Iterator[Column]:
-        """Ranking measures, and the rates at the thresholds."""
-        auc, precision = np.empty(len(weights)), np.empty(len(weights))
-        _kernels.rank(weights, side.order, side.label, side.groups, pi, auc, precision)
-        yield ("auc", unit), auc
-        yield ("average_precision", unit), precision
-        for rate, found in zip(("sensitivity", "specificity"), _rates(side, weights, cuts), strict=True):
-            for name, values in zip(names, found, strict=True):
-                yield (rate, *name, unit), values
 
     def _cuts(self, r: int, films: Any, validation: Any) -> Floats:
         """Thresholds of every point, shape (rows, points)."""
@@ -580,6 +568,19 @@ class _Plan:
         for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
             for k, values in zip(falling, found, strict=True):
                 yield (rate, "risk", *keys[k]), values
+
+
+def _ranked(
+    unit: str, side: _Sorted, weights: Weights, pi: Floats, cuts: Floats, names: Sequence[tuple[str, str]]
+) -> Iterator[Column]:
+    """Ranking measures of one run, and rates at thresholds (draws, points), as `Draws.values` names them."""
+    auc, precision = np.empty(len(weights)), np.empty(len(weights))
+    _kernels.rank(weights, side.order, side.label, side.groups, pi, auc, precision)
+    yield ("auc", unit), auc
+    yield ("average_precision", unit), precision
+    for rate, found in zip(("sensitivity", "specificity"), _rates(side, weights, cuts), strict=True):
+        for name, values in zip(names, found, strict=True):
+            yield (rate, *name, unit), values
 
 
 def _rates(side: _Sorted, weights: Weights, cuts: Floats) -> tuple[Floats, Floats]:

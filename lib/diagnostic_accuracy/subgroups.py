@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diagnostic_accuracy import _kernels
-from diagnostic_accuracy.bootstrap import Draws, Key, Weights, _Sorted
+from diagnostic_accuracy.bootstrap import Draws, Key, Weights, _ranked, _Sorted
 from diagnostic_accuracy.estimates import results
 from diagnostic_accuracy.inference import question
 from diagnostic_accuracy.multiplicity import adjust_family
@@ -78,19 +77,13 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
 
 def _measured(runs: list[_Sorted], weights: Weights, cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
     """Base measures at rows of weights, each of shape (rows, runs); NaN where a row lacks a class."""
-    keys = [AUC, *((rate, *place, "film") for rate in ("sensitivity", "specificity") for place in cuts)]
-    found = {key: np.empty((len(weights), len(runs))) for key in keys}
-    half, auc, precision = np.full(len(weights), 0.5), np.empty(len(weights)), np.empty(len(weights))
+    half, table = np.full(len(weights), 0.5), dict[Key, list[Floats]]()
     for r, side in enumerate(runs):
-        _kernels.rank(weights, side.order, side.label, side.groups, half, auc, precision)
-        found[AUC][:, r] = auc
-        for place, cut in cuts.items():
-            both = np.empty((2, 1, len(weights)))
-            own = np.ascontiguousarray(cut[:, r, None])
-            _kernels.rates(weights, side.order, side.label, side.negated, own, both[0], both[1])
-            for rate, values in zip(("sensitivity", "specificity"), both, strict=True):
-                found[rate, *place, "film"][:, r] = values[0]
-    return found
+        own = np.array([cut[:, r] for cut in cuts.values()]).reshape(len(cuts), len(weights)).T
+        for key, column in _ranked("film", side, weights, half, np.ascontiguousarray(own), list(cuts)):
+            if key[0] != "average_precision":  # its share of malignant films would be that of the group
+                table.setdefault(key, []).append(column)
+    return {key: np.column_stack(columns) for key, columns in table.items()}
 
 
 def compare_subgroups(parts: Mapping[str, Draws], reference: str, confidence: float = 0.95) -> pd.DataFrame:

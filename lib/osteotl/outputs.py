@@ -198,9 +198,9 @@ def _facts(step: Any) -> pd.DataFrame | None:
         known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
     with contextlib.suppress(FileNotFoundError):
         boxes = pd.read_csv(step.read("cohorts/boxes.csv"), dtype={"image_id": str})
-        known = known.assign(lesion_size=known["image_id"].map(lesion_sizes(boxes, tables[1])))
-    return known if known.get("lesion_size", pd.Series(dtype=object)).notna().any() else known.drop(
-        columns="lesion_size", errors="ignore")  # fmt: skip
+        if len(sizes := lesion_sizes(boxes, tables[1])):
+            known["lesion_size"] = known["image_id"].map(sizes)
+    return known
 
 
 def lesion_sizes(boxes: pd.DataFrame, films: pd.DataFrame) -> pd.Series:
@@ -271,17 +271,11 @@ def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataF
 
 def settings_of(study: Any, scores: Scores) -> dict[str, Any]:
     """The settings of an analysis, as study.yaml asks for them."""
-    asked = study.statistics
-    names = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason", "objective",
-             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule", "subgroups")  # fmt: skip
     return {
         "title": study.title,
         "reference": study.reference or scores.arms[0],
         "arms": list(study.arms) or scores.arms,
-        **{name: getattr(asked, name) for name in names},
-        "operating_points": asked.operating_points.rules,
-        "given": dict(asked.operating_points.given),
-        "family": list(asked.declared_family),
+        **study.statistics.fixed_settings,
     }
 
 

@@ -282,15 +282,8 @@ def _only_validation(predictions: pd.DataFrame) -> None:
 
 
 def _settings(study: Any) -> dict[str, Any]:
-    given = study.statistics
-    named = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason", "objective",
-             "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule", "subgroups")  # fmt: skip
-    return {
-        **{name: getattr(given, name) for name in named},
+    return study.statistics.fixed_settings | {
         "primary_outcome": "difference in AUC",
-        "family": list(given.declared_family),
-        "operating_points": given.operating_points.rules,
-        "given": dict(given.operating_points.given),
         "reference": study.reference,
         "arms": list(study.arms),
         "seeds": list(study.seeds),

@@ -388,6 +388,15 @@ class Statistics(_Strict):
         points = self.operating_points.names
         return list(self.family) or [f"{m}@{p}" for p in points for m in ("sensitivity", "specificity")]
 
+    @property
+    def fixed_settings(self) -> dict[str, Any]:
+        """What an analysis uses and a plan locks, by the name in study.yaml."""
+        names = ("confidence", "bootstrap", "bootstrap_seed", "sampling", "auc_margin", "auc_margin_reason",
+                 "objective", "gatekeeping", "thresholds_from", "prevalences", "decision_range", "hit_rule",
+                 "subgroups")  # fmt: skip
+        points = {"operating_points": self.operating_points.rules, "given": dict(self.operating_points.given)}
+        return {name: getattr(self, name) for name in names} | points | {"family": self.declared_family}
+
 
 class Report(_Strict):
     """What a run cannot know; shown where the checklists ask the author."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from osteotl.cohorts.film import FilmError
 from osteotl.cohorts.preparation import Prepared, prepare_films, prepared_side
@@ -128,7 +129,7 @@ def _run_table(films: Films, found: Scores, locked: dict[str, Any]) -> pd.DataFr
     """film, score, logit, risk (missing without a recalibration), then threshold and call (1, 0) of every point."""
     table = pd.DataFrame({"film": films.ids, "score": found.scores.astype(float), "logit": found.logits.astype(float)})
     line = [np.nan if locked[name] is None else locked[name] for name in ("intercept", "slope")]
-    table["risk"] = 1 / (1 + np.exp(-(line[0] + line[1] * table["logit"])))
+    table["risk"] = expit(line[0] + line[1] * table["logit"])
     for point, cut in locked["cuts"].items():
         table[f"threshold_{point}"] = cut
         table[f"call_{point}"] = (table["score"] >= cut).astype(int)

@@ -247,11 +247,6 @@ def joined(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
 
-def counted(count: int, thing: str) -> str:
-    """`1 film`, `2,000 films`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def percent(share: float) -> str:
     """A share as a percentage without needless digits: `0.1 %`."""
     return f"{100 * share:.4g} %"

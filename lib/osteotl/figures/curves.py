@@ -25,7 +25,6 @@ from osteotl.figures.parts import (
     NoData,
     Tables,
     by_arm,
-    counted,
     draw_runs,
     fixed,
     interval,
@@ -42,6 +41,7 @@ from osteotl.figures.parts import (
     square,
     styled,
 )
+from osteotl.files import plural
 
 
 @styled
@@ -400,7 +400,7 @@ def steps_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure
     axes.set(xlabel="Optimiser steps", ylabel="AUC")
     legend_below(picture, [sample(look, labels[arm]) for arm, look in looks(labels).items()])
     mean = table[table["run"] == ""]
-    words = [f"after {counted(int(step), 'step')} "
+    words = [f"after {plural(int(step), 'step')} "
              + said(labels, {a: interval(r) for a, r in by_arm(mean[mean["step"] == step], labels).items()})
              for step in (mean["step"].min(), mean["step"].max())]  # fmt: skip
     return Figure(

@@ -28,7 +28,6 @@ from osteotl.figures.parts import (
     NoData,
     Tables,
     by_arm,
-    counted,
     fixed,
     interval,
     legend_below,
@@ -44,6 +43,7 @@ from osteotl.figures.parts import (
     styled,
     wrapped,
 )
+from osteotl.files import plural
 
 ROW = 0.142  # height of one line of a forest plot in inches: 7-point type with air
 OTHER_POINTS = ("validation", "given", "external")
@@ -292,7 +292,7 @@ def scores(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
     panels[-1, 0].set_xlabel("Recalibrated risk" if column == "risk" else "Score (not a probability)")
     median = table.groupby(["arm", "label"])[column].median()
     words = {arm: f"{fixed(median[arm, 1], 2)} against {fixed(median[arm, 0], 2)}" for arm in labels}
-    many = counted(table["run"].nunique(), "run")
+    many = plural(table["run"].nunique(), "run")
     return Figure(
         picture,
         pd.concat(parts, ignore_index=True),

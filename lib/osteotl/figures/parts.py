@@ -388,11 +388,6 @@ def wrapped(text: str, width: int = 30) -> str:
     return "\n".join(textwrap.wrap(" ".join(str(text).split()), width)) or str(text)
 
 
-def counted(number: int, thing: str) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 # --- data -------------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from osteotl.display import counted
+from osteotl.files import plural
 from osteotl.html import tag
 
 PARTITIONS = frozenset({"training", "validation", "test"})
@@ -125,9 +125,9 @@ def _flow_box(lines: list[str], x: int, y: int, width: int, height: int, kind: s
 
 def _wrapped(step: dict[str, Any], kind: str) -> list[str]:
     films, patients = step.get("films"), step.get("patients")
-    count = counted(films, "film") if isinstance(films, int) else "films not counted"
+    count = plural(films, "film") if isinstance(films, int) else "films not counted"
     if isinstance(patients, int):
-        count += f", {counted(patients, 'patient')}"
+        count += f", {plural(patients, 'patient')}"
     if kind == "aside":
         why = str(step.get("reason") or "reason not recorded")
         return [f"left out: {count}", *textwrap.wrap(why, 38, max_lines=5, placeholder=" …")]

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from osteotl.display import Table, fixed, known, number, p_phrase, percent, sentence_case
-from osteotl.files import sha256
+from osteotl.files import plural, sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
 from osteotl.report.outputs import Outputs
@@ -394,7 +394,7 @@ def few_runs(outputs: Outputs) -> Markup | None:
     fewest = min(map(len, outputs.runs.values()), default=0)
     if not outputs.phantoms or fewest >= 5:  # as many as that study has
         return None
-    rest = f"Intervals on this page rest on {fewest} training run{'s' * (fewest != 1)} a model. "
+    rest = f"Intervals on this page rest on {plural(fewest, 'training run')} a model. "
     return paragraph(rest, tag("code", "studies/phantoms_five_runs.yaml"), " is the default study with five.")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from osteotl.display import Table, counted, sentence_case
+from osteotl.display import Table, sentence_case
+from osteotl.files import plural
 from osteotl.html import join, paragraph, tag
 from osteotl.report.documents.result_statements import result_statements
 from osteotl.report.documents.study_statements import (
@@ -136,7 +137,7 @@ def _model_facts(outputs: Outputs, arm: str) -> dict[str, str | None]:
     begun = outputs.study.arms[arm].initialise if arm in outputs.study.arms else ""
     told = None
     if {"films", "patients", "with_lesion"} <= set(films):
-        size = f"{counted(films['films'], 'film')} of {counted(films['patients'], 'patient')}"
+        size = f"{plural(films['films'], 'film')} of {plural(films['patients'], 'patient')}"
         told = f"{size}, {films['with_lesion']:,} with a lesion"
     own = None if scores_only(outputs) else "yes"
     return {

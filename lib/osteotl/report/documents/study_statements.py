@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from osteotl.display import COHORTS, POINTS, counted, joined, known, percent
-from osteotl.files import file_name
+from osteotl.display import COHORTS, POINTS, joined, known, percent
+from osteotl.files import file_name, plural
 from osteotl.report.documents.wording import line
 from osteotl.report.outputs import Outputs
 
@@ -163,7 +163,7 @@ def _partition(
     if not part:
         return None
     split = f"{part['malignant']:,} {classes[0]}, {part['not_malignant']:,} {classes[1]}"
-    return f"{counted(part['films'], 'film')} of {counted(part['patients'], 'patient')} ({split})"
+    return f"{plural(part['films'], 'film')} of {plural(part['patients'], 'patient')} ({split})"
 
 
 def _scored(outputs: Outputs, group: str) -> str | None:
@@ -171,8 +171,8 @@ def _scored(outputs: Outputs, group: str) -> str | None:
     if films is None or malignant is None:
         return None
     patients = cohort_count(outputs, group, "patients") if outputs.analysis.get("patients_known") else None
-    of = f" of {counted(patients, 'patient')}" if patients else ""
-    return f"{counted(films, 'film')}{of} ({malignant:,} malignant, {films - malignant:,} normal)"
+    of = f" of {plural(patients, 'patient')}" if patients else ""
+    return f"{plural(films, 'film')}{of} ({malignant:,} malignant, {films - malignant:,} normal)"
 
 
 def _external_kind(outputs: Outputs) -> str | None:
@@ -194,7 +194,7 @@ def _exclusions(outputs: Outputs) -> str | None:
     if flow is None:
         return None
     told = [
-        f"{counted(step['films'], 'film')} of the {COHORTS.get(step['cohort'], step['cohort'])} cohort "
+        f"{plural(step['films'], 'film')} of the {COHORTS.get(step['cohort'], step['cohort'])} cohort "
         f"({line(step.get('reason') or step['step'])})"
         for step in flow
         if step.get("step") not in KEPT
@@ -228,7 +228,7 @@ def _clusters(outputs: Outputs) -> str | None:
         return None
     one = scores[scores["cohort"] == "external"].drop_duplicates("image_id")
     most = int(one["patient_id"].value_counts().max())
-    return f"up to {counted(most, 'film')} of one patient, and patients are the units of every interval and test"
+    return f"up to {plural(most, 'film')} of one patient, and patients are the units of every interval and test"
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -288,9 +288,9 @@ def _schedule(outputs: Outputs, model: Mapping[str, Any]) -> str:
     used = {
         name: model.get(name, getattr(detector, name)) for name in ("epochs", "batch", "optimizer", "learning_rate")
     }
-    steps = f" ({counted(model['steps'], 'optimiser step')})" if "steps" in model else ""
+    steps = f" ({plural(model['steps'], 'optimiser step')})" if "steps" in model else ""
     return (
-        f"{counted(used['epochs'], 'epoch')}{steps} with batches of {counted(used['batch'], 'film')} and "
+        f"{plural(used['epochs'], 'epoch')}{steps} with batches of {plural(used['batch'], 'film')} and "
         f"{line(used['optimizer'])} at a learning rate of {used['learning_rate']:g}, the same for every model"
     )
 
@@ -311,7 +311,7 @@ def runs_words(outputs: Outputs) -> str:
     """`3 training runs a model`."""
     counts = sorted({len(runs) for runs in outputs.runs.values()})
     kind = str(outputs.analysis.get("kind", "training runs")).removesuffix("s")
-    return f"{counts[0]} to {counts[-1]} {kind}s a model" if len(counts) > 1 else f"{counted(counts[0], kind)} a model"
+    return f"{counts[0]} to {counts[-1]} {kind}s a model" if len(counts) > 1 else f"{plural(counts[0], kind)} a model"
 
 
 def _pairing(outputs: Outputs) -> str | None:
@@ -342,7 +342,7 @@ def _pretraining(outputs: Outputs) -> str | None:
     if outputs.study.detector.pretrained_weights is not None:
         return "weights that were given"
     films = _partition(outputs, "pretrain", "training", ("with a lesion", "without"))
-    return f"{counted(outputs.study.detector.pretrain_epochs, 'epoch')}{f' on {films}' if films else ''}"
+    return f"{plural(outputs.study.detector.pretrain_epochs, 'epoch')}{f' on {films}' if films else ''}"
 
 
 # --- the analysis as planned ------------------------------------------------------------------------------------------
