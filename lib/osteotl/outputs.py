@@ -23,6 +23,7 @@ from scipy.special import expit
 
 from diagnostic_accuracy import estimates
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.missing import incomplete
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
 from osteotl.files import remove, spreadsheet_safe, write_bytes, write_csv, write_json, write_text
 from osteotl.scores_files.reading import read_scores as read_scores_file
@@ -53,16 +54,33 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
     file : str
         Table of scores below the outputs folder; a study with scores of its own reads its own file.
     """
-    predictions, kind = _predictions(step, file)
-    return scores_of(predictions, _facts(step), fraction, kind)
-
-
-def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
-        return _scored(step, file), TRAINING_RUNS
-    given = step.study.statistics.operating_points.given
-    table, kind = predictions_of_file(step.study.predictions, step.study.reference, given)
-    return table if step.study.report.show_ids else numbered(table)[0], kind
+        table = _scored(step, file)
+        return scores_of(table[~incomplete(table)], _facts(step), fraction, TRAINING_RUNS)
+    table, kind = predictions_of_file(*_own_file(step))
+    return scores_of(table if step.study.report.show_ids else numbered(table)[0], None, fraction, kind)
+
+
+def read_with_missing(step: Any) -> tuple[pd.DataFrame, str]:
+    """The scores of a study with the films that lack some, which `read_scores` leaves out, and what its runs are.
+
+    Parameters
+    ----------
+    step : OpenStep
+
+    Returns
+    -------
+    table : DataFrame
+        As `scores_of` takes it, and score (NaN: missing) and, of own scores, reason.
+    kind : {"training runs", "readers"}
+    """
+    if step.study.predictions is None:
+        return _scored(step, "predictions.csv"), TRAINING_RUNS
+    return predictions_of_file(*_own_file(step), missing=True)
+
+
+def _own_file(step: Any) -> tuple[Path, str | None, Iterable[str]]:
+    return step.study.predictions, step.study.reference, step.study.statistics.operating_points.given
 
 
 def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -91,7 +109,7 @@ def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def predictions_of_file(
-    path: str | Path, reference: str | None = None, given: Iterable[str] = ()
+    path: str | Path, reference: str | None = None, given: Iterable[str] = (), missing: bool = False
 ) -> tuple[pd.DataFrame, str]:
     """The table of a score file as `scores_of` takes it, and what its runs are (readers or training runs).
 
@@ -99,6 +117,8 @@ def predictions_of_file(
     ----------
     path, reference, given
         As for `scores_files.reading.read_scores`.
+    missing : bool
+        With the films that lack a score.
 
     Returns
     -------
@@ -113,6 +133,8 @@ def predictions_of_file(
     """
     read = read_scores_file(path, reference, given)
     table = read.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    if missing:
+        table = pd.concat([table, read.incomplete], ignore_index=True)
     if (table["patient_id"] == table["image_id"]).all():
         table = table.drop(columns="patient_id")
     if read.run_names:
