@@ -97,8 +97,9 @@ def _missing(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     gaps = rows[(rows["measure"] == "auc") & (rows["reference"] != "")]
     for (arm, reference), part in gaps.groupby(["arm", "reference"], sort=False):
         ends = part[part["group"].isin([WORST + arm, WORST + reference])]["estimate"]
+        low, high = (f"{end:+.3f}".replace("-", "\N{MINUS SIGN}") for end in (ends.min(), ends.max()))
         told += f" With these at their worst for either model, the difference in AUC of {labels[arm]} from "
-        told += f"{labels[reference]} lies between {ends.min():+.3f} and {ends.max():+.3f}."
+        told += f"{labels[reference]} lies between {low} and {high}."
     return [told]
 
 

@@ -87,7 +87,7 @@ LOOKS = {
     "boxes_background": Look("Boxes on the background", 1),
     "lesions_missed": Look("Lesions that no box hits", 1),
     "auc_new_site": Look("AUC, what a new site may see"),
-    "tau2": Look("Variance between sites, on the scale of the pooling", 4),
+    "tau2": Look("Variance between sites (tau²), of the logit or of the difference", 5),
     "i2": Look("Share of the variance that chance does not explain (I²)", 0, 100.0, "%", "%"),
     "missing_malignant_films": Look("Malignant films without a score", 0),
     "missing_normal_films": Look("Normal films without a score", 0),
