@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,8 @@ def pool(effects: Floats, variances: Floats) -> Pooled:
     >>> round(pool(np.array([0.0, 1.0, 2.0]), np.array([0.1, 0.1, 0.1])).tau2, 6)
     0.9
     """
-    found = combine_effects(effects, variances, method_re="iterated", atol=1e-9, maxiter=200)
+    with np.errstate(divide="ignore"):  # equal effects: Cochran's Q is 0
+        found = combine_effects(effects, variances, method_re="iterated", atol=1e-9, maxiter=200)
     weights = 1 / (variances + found.tau2)
     variance = float(found.sd_eff_w_re**2 * max(1.0, found.scale_hksj_re))
     return Pooled(float(found.mean_effect_re), variance, float(found.tau2), max(float(found.i2), 0.0),
@@ -132,8 +134,10 @@ def _pooled(asked: Question, parts: Sequence[Draws], names: Sequence[str], ask: 
     drawn = np.stack([part.values[AUC] for part in parts], axis=1)  # draws x sites x runs
     fine = np.isfinite(drawn).all(axis=(1, 2))
     drawn = drawn[fine]
-    mean, spread = (sum(s * one[..., c].mean(axis=-1) for s, c in zip(SIGNS, columns, strict=False))
-                    for one in (values, drawn))  # fmt: skip
+    mean, spread = (
+        np.sum([s * one[..., c].mean(axis=-1) for s, c in zip(SIGNS, columns, strict=False)], axis=0)
+        for one in (values, drawn)
+    )
     logit = len(ask) == 1
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = 1 / (mean * (1 - mean)) if logit else np.ones_like(mean)
@@ -164,19 +168,21 @@ def _estimates(found: Pooled, runs: Contrast, asked: Question, logit: bool) -> d
     alone = runs.basis == "this run only"
     basis = f"sites and {asked.unit_word}, {runs.basis}" if alone else f"sites, {runs.basis}"
 
-    def limits(df: float, variance: float) -> list[float]:
+    def limits(df: float, variance: float) -> tuple[float, float]:
         half = t_quantile(asked.confidence, df) * np.sqrt(variance)
         ends = np.array([found.mean - half, found.mean + half])
-        return list(special.expit(ends) if logit else np.clip(ends, -1, 1))
+        low, high = special.expit(ends) if logit else np.clip(ends, -1, 1)
+        return float(low), float(high)
 
     mean = float(special.expit(found.mean)) if logit else found.mean
     p = None if logit else max(float(2 * special.stdtr(df, -abs(found.mean) / np.sqrt(variance))), 1e-300)
     scale = "of the logit" if logit else "of the difference"
-    known = {"method": METHOD, "n": sites, "basis": basis}
-    silent = {"lower": None, "upper": None, "note": "describes these sites, without an interval", "n": sites}
+    silent = partial(Estimate, lower=None, upper=None, n=sites, note="describes these sites, without an interval")
+    low, high = limits(df, variance)
+    low_new, high_new = limits(sites - 2, found.tau2 + variance)
     return {
-        "auc": Estimate(mean, *limits(df, variance), p=p, df=df, **known),
-        "auc_new_site": Estimate(mean, *limits(sites - 2, found.tau2 + variance), df=sites - 2, **known),
-        "tau2": Estimate(found.tau2, method=f"Paule and Mandel, {scale}", **silent),
-        "i2": Estimate(found.i2, method=f"from Cochran's Q, {scale}", **silent),
+        "auc": Estimate(mean, low, high, METHOD, sites, p=p, df=df, basis=basis),
+        "auc_new_site": Estimate(mean, low_new, high_new, METHOD, sites, df=sites - 2, basis=basis),
+        "tau2": silent(found.tau2, method=f"Paule and Mandel, {scale}"),
+        "i2": silent(found.i2, method=f"from Cochran's Q, {scale}"),
     }
