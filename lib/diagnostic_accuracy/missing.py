@@ -36,7 +36,8 @@ def incomplete(predictions: pd.DataFrame) -> pd.Series:
     >>> incomplete(table).tolist()
     [True, True, False, False]
     """
-    return predictions["score"].isna().groupby(predictions["image_id"]).transform("any")
+    lost = predictions["score"].isna()
+    return lost.groupby(predictions["image_id"]).transform("any") if lost.any() else lost
 
 
 def missing_scores(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -26,6 +27,7 @@ from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.missing import incomplete
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
 from osteotl.files import remove, spreadsheet_safe, write_bytes, write_csv, write_json, write_text
+from osteotl.scores_files.reading import ScoresFile
 from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
@@ -101,7 +103,7 @@ def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     parts = []
     for column, what in (("image_id", "film"), ("patient_id", "patient")):
         if column in table:
-            ids = sorted(table[column].unique())
+            ids = sorted(table[column].unique().tolist())
             numbers = [f"{place:0{len(str(len(ids)))}d}" for place in range(1, len(ids) + 1)]
             table = table.assign(**{column: table[column].map(dict(zip(ids, numbers, strict=True)))})
             parts.append(pd.DataFrame({"what": what, "number": numbers, "id": ids}))
@@ -131,15 +133,23 @@ def predictions_of_file(
     ScoresError
         With every fault of the file.
     """
-    read = read_scores_file(path, reference, given)
+    path = Path(path)
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else object()
+    read = _read_once(path, reference, tuple(given), stamp)
     table = read.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
-    if missing:
+    if missing and len(read.incomplete):
         table = pd.concat([table, read.incomplete], ignore_index=True)
     if (table["patient_id"] == table["image_id"]).all():
         table = table.drop(columns="patient_id")
     if read.run_names:
         table["seed"] = table["seed"].map(lambda run: read.run_names.get(run, run))
     return table, READERS if read.readers else TRAINING_RUNS
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: Path, reference: str | None, given: tuple[str, ...], stamp: object) -> ScoresFile:
+    """A file that 04 asks for several times; a changed one, and a folder, is read again."""
+    return read_scores_file(path, reference, given)
 
 
 def _scored(step: Any, file: str) -> pd.DataFrame:
@@ -365,7 +375,7 @@ def save_results(
     write_bytes(step.write("tables/statistics.xlsx"), lambda file: file.write(workbook(spreadsheet_safe(table))))
     write_json(step.write("analysis.json"), analysis)
     if step.study.predictions is not None and not step.study.report.show_ids:
-        given, _ = predictions_of_file(step.study.predictions, step.study.reference)
+        given, _ = predictions_of_file(*_own_file(step))
         write_csv(step.write(FILM_NUMBERS), spreadsheet_safe(numbered(given)[1]))
     return path.parent
 

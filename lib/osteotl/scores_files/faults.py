@@ -43,7 +43,7 @@ def find_faults(
     whole = table[(table["image_id"] != "") & (table["arm"] != "")]
     if whole.empty:
         return [*faults, "no row with a film and an arm is left"]
-    arms = [str(arm) for arm in dict.fromkeys(whole["arm"])]
+    arms = whole["arm"].unique().tolist()
     if too_many := _too_many(whole, arms):
         return [*faults, *too_many]
     faults += _films_twice(whole)
@@ -58,7 +58,8 @@ def find_faults(
     if reference is not None and reference not in arms:
         faults.append(f"reference {reference!r} is not an arm of the file; arms are {', '.join(map(repr, arms))}")
     faults += [f"operating_points.given: {fault}" for fault in not_matched(given, arms)]
-    complete = whole[~lacking(whole)]
+    lack = lacking(whole)
+    complete = whole[~lack] if lack.any() else whole
     if complete.empty:
         return [*faults, "no film has a score of every arm and run: nothing can be compared"]
     return [*faults, *_classes(complete)]
@@ -69,7 +70,8 @@ def find_faults(
 
 def lacking(table: pd.DataFrame) -> pd.Series:
     """Whether each row is of a film that lacks a score in some run, for a reason that the file gives."""
-    return (table["score"].isna() & (table["reason"] != "")).groupby(table["image_id"]).transform("any")
+    lost = table["score"].isna() & (table["reason"] != "")
+    return lost.groupby(table["image_id"]).transform("any") if lost.any() else lost
 
 
 def _names(table: pd.DataFrame) -> list[str]:
@@ -80,7 +82,7 @@ def _names(table: pd.DataFrame) -> list[str]:
             faults.append(f"{column}: {row_list(table.loc[values == '', 'row'].unique())} empty")
         names = values[table["image_id"] != values] if column == "patient_id" else values
         said: dict[str, list[str]] = {}
-        for name in map(str, names.unique()):
+        for name in names.unique().tolist():
             hidden = hidden_character(name)
             fault = name_fault(name) if column == "arm" else hidden and f"the character {hidden}, which is not shown"
             if fault:
@@ -196,7 +198,7 @@ def _classes(table: pd.DataFrame) -> list[str]:
         if cohort == "external" and rows["label"].nunique() < 2:
             word = "malignant" if rows["label"].iloc[0] else "normal"
             faults.append(f"every {cohort} film is {word}: a comparison needs both classes")
-    if "external" not in set(table["cohort"]):
+    if "external" not in table["cohort"].unique():
         faults.append("no external film: name the films of the test in the column cohort, or leave the column out")
     return faults
 
@@ -225,7 +227,7 @@ def remarks_on(table: pd.DataFrame) -> list[str]:
             f"{plural(int(both.sum()), 'patient')} in validation AND external: thresholds are not independent"
         )
     remarks += [f"patients {one!r} and {other!r} differ in case, spaces or invisible marks only: counted as two"
-                for one, other in collisions(map(str, table["patient_id"].unique()))[:5]]  # fmt: skip
+                for one, other in collisions(table["patient_id"].unique().tolist())[:5]]  # fmt: skip
     for arm, rows in table.groupby("arm", sort=False):
         remarks += _on_scores(str(arm), rows)
     runs = table.drop_duplicates(RUN).groupby("arm", sort=False).size()

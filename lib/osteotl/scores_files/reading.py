@@ -191,8 +191,8 @@ def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def _finished(builder: ScoresBuilder, reference: str | None) -> ScoresFile:
     lack = lacking(builder.table)
-    table, missing = builder.table[~lack], builder.table[lack]
-    arms = tuple(str(arm) for arm in dict.fromkeys(table["arm"]))
+    table, missing = (builder.table[~lack] if lack.any() else builder.table), builder.table[lack]
+    arms = tuple(table["arm"].unique().tolist())
     remarks = builder.remarks + remarks_on(table) + remarks_on_missing(missing)
     if reference is None:
         remarks.append(f"reference arm: {arms[0]!r}, the first in the file (name another with --reference ARM)")
