@@ -6,8 +6,8 @@ that `inference` gives lesion measures the same kind of interval as all others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from diagnostic_accuracy._kernels import compiled
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.lesion_curves import OVERLAPS, coco_of
 from diagnostic_accuracy.lesion_figures import Kernel, kernel, replicate_figures
 from diagnostic_accuracy.lesions import Marks, PreparedBoxes, Rule, least_overlap, prepare_boxes
+from diagnostic_accuracy.scores import Scores
+from diagnostic_accuracy.thresholds import Point
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint16]
@@ -90,17 +93,104 @@ def lesion_measures(
     rates = np.asarray(false_marks, float)
     if rates.ndim != 1 or not (np.diff(rates, prepend=0.0) > 0).all():
         raise ValueError(f"false_marks is {list(false_marks)}; give rising numbers above 0")
+    threshold = least_overlap(rule)
+    judged = {
+        run: _Run.of(prepared, threshold, draws.scores.external.values[run].to_numpy(float))
+        for run, prepared in _prepared(draws, detections, reference_boxes, fraction).items()
+    }
+    _add(draws, list(judged.values()), rates)
+    return {run: one.marks for run, one in judged.items()}
+
+
+def lesion_subgroups(
+    draws: Draws,
+    detections: pd.DataFrame,
+    reference_boxes: pd.DataFrame,
+    groups: Mapping[str, Scores],
+    replicates: int = 1000,
+) -> dict[str, Draws]:
+    """COCO's average precision within subgroups of films, on the same draws.
+
+    Parameters
+    ----------
+    draws, detections, reference_boxes
+        As for `lesion_measures`.
+    groups : mapping of str to Scores
+        By the name of the group, such as 'lesion_size=small': its external films.
+    replicates : int
+        Take so many of the draws.
+
+    Returns
+    -------
+    dict of str to Draws
+        With ('coco_ap',) for IoU .50 to .95 and ('coco_ap', .5): what COCO gives on the films of the group alone.
+
+    Raises
+    ------
+    ValueError
+        As `lesion_measures`.
+    """
+    if not groups:
+        return {}
+    fewer = replace(draws, replicates=min(replicates, draws.replicates))
+    films = draws.scores.external.values.index
+    prepared = _prepared(draws, detections, reference_boxes).values()
+    runs = [(_CocoHits.of(one), np.bincount(one.lesion_film, minlength=len(films))) for one in prepared]
+    made = {}
+    for name, part in groups.items():
+        own = films.isin(part.external.values.index).astype(np.uint16)
+        blocks = [own[None, :], *(weights * own for _, _, weights in fewer.weights())]
+        ap = np.stack([np.concatenate([hits.average_precision(w, lesions) for w in blocks]) for hits, lesions in runs])
+        made[name] = replace(fewer, scores=part, points=[], recalibrations=(), patients=False, net_benefit_at=(),
+                             observed={}, values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
+        for key, columns in ((("coco_ap",), ap.mean(axis=2)), (("coco_ap", 0.5), ap[:, :, 0])):
+            made[name].add(key, columns[:, 0], np.ascontiguousarray(columns[:, 1:].T))
+    return made
+
+
+def box_errors(draws: Draws, marks: Mapping[tuple[str, object], Marks], point: Point) -> pd.DataFrame:
+    """Kinds of errors of the boxes that are shown at an operating point: counts of every run, and their mean.
+
+    Parameters
+    ----------
+    draws : Draws
+    marks : mapping of (arm, run) to Marks
+        From `lesion_measures`.
+    point : Point
+        Boxes that score below the run's threshold there are not shown.
+
+    Returns
+    -------
+    DataFrame
+        A table of results, section 'localisation': `boxes_hit`, `boxes_duplicate`, `boxes_misplaced`,
+        `boxes_background` and `lesions_missed` (see `lesions.MarkCounts`). `n` counts films.
+    """
+    cuts = draws.thresholds[point.name, point.threshold_from]
+    counts = {run: marks[run].counts(cut) for run, cut in zip(draws.runs, cuts, strict=True)}
+    names = {"hits": "boxes_hit", "duplicates": "boxes_duplicate", "misplaced": "boxes_misplaced",
+             "background": "boxes_background", "misses": "lesions_missed"}  # fmt: skip
+    place = {"section": "localisation", "unit": "film", "point": point.name, "threshold_from": point.threshold_from}
+    films, rows = len(draws.scores.external.values), []
+    for name, measure in names.items():
+        found = {run: getattr(count, name) for run, count in counts.items()}
+        told = [(arm, str(run), count, "a count, without an interval") for (arm, run), count in found.items()]
+        means = pd.Series(list(found.values()), [arm for arm, _ in found]).groupby(level=0, sort=False).mean()
+        told += [(arm, "", mean, "a mean over runs, without an interval") for arm, mean in means.items()]
+        for arm, run, number, note in told:
+            one = Estimate(number, None, None, "count of boxes or lesions", films, note=note)
+            rows.append(one.row(**place, measure=measure, arm=arm, run=run))
+    return results(rows)
+
+
+def _prepared(
+    draws: Draws, detections: pd.DataFrame, reference_boxes: pd.DataFrame, fraction: float | None = None
+) -> dict[Any, PreparedBoxes]:
+    """Boxes of each run beside the lesions of the external films, checked."""
     films = draws.scores.external.values.index
     truth = reference_boxes[reference_boxes["image_id"].isin(films)]
     _check_reference(films, draws.scores.external.label.to_numpy(), truth)
-    threshold = least_overlap(rule)
     boxes = _boxes_by_run(draws, detections[detections["image_id"].isin(films)], fraction)
-    judged = [
-        _Run.of(prepare_boxes(films, rows, truth), threshold, draws.scores.external.values[run].to_numpy(float))
-        for run, rows in boxes.items()
-    ]
-    _add(draws, judged, rates)
-    return {run: one.marks for run, one in zip(boxes, judged, strict=True)}
+    return {run: prepare_boxes(films, rows, truth) for run, rows in boxes.items()}
 
 
 def _check_reference(films: pd.Index, label: NDArray[np.bool_], truth: pd.DataFrame) -> None:

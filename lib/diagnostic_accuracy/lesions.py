@@ -26,6 +26,9 @@ Rule = Literal["iou50", "iou30", "iou10", "centre"]
 RULES: dict[str, float] = {"iou50": 0.5, "iou30": 0.3, "iou10": 0.1, "centre": -1.0}
 """Least IoU of a hit; -1 = the centre of the predicted box lies in the lesion box, edges included."""
 
+NEAR = 0.1
+"""Least IoU of a box that is meant for a lesion, hit or not (TIDE)."""
+
 CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 
 
@@ -52,6 +55,8 @@ class Marks:
         Score of the mark that took the lesion; -inf where none did.
     lesion_weight : float array, shape (lesions,)
         Sums to 1 within each diseased film.
+    near : bool array, shape (marks,), or None
+        The mark overlaps a lesion by an IoU of `NEAR` or more; None where only a verdict on each mark is known.
     """
 
     diseased: Flags
@@ -62,6 +67,7 @@ class Marks:
     lesion_film: Integers
     lesion_rating: Vector
     lesion_weight: Vector
+    near: Flags | None = None
 
     @property
     def films(self) -> int:
@@ -95,9 +101,9 @@ class Marks:
 
     def kept(self, keep: Flags) -> Marks:
         """The same films and lesions with some of the marks."""
-        return replace(
-            self, film=self.film[keep], score=self.score[keep], hit=self.hit[keep], duplicate=self.duplicate[keep]
-        )
+        near = None if self.near is None else self.near[keep]
+        return replace(self, film=self.film[keep], score=self.score[keep], hit=self.hit[keep],
+                       duplicate=self.duplicate[keep], near=near)  # fmt: skip
 
     def without_duplicates(self) -> Marks:
         """The same marks with duplicates dropped instead of counted as false positives."""
@@ -111,6 +117,8 @@ class Marks:
         """Counts over the marks with score >= threshold."""
         kept = self.score >= threshold
         hits, false = self.hit & kept, ~self.hit & kept
+        duplicates = self.duplicate & kept
+        misplaced = None if self.near is None else int((false & self.near & ~duplicates).sum())
         return MarkCounts(
             films=self.films,
             diseased=int(self.diseased.sum()),
@@ -119,7 +127,8 @@ class Marks:
             hits=int(hits.sum()),
             false_positives=int(false.sum()),
             false_positives_lesion_free=int((false & ~self.diseased[self.film]).sum()),
-            duplicates=int((self.duplicate & kept).sum()),
+            duplicates=int(duplicates.sum()),
+            misplaced=misplaced,
             misses=self.lesions - int(hits.sum()),
             films_with_a_hit=len(np.unique(self.film[hits])),
         )
@@ -127,7 +136,12 @@ class Marks:
 
 @dataclass(frozen=True)
 class MarkCounts:
-    """Counts at one score threshold; rates are None where their denominator is 0."""
+    """Counts at one score threshold; rates are None where their denominator is 0.
+
+    False positives are of three kinds, as in TIDE (Bolya D et al., ECCV 2020): duplicates; misplaced, that is no hit
+    but near a lesion; and background, the rest (None where it is not known which marks are near). A lesion that no mark
+    hits is missed, whether or not one is near.
+    """
 
     films: int
     diseased: int
@@ -137,8 +151,13 @@ class MarkCounts:
     false_positives: int
     false_positives_lesion_free: int
     duplicates: int
+    misplaced: int | None
     misses: int
     films_with_a_hit: int
+
+    @property
+    def background(self) -> int | None:
+        return None if self.misplaced is None else self.false_positives - self.duplicates - self.misplaced
 
     @property
     def lesion_sensitivity(self) -> float | None:
@@ -310,12 +329,13 @@ class PreparedBoxes:
 
     def judged(self, threshold: float) -> Marks:
         """Match at a least IoU (-1: centre rule)."""
-        taken, duplicate = match_sorted(self.box_film, self.boxes, self.lesion_film, self.lesions, threshold)
+        taken, duplicate, near = match_sorted(self.box_film, self.boxes, self.lesion_film, self.lesions, threshold)
         rating = np.full(len(self.lesion_film), -np.inf)
         rating[taken[taken >= 0]] = self.score[taken >= 0]
         per_film = np.bincount(self.lesion_film, minlength=self.films)
         weight = 1.0 / per_film[self.lesion_film]
-        return Marks(per_film > 0, self.box_film, self.score, taken >= 0, duplicate, self.lesion_film, rating, weight)
+        return Marks(per_film > 0, self.box_film, self.score, taken >= 0, duplicate, self.lesion_film, rating, weight,
+                     near)  # fmt: skip
 
 
 def prepare_boxes(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -> PreparedBoxes:
@@ -374,8 +394,8 @@ def iou(a: Vector, b: Vector) -> float:
 @compiled()
 def match_sorted(
     box_film: Integers, boxes: Vector, lesion_film: Integers, lesions: Vector, threshold: float
-) -> tuple[Integers, Flags]:
-    """Lesion taken by each box (-1: none), and whether one without lesion is a duplicate.
+) -> tuple[Integers, Flags, Flags]:
+    """Lesion taken by each box (-1: none), whether one without lesion is a duplicate, whether it is near a lesion.
 
     Parameters
     ----------
@@ -387,7 +407,7 @@ def match_sorted(
         Smallest overlap (IoU) of a hit; below 0: the centre of the box lies inside the lesion.
     """
     taken = np.full(len(boxes), -1, np.int64)
-    duplicate = np.zeros(len(boxes), np.bool_)
+    duplicate, near = np.zeros(len(boxes), np.bool_), np.zeros(len(boxes), np.bool_)
     free = np.ones(len(lesions), np.bool_)
     start = 0
     for b in range(len(boxes)):
@@ -398,6 +418,7 @@ def match_sorted(
         at = start
         while at < len(lesions) and lesion_film[at] == box_film[b]:
             overlap, lesion = iou(boxes[b], lesions[at]), lesions[at]
+            near[b] = near[b] or overlap >= NEAR
             inside = lesion[0] <= x <= lesion[2] and lesion[1] <= y <= lesion[3]
             if overlap >= threshold if threshold >= 0 else inside:
                 candidate = True
@@ -409,4 +430,4 @@ def match_sorted(
             free[taken[b]] = False
         else:
             duplicate[b] = candidate
-    return taken, duplicate
+    return taken, duplicate, near

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.missing import WORST
 from diagnostic_accuracy.scores import READERS
 from diagnostic_accuracy.thresholds import positives_to_assure
 
@@ -15,7 +16,9 @@ FEWEST_EVENTS = 10  # malignant patients, under which no verdict is given
 FEW_RUNS = 5
 
 
-def cautions_of(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, list[str]]:
+def cautions_of(
+    draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, str], missing: pd.DataFrame
+) -> dict[str, list[str]]:
     """Cautions of an analysis.
 
     Parameters
@@ -25,6 +28,8 @@ def cautions_of(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, 
         Content of audit.json; empty where there was no audit.
     labels : mapping of arm to str
         What each arm is called.
+    missing : DataFrame
+        Results of the section 'missing': films that lack a score, and the extremes of the difference in AUC.
 
     Returns
     -------
@@ -33,7 +38,11 @@ def cautions_of(draws: Draws, findings: Mapping[str, Any], labels: Mapping[str, 
     """
     return {
         "instead": _instead(draws, findings, labels),
-        "beside": _audit_alarms(findings) + _runs(draws, labels) + _sources(draws) + _patients(draws),
+        "beside": _audit_alarms(findings)
+        + _missing(missing, labels)
+        + _runs(draws, labels)
+        + _sources(draws)
+        + _patients(draws),
         "other": _validation(draws, labels),
     }
 
@@ -76,6 +85,22 @@ def _audit_alarms(findings: Mapping[str, Any]) -> list[str]:
     if not raised:
         return []
     return [f"The shortcut audit raised an alarm ({', '.join(sorted(raised))}): read it before believing a difference."]
+
+
+def _missing(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """How many films are left out for want of a score, and what they could change."""
+    counts = rows[(rows["group"] == "external") & (rows["reference"] == "")].groupby("arm")["estimate"].sum()
+    if not counts.sum():
+        return []
+    of = ", ".join(f"{labels[arm]} {counts[arm]:g}" for arm in labels if arm in counts)
+    told = f"Missing scores: {counts['']:g} of {rows['n'].max():g} external films are left out ({of})."
+    gaps = rows[(rows["measure"] == "auc") & (rows["reference"] != "")]
+    for (arm, reference), part in gaps.groupby(["arm", "reference"], sort=False):
+        ends = part[part["group"].isin([WORST + arm, WORST + reference])]["estimate"]
+        low, high = (f"{end:+.3f}".replace("-", "\N{MINUS SIGN}") for end in (ends.min(), ends.max()))
+        told += f" With these at their worst for either model, the difference in AUC of {labels[arm]} from "
+        told += f"{labels[reference]} lies between {low} and {high}."
+    return [told]
 
 
 def _runs(draws: Draws, labels: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -23,8 +24,10 @@ from scipy.special import expit
 
 from diagnostic_accuracy import estimates
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.missing import incomplete
 from diagnostic_accuracy.scores import READERS, TRAINING_RUNS, Scores, scores_of
 from osteotl.files import remove, spreadsheet_safe, write_bytes, write_csv, write_json, write_text
+from osteotl.scores_files.reading import ScoresFile
 from osteotl.scores_files.reading import read_scores as read_scores_file
 
 FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd_grey", "width", "height")
@@ -53,16 +56,33 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
     file : str
         Table of scores below the outputs folder; a study with scores of its own reads its own file.
     """
-    predictions, kind = _predictions(step, file)
-    return scores_of(predictions, _facts(step), fraction, kind)
-
-
-def _predictions(step: Any, file: str) -> tuple[pd.DataFrame, str]:
     if step.study.predictions is None:
-        return _scored(step, file), TRAINING_RUNS
-    given = step.study.statistics.operating_points.given
-    table, kind = predictions_of_file(step.study.predictions, step.study.reference, given)
-    return table if step.study.report.show_ids else numbered(table)[0], kind
+        table = _scored(step, file)
+        return scores_of(table[~incomplete(table)], _facts(step), fraction, TRAINING_RUNS)
+    table, kind = predictions_of_file(*_own_file(step))
+    return scores_of(table if step.study.report.show_ids else numbered(table)[0], None, fraction, kind)
+
+
+def read_with_missing(step: Any) -> tuple[pd.DataFrame, str]:
+    """The scores of a study with the films that lack some, which `read_scores` leaves out, and what its runs are.
+
+    Parameters
+    ----------
+    step : OpenStep
+
+    Returns
+    -------
+    table : DataFrame
+        As `scores_of` takes it, and score (NaN: missing) and, of own scores, reason.
+    kind : {"training runs", "readers"}
+    """
+    if step.study.predictions is None:
+        return _scored(step, "predictions.csv"), TRAINING_RUNS
+    return predictions_of_file(*_own_file(step), missing=True)
+
+
+def _own_file(step: Any) -> tuple[Path, str | None, Iterable[str]]:
+    return step.study.predictions, step.study.reference, step.study.statistics.operating_points.given
 
 
 def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -91,7 +111,7 @@ def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def predictions_of_file(
-    path: str | Path, reference: str | None = None, given: Iterable[str] = ()
+    path: str | Path, reference: str | None = None, given: Iterable[str] = (), missing: bool = False
 ) -> tuple[pd.DataFrame, str]:
     """The table of a score file as `scores_of` takes it, and what its runs are (readers or training runs).
 
@@ -99,6 +119,8 @@ def predictions_of_file(
     ----------
     path, reference, given
         As for `scores_files.reading.read_scores`.
+    missing : bool
+        With the films that lack a score.
 
     Returns
     -------
@@ -111,13 +133,23 @@ def predictions_of_file(
     ScoresError
         With every fault of the file.
     """
-    read = read_scores_file(path, reference, given)
+    path = Path(path)
+    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else object()
+    read = _read_once(path, reference, tuple(given), stamp)
     table = read.predictions.drop(columns="logit")  # one scale for the whole study: see Scores.predictor
+    if missing and len(read.incomplete):
+        table = pd.concat([table, read.incomplete], ignore_index=True)
     if (table["patient_id"] == table["image_id"]).all():
         table = table.drop(columns="patient_id")
     if read.run_names:
         table["seed"] = table["seed"].map(lambda run: read.run_names.get(run, run))
     return table, READERS if read.readers else TRAINING_RUNS
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: Path, reference: str | None, given: tuple[str, ...], stamp: object) -> ScoresFile:
+    """A file that 04 asks for several times; a changed one, and a folder, is read again."""
+    return read_scores_file(path, reference, given)
 
 
 def _scored(step: Any, file: str) -> pd.DataFrame:
@@ -343,7 +375,7 @@ def save_results(
     write_bytes(step.write("tables/statistics.xlsx"), lambda file: file.write(workbook(spreadsheet_safe(table))))
     write_json(step.write("analysis.json"), analysis)
     if step.study.predictions is not None and not step.study.report.show_ids:
-        given, _ = predictions_of_file(step.study.predictions, step.study.reference)
+        given, _ = predictions_of_file(*_own_file(step))
         write_csv(step.write(FILM_NUMBERS), spreadsheet_safe(numbered(given)[1]))
     return path.parent
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.lesion_curves import coco_summary, froc, lesion_average_precision, lroc
-from diagnostic_accuracy.lesion_draws import _CocoHits, lesion_measures
+from diagnostic_accuracy.lesion_draws import _CocoHits, box_errors, lesion_measures, lesion_subgroups
 from diagnostic_accuracy.lesion_figures import figure_of_merit
 from diagnostic_accuracy.lesions import CORNERS, match_boxes, prepare_boxes
 from diagnostic_accuracy.scores import scores_of
@@ -163,3 +163,54 @@ def test_labels_and_lesion_boxes_must_agree():
         lesion_measures(draws, detections, lesions, false_marks=(1.0, 0.5))
     with pytest.raises(ValueError, match="lack the columns arm"):
         lesion_measures(draws, detections.drop(columns="arm"), lesions)
+
+
+def test_average_precision_of_a_subgroup_is_hotcocos_on_its_films_alone():
+    scores, detections, lesions = study(4, digits=9)
+    draws = bootstrap(scores, replicates=120, recalibrations=())
+    part = scores._rows(~scores.values.index.isin(scores.external.values.index[::3]))  # two of three external films
+    found = lesion_subgroups(draws, detections, lesions, {"half": part}, replicates=100)["half"]
+    films, all_films = part.external.values.index, scores.external.values.index
+    _, _, weights = next(draws.weights())
+    for r, (arm, run) in enumerate(draws.runs):
+        rows = detections[(detections["arm"] == arm) & (detections["seed"] == run)]
+        for b in (None, 0, 99):  # the sample, then draws: films are physically repeated as often as they were drawn
+            times = np.ones(len(films), int) if b is None else weights[b][all_films.get_indexer(films)]
+            copies = pd.DataFrame({"image_id": np.repeat(films, times)})
+            copies["copy"] = copies["image_id"] + "/" + copies.groupby("image_id").cumcount().astype(str)
+            tables = [copies.merge(t, on="image_id").drop(columns="image_id").rename(columns={"copy": "image_id"})
+                      for t in (rows, lesions)]  # fmt: skip
+            theirs = coco_summary(copies["copy"], *tables)
+            held = {key: v[r] for key, v in found.observed.items()} if b is None else {
+                key: v[b, r] for key, v in found.values.items()}  # fmt: skip
+            assert [held["coco_ap",], held["coco_ap", 0.5]] == pytest.approx([theirs.ap, theirs.ap50], abs=1e-12)
+    assert lesion_subgroups(draws, detections, lesions, {}) == {}
+
+
+def test_kinds_of_errors_are_counted_at_the_threshold_of_each_run():
+    films = pd.DataFrame({"image_id": list("abcd"), "cohort": "external", "label": [1, 1, 0, 0], "arm": "x"})
+    lesions = pd.DataFrame([("a", 0, 0, 10, 10), ("b", 0, 0, 10, 10)], columns=["image_id", *CORNERS])
+    first = [
+        ("a", 0, 0, 10, 8, 0.9),  # IoU 80/100: hit
+        ("a", 0, 0, 10, 9, 0.8),  # IoU 90/100, but the lesion is taken: duplicate
+        ("b", 5, 0, 15, 10, 0.7),  # IoU 50/150 = .33 under the rule of .5: misplaced, and b is missed
+        ("b", 9, 9, 19, 19, 0.6),  # IoU 1/199: background
+        ("c", 0, 0, 10, 10, 0.6),  # no lesion on the film: background
+        ("d", 0, 0, 10, 10, 0.2),  # below the threshold: not shown
+    ]
+    second = [("b", 0, 0, 10, 10, 0.7), ("d", 0, 0, 1, 1, 0.5)]  # hit, and background: a is missed
+    boxes = pd.DataFrame([("x", 0, *row) for row in first] + [("x", 1, *row) for row in second],
+                         columns=["arm", "seed", "image_id", *CORNERS, "score"])  # fmt: skip
+    every = films.merge(pd.DataFrame({"seed": [0, 1]}), how="cross").assign(score=0.0)
+    scores = pd.concat([every, films.merge(boxes[["image_id", "seed", "score"]], on="image_id")])
+    scores = scores.groupby(["image_id", "cohort", "label", "arm", "seed"], as_index=False)["score"].max()
+    point = Point("cut", "given", given={"x": 0.5})
+    draws = bootstrap(scores_of(scores), [point], replicates=100, recalibrations=())
+    table = box_errors(draws, lesion_measures(draws, boxes, lesions, "iou50"), point)
+    counted = table.pivot_table(index="measure", columns="run", values="estimate")
+    assert counted.loc["boxes_hit"].tolist() == [1.0, 1, 1]  # mean over runs, run 0, run 1
+    assert counted.loc["boxes_duplicate"].tolist() == [0.5, 1, 0]
+    assert counted.loc["boxes_misplaced"].tolist() == [0.5, 1, 0]
+    assert counted.loc["boxes_background"].tolist() == [1.5, 2, 1]
+    assert counted.loc["lesions_missed"].tolist() == [1.0, 1, 1]
+    assert set(table["n"]) == {4}

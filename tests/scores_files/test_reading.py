@@ -135,6 +135,34 @@ def test_every_fault_at_once_with_its_row(tmp_path: Path) -> None:
         assert any(part in f for f in found), (part, found)
 
 
+def test_a_missing_score_needs_a_reason_and_its_film_is_left_out(tmp_path: Path) -> None:
+    text = (
+        "image_id,label,arm,score,reason\n"
+        "a,1,A,0.9,\nb,0,A,,timeout\nc,0,A,0.1,\nd,0,A,0.3,\n"
+        "a,1,B,0.8,\nb,0,B,0.7,\nc,0,B,0.2,\nd,0,B,0.4,\n"
+    )
+    scores = read_scores(write(tmp_path, text))
+    assert set(scores.predictions["image_id"]) == {"a", "c", "d"}
+    lost = scores.incomplete
+    assert lost["arm"].tolist() == ["A", "B"]
+    assert lost["score"].isna().tolist() == [True, False]
+    assert lost["reason"].tolist() == ["timeout", ""]
+    warned = [remark for remark in scores.remarks if remark.startswith("warning")]
+    assert warned[0].startswith("warning: 1 film without a score of every run (arm 'A' 1; 'timeout')")
+    assert "score: row 3 missing" in faults(tmp_path, text.replace("timeout", ""))[0]
+    # what is left must hold both classes
+    assert "every external film is normal" in "\n".join(faults(tmp_path, text.replace("a,1,A,0.9,", "a,1,A,,broken")))
+    wide = "image_id,label,A,B,reason\na,1,0.9,0.8,\nb,0,,0.7,timeout\nc,0,0.1,0.2,\nd,0,0.3,0.4,\n"
+    assert read_scores(write(tmp_path, wide)).incomplete["score"].isna().tolist() == [True, False]
+
+
+def test_a_box_has_a_score_whatever_its_row_gives_as_a_reason(tmp_path: Path) -> None:
+    text = "image_id,label,arm,score,x_min,y_min,x_max,y_max,reason\n"
+    text += "a,1,A,0.9,0,0,5,5,\nb,0,A,,0,0,5,5,broken\na,1,B,0.8,0,0,5,5,\nb,0,B,0.2,0,0,5,5,\n"
+    found = faults(tmp_path, text)
+    assert any("boxes: row 3 without a score" in fault for fault in found), found
+
+
 def test_decimal_commas_that_split_a_field_are_explained(tmp_path: Path) -> None:
     found = faults(tmp_path, "image_id,label,arm,score\na,1,A,0,9\nb,0,A,0,2\n")
     assert "rows 2, 3 more than the header's 4 fields; a decimal comma" in found[0]

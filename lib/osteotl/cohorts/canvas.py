@@ -144,6 +144,8 @@ class Exposure:
 SITES = {
     "A": Exposure(gain=1.0, offset=0.0, noise=0.022, vignette=0.10, blur=False),
     "B": Exposure(gain=0.86, offset=0.05, noise=0.030, vignette=0.20, blur=True),
+    "C": Exposure(gain=0.94, offset=0.02, noise=0.026, vignette=0.15, blur=False),
+    "D": Exposure(gain=1.06, offset=-0.02, noise=0.036, vignette=0.05, blur=True),
 }
 
 

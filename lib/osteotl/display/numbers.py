@@ -19,6 +19,7 @@ from osteotl.html import Child, tag
 
 MINUS = "\N{MINUS SIGN}"
 SIGNS = "●■▲◆▼✚"  # one sign a model, in the order of the figures' markers: colour is never the only difference
+UNSIGNED = ("share", "false_difference_rate", "tau2", "i2")  # measures that compare two models and are no differences
 NO_INTERVAL_DUE = "without an interval"  # how the note of a count, a setting, a share or a single run ends
 
 
@@ -80,6 +81,16 @@ LOOKS = {
     "localisation_error": Look("Localisation errors", 1, 100.0, "of 100 malignant", "of 100 malignant"),
     "wafroc_auc": Look("Area under the weighted free-response curve (wAFROC)"),
     "coco_ap": Look("Average precision of boxes"),
+    "boxes_hit": Look("Boxes that hit a lesion", 1),
+    "boxes_duplicate": Look("Duplicate boxes of a lesion", 1),
+    "boxes_misplaced": Look("Misplaced boxes (near a lesion)", 1),
+    "boxes_background": Look("Boxes on the background", 1),
+    "lesions_missed": Look("Lesions that no box hits", 1),
+    "auc_new_site": Look("AUC, what a new site may see"),
+    "tau2": Look("Variance between sites (tau²), of the logit or of the difference", 5),
+    "i2": Look("Share of the variance that chance does not explain (I²)", 0, 100.0, "%", "%"),
+    "missing_malignant_films": Look("Malignant films without a score", 0),
+    "missing_normal_films": Look("Normal films without a score", 0),
     "share": Look("Share of the variance", 0, 100.0, "%", "percentage points"),
     "run_sd": Look("Standard deviation between training runs", 4),
     "delong": Look("Difference in AUC, DeLong's test"),
@@ -163,7 +174,7 @@ def look_of(row: Mapping[str, Any]) -> Look:
 
 def is_difference(row: Mapping[str, Any]) -> bool:
     """Whether a row compares two models or two groups."""
-    return bool(row["reference"] or row["reference_group"]) and row["measure"] not in ("share", "false_difference_rate")
+    return bool(row["reference"] or row["reference_group"]) and row["measure"] not in UNSIGNED
 
 
 def number_text(row: Mapping[str, Any], interval: bool = True) -> str:

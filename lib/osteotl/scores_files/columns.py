@@ -39,6 +39,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "site": ("site", "hospital", "center", "centre", "institution"),
     "view": ("view", "projection"),
     "subtype": ("subtype", "entity", "histology"),
+    "reason": ("reason", "missing_reason", "why_missing"),
 }  # fmt: skip
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 FACTS = ("age", "sex", "site", "view", "subtype")
@@ -158,7 +159,7 @@ def _mostly_numbers(column: pd.Series) -> bool:
 
 
 def numbers(
-    column: pd.Series, name: str, rows: np.ndarray, missing: str | None = None
+    column: pd.Series, name: str, rows: np.ndarray, missing: str | None = None, excused: np.ndarray | bool = False
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """A column of text as floats.
 
@@ -171,6 +172,8 @@ def numbers(
         Row of each cell in the file.
     missing : str, optional
         What to say of empty cells; None: they are allowed.
+    excused : bool or bool array
+        Cells that may be empty all the same.
 
     Returns
     -------
@@ -198,7 +201,7 @@ def numbers(
     infinite = lower.isin(_NOT_FINITE).to_numpy(bool) | np.isinf(values)
     known = plain | empty | comma | percent | infinite
     kinds = {
-        f"missing ({missing})": empty if missing else np.zeros(len(column), bool),
+        f"missing ({missing})": empty & ~np.asarray(excused) if missing else np.zeros(len(column), bool),
         "with a percent sign (write 0.93, not 93%)": percent,
         "with a decimal comma (write 0.93, not 0,93)": comma & ~thousands,
         "with a comma that may part thousands or decimals (write 1234 or 1.234)": thousands,

@@ -222,7 +222,7 @@ def _films_of_picai(contents: dict[Path, Any]) -> Films:
 
 def _film_table(names: list[str], labels: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(1, len(names) + 1), "image_id": names, "label": labels, "patient_id": names,
-                         "cohort": "external"})  # fmt: skip
+                         "cohort": "external", "reason": ""})  # fmt: skip
 
 
 def _films_of_coco(path: Path) -> Films:

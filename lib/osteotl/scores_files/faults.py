@@ -58,10 +58,20 @@ def find_faults(
     if reference is not None and reference not in arms:
         faults.append(f"reference {reference!r} is not an arm of the file; arms are {', '.join(map(repr, arms))}")
     faults += [f"operating_points.given: {fault}" for fault in not_matched(given, arms)]
-    return [*faults, *_classes(whole)]
+    lack = lacking(whole)
+    complete = whole[~lack] if lack.any() else whole
+    if complete.empty:
+        return [*faults, "no film has a score of every arm and run: nothing can be compared"]
+    return [*faults, *_classes(complete)]
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
+
+
+def lacking(table: pd.DataFrame) -> pd.Series:
+    """Whether each row is of a film that lacks a score in some run, for a reason that the file gives."""
+    lost = table["score"].isna() & (table["reason"] != "")
+    return lost.groupby(table["image_id"]).transform("any") if lost.any() else lost
 
 
 def _names(table: pd.DataFrame) -> list[str]:
@@ -194,6 +204,17 @@ def _classes(table: pd.DataFrame) -> list[str]:
 
 
 # --- remarks ----------------------------------------------------------------------------------------------------------
+
+
+def remarks_on_missing(missing: pd.DataFrame) -> list[str]:
+    """A warning on films that lack a score, with the reasons of the file."""
+    if missing.empty:
+        return []
+    rows = missing[missing["score"].isna()]
+    counts = ", ".join(f"arm {arm!r} {n}" for arm, n in rows.groupby("arm", sort=False)["image_id"].nunique().items())
+    reasons = listed(list(rows["reason"].value_counts().index), 5)
+    left_out = f"{plural(missing['image_id'].nunique(), 'film')} without a score of every run ({counts}; {reasons})"
+    return [f"{WARNING}{left_out}: left out of the main analysis, and filled in at the worst beside it"]
 
 
 def remarks_on(table: pd.DataFrame) -> list[str]:

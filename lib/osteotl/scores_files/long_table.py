@@ -26,6 +26,7 @@ from osteotl.scores_files.tables import Table, TableError, listed, parse_json, r
 DETECTION_COLUMNS = ["image_id", "arm", "fraction", "seed", *CORNERS, "score"]
 LESION_COLUMNS = ["image_id", *CORNERS]
 NO_SCORE = "leave no score empty: a film without a box has the detector's lowest score"
+NO_REASON = f"{NO_SCORE}; where the model failed, say why in a column 'reason'"
 
 
 class ScoresError(TableError):
@@ -77,7 +78,7 @@ def from_table(table: Table) -> ScoresBuilder:
     else:
         base["arm"] = cells[roles.column["arm"]]
         score = cells[roles.column["score"]]
-        base["score"] = builder.take(numbers(score, "score", table.rows, NO_SCORE))
+        base["score"] = builder.take(numbers(score, "score", table.rows, NO_REASON, base["reason"] != ""))
         builder.table = base
     _boxes(cells, roles, builder, table.rows)
     return builder
@@ -107,6 +108,7 @@ def base_columns(table: Table, roles: Roles, builder: ScoresBuilder) -> pd.DataF
     base["seed"] = _runs(cells, column, rows, builder)
     if "logit" in column:
         base["logit"] = builder.take(numbers(cells[column["logit"]], "logit", rows))
+    base["reason"] = cells[column["reason"]] if "reason" in column else ""
     for fact in FACTS:
         if fact in column:
             base[fact] = _fact(cells[column[fact]], fact, rows, builder)
@@ -153,7 +155,8 @@ def _fact(column: pd.Series, name: str, rows: np.ndarray, builder: ScoresBuilder
 def _melted(cells: pd.DataFrame, base: pd.DataFrame, roles: Roles, builder: ScoresBuilder) -> pd.DataFrame:
     parts = []
     for column, (arm, seed) in roles.arms.items():
-        score = builder.take(numbers(cells[column], f"column {column!r}", base["row"].to_numpy(), NO_SCORE))
+        known = (f"column {column!r}", base["row"].to_numpy(), NO_REASON, base["reason"] != "")
+        score = builder.take(numbers(cells[column], *known))
         seeds = {"seed": seed} if not {"seed", "reader"} & set(roles.column) else {}
         parts.append(base.drop(columns="logit", errors="ignore").assign(arm=arm, score=score, **seeds))
     return pd.concat(parts, ignore_index=True)
@@ -193,6 +196,8 @@ def _box_rows(cells: pd.DataFrame, roles: Roles, builder: ScoresBuilder, rows: n
     boxed, part = known.all(axis=1), known.any(axis=1) & ~known.all(axis=1)
     if part.any():
         builder.faults.append(f"boxes: {row_list(rows[part])} some corners only; give all four, or none")
+    if (silent := (boxed & table["score"].isna() & (table["reason"] != "")).to_numpy(bool)).any():
+        builder.faults.append(f"boxes: {row_list(rows[silent])} without a score; a box has one, a failed film no box")
     bad = _box_faults(table.loc[boxed, list(CORNERS)].to_numpy(float))
     if bad.any():
         builder.faults.append(f"boxes: {row_list(rows[boxed][bad])} {BOX_RULE}")

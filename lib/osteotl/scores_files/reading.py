@@ -17,7 +17,7 @@ import pandas as pd
 from osteotl.files import plural, visible
 from osteotl.scores_files.columns import FACTS, LARGEST, MOST_SEED, NAMES
 from osteotl.scores_files.exports import read_folder
-from osteotl.scores_files.faults import WARNING, find_faults, remarks_on
+from osteotl.scores_files.faults import WARNING, find_faults, lacking, remarks_on, remarks_on_missing
 from osteotl.scores_files.long_table import ScoresBuilder, ScoresError, from_table
 from osteotl.scores_files.tables import TableError, listed, read_cells, told
 
@@ -55,6 +55,9 @@ class ScoresFile:
         Whether the runs (`seed`) are human readers, each of whom read every arm; else they are training runs.
     run_names : dict of int to str
         What the file calls each run, where it names them.
+    incomplete : DataFrame
+        Rows of films that lack a score in some run, which `predictions` leaves out: columns image_id to score (NaN:
+        missing) and reason.
     """
 
     predictions: pd.DataFrame
@@ -65,6 +68,7 @@ class ScoresFile:
     remarks: tuple[str, ...]
     readers: bool = False
     run_names: dict[int, str] = field(default_factory=dict)
+    incomplete: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def read_scores(path: str | Path, reference: str | None = None, given: Iterable[str] = ()) -> ScoresFile:
@@ -186,18 +190,21 @@ def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finished(builder: ScoresBuilder, reference: str | None) -> ScoresFile:
-    table = builder.table
+    lack = lacking(builder.table)
+    table, missing = (builder.table[~lack] if lack.any() else builder.table), builder.table[lack]
     arms = tuple(table["arm"].unique().tolist())
-    remarks = builder.remarks + remarks_on(table)
+    remarks = builder.remarks + remarks_on(table) + remarks_on_missing(missing)
     if reference is None:
         remarks.append(f"reference arm: {arms[0]!r}, the first in the file (name another with --reference ARM)")
     if "logit" not in table:
-        table["logit"] = _logits(table, remarks)
+        table = table.assign(logit=_logits(table, remarks))
     types = COLUMNS | {fact: kind for fact, kind in FACT_COLUMNS.items() if fact in table}
     predictions = check_predictions(table[list(types)].reset_index(drop=True).astype(types))
     said = tuple(map(told, remarks))
+    known = [name for name in COLUMNS if name != "logit"]
+    missing = missing[known].astype({name: COLUMNS[name] for name in known}).assign(reason=missing.get("reason", ""))
     return ScoresFile(predictions, builder.detections, builder.lesions, arms, reference or arms[0], said,
-                      builder.readers, builder.run_names)  # fmt: skip
+                      builder.readers, builder.run_names, missing.reset_index(drop=True))  # fmt: skip
 
 
 def _logits(table: pd.DataFrame, remarks: list[str]) -> np.ndarray:

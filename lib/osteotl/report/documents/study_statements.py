@@ -210,6 +210,9 @@ def _faults(outputs: Outputs) -> str | None:
 
 
 def _unscored(outputs: Outputs) -> str | None:
+    lacking = outputs.select(section="missing", arm=None, group="external", reference=None)
+    if len(lacking):
+        return f"{lacking['estimate'].sum():,.0f}, left out of the main analysis and filled in at the worst beside it"
     offered, scored = len(outputs.csv("cohorts/external.csv")), cohort_count(outputs, "external", "films")
     return f"{offered - scored:,}" if offered and scored is not None and offered >= scored else None
 
