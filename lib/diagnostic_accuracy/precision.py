@@ -149,7 +149,8 @@ def expected_precision(
     -------
     DataFrame
         One row a measure (auc, sensitivity, calibration_slope, oe, net_benefit: standardised): value, lower, upper,
-        width, and the shares of the variance of external films, validation films and training runs.
+        width (before limits are cut to [0, 1]), and the shares of the variance of external films, validation films and
+        training runs.
 
     Raises
     ------
@@ -175,12 +176,14 @@ def expected_precision(
         total = float(parts.sum())
         df = total**2 / (parts[2] ** 2 / (runs - 1)) if parts[2] else math.inf
         reach = float(stats.t.ppf(0.5 + confidence / 2, df)) * math.sqrt(total)
-        limits = (
-            (value * math.exp(-reach), value * math.exp(reach)) if measure == "oe" else (value - reach, value + reach)
-        )
+        low, high = value - reach, value + reach
+        if measure == "oe":
+            low, high = value * math.exp(-reach), value * math.exp(reach)
+        ends = (max(low, 0.0), min(high, 1.0)) if measure in ("auc", "sensitivity") else (low, high)
         shares = dict(zip(PARTS, parts / total, strict=True))
-        rows.append({"measure": measure, "value": value, "lower": limits[0], "upper": limits[1],
-                     "width": limits[1] - limits[0], **shares})  # fmt: skip
+        rows.append(
+            {"measure": measure, "value": value, "lower": ends[0], "upper": ends[1], "width": high - low, **shares}
+        )
     return pd.DataFrame(rows)
 
 
@@ -271,11 +274,15 @@ def films_needed(
             found = expected_precision(auc, malignant_share, films, **setting).set_index("measure")
             return bool(found.loc[measure, "width"] > width)
 
-        low, high = 3, MOST_FILMS
-        films = None if wide(high) else high
-        while films is not None and high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if wide(middle) else (low, middle)
+        # with few runs a width can grow again, so the first of many sizes that is narrow enough is looked for
+        sizes = np.unique(np.geomspace(3, MOST_FILMS, 100).astype(int))
+        narrow = next((k for k, size in enumerate(sizes) if not wide(size)), None)
+        films = None
+        if narrow is not None:
+            low, high = int(sizes[max(narrow - 1, 0)]), int(sizes[narrow])
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if wide(middle) else (low, middle)
             films = high
         ill = None if films is None else math.ceil(films * malignant_share)
         rows.append({"measure": measure, "width": width, "films": films, "malignant": ill})
@@ -349,9 +356,7 @@ def rescaled_differences(
         identity = {"measure": measure, "arm": arm, "reference": reference, "point": point, "threshold_from": source}
         found = select(table, section=["discrimination", "operating_points"], unit="film", run=None, **identity)
         has = len(select(table, section="as_published", measure="auc", arm=arm, reference=None))
-        known = [
-            float(value) for value in part["estimate"]
-        ]  # runs, external, validation: the order of `variance.shares`
+        known = part["estimate"].tolist()  # runs, external, validation: the order of `variance.shares`
         if has < 2 or (runs or has) < 2 or not np.isfinite([*known, *found["lower"]]).all():
             continue
         sizes = (has / (runs or has), _count(table, "external", "films") / films,

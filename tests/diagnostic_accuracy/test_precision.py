@@ -88,7 +88,7 @@ def test_expected_intervals_are_those_of_simulated_studies():
     parts = told[["external films", "validation films", "training runs"]]
     assert parts.sum(axis=1).tolist() == pytest.approx([1.0] * 5)
     alone = expected_precision(area, share, films, validation).set_index("measure")
-    error = (alone["upper"] - alone["lower"]) / 2 / stats.norm.ppf(0.975)
+    error = alone["width"] / 2 / stats.norm.ppf(0.975)
     expected = [math.hypot(error["auc"], spread / math.sqrt(runs)), error["sensitivity"], error["calibration_slope"]]
     assert seen[:3] == pytest.approx(expected, rel=0.1)
     # Riley takes the expected number as known. It goes up and down with the observed one: of the variance
@@ -101,6 +101,13 @@ def test_expected_intervals_are_those_of_simulated_studies():
     # 5 % of a t distribution with df = V^2 / (V_r^2 / 2), by hand
     df = expected[0] ** 4 / ((spread**2 / runs) ** 2 / (runs - 1))
     assert told.loc["auc", "width"] == pytest.approx(2 * stats.t.ppf(0.975, df) * expected[0])
+
+
+def test_limits_of_shares_are_cut_and_widths_are_not():
+    # 45 malignant films: .99 +- 1.96 sqrt(.99 x .01 / 45) = .99 +- .029
+    found = expected_precision(0.95, 0.9, 50, sensitivity=0.99).set_index("measure").loc["sensitivity"]
+    assert found["upper"] == 1.0
+    assert found["width"] == pytest.approx(2 * 1.959964 * math.sqrt(0.99 * 0.01 / 45))
 
 
 def test_a_ceiling_has_no_number_of_films():
