@@ -255,6 +255,14 @@ def subgroups_of(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, Sc
                 yield f"{name}={level}", part
 
 
+def made_alike(study: Any, arm: str, reference: str) -> bool:
+    """Whether two arms of a study differ in random numbers only: an A/A comparison."""
+    one, other = study.arms.get(arm), study.arms.get(reference)
+    if one is None or other is None or one.seed_offset == other.seed_offset:
+        return False
+    return bool((one.initialise, one.train_for) == (other.initialise, other.train_for))
+
+
 def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Predicted boxes (arm, seed), and reference boxes of external films; None where a study has none."""
     if step.study.predictions is not None:

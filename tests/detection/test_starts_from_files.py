@@ -53,7 +53,7 @@ def test_an_arm_from_a_detector_of_photographs_trains(small, photographs):
     path, given = photographs
     study = with_arm(small, initialise=str(path), allow_pickle=True)
     detector, start = initialise(study.arms["elsewhere"], "yolov5n", 0, small.out)
-    # a class branch is as wide as there are classes, 64 to 100 in yolov5n: with 80 all of its tensors have another shape
+    # a class branch is as wide as there are classes, 64 to 100 in yolov5n: with 80 all tensors have another shape
     branch = [name for name in given if name.startswith("model.24.cv3.")]
     assert start.left_random == [name for name in branch if not name.endswith("num_batches_tracked")]
     assert start.notes[0] == "first filters summed over 3 colours"

@@ -91,6 +91,7 @@ LOOKS = {
     "tango": _rate("Difference, Tango's score interval"),
     "clustered_difference": _rate("Difference, films clustered by patient"),
     "false_difference_rate": Look("Runs of one model that would differ by chance", 0, 100.0, "%", "%"),
+    "false_positive_rate": Look("Pairs of equal runs that were called different", 0, 100.0, "%", "%"),
     "ppv_score_test": _rate("PPV, weighted generalised score test"),
     "npv_score_test": _rate("NPV, weighted generalised score test"),
     "ppv_bootstrap": _rate("PPV, bootstrap"),
