@@ -164,7 +164,8 @@ def look_of(row: Mapping[str, Any]) -> Look:
 
 def is_difference(row: Mapping[str, Any]) -> bool:
     """Whether a row compares two models or two groups."""
-    return bool(row["reference"] or row["reference_group"]) and row["measure"] not in ("share", "false_difference_rate")
+    shares = ("share", "false_difference_rate", "false_positive_rate")
+    return bool(row["reference"] or row["reference_group"]) and row["measure"] not in shares
 
 
 def number_text(row: Mapping[str, Any], interval: bool = True) -> str:
