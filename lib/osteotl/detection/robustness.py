@@ -63,7 +63,7 @@ def _rotation(film: np.ndarray, degrees: float, _: np.random.Generator) -> np.nd
 CHANGES: dict[str, tuple[Change, tuple[float, float, float]]] = {
     "exposure": (_exposure, (1.2, 1.4, 1.7)),  # factor of the grey levels, cut at white
     "contrast": (_contrast, (0.8, 0.6, 0.4)),  # factor of the distance from the film's mean
-    "blur": (_blur, (0.004, 0.008, 0.016)),  # standard deviation of a Gaussian, as a share of the longest side
+    "blur": (_blur, (0.006, 0.012, 0.024)),  # standard deviation of a Gaussian, as a share of the longest side
     "noise": (_noise, (5.0, 10.0, 20.0)),  # standard deviation, grey levels of 255
     "resolution": (_resolution, (0.7, 0.5, 0.35)),  # factor of the sides, then back
     "compression": (_compression, (40, 20, 10)),  # quality of JPEG

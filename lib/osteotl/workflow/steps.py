@@ -35,7 +35,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "03_evaluate": ("robustness", *(f"detector.{key}" for key in ("model", "image_size", "batch", "device", "precision",
                                                                   "checkpoints", "fraction_training",
                                                                   "test_time_flip"))),
-    "04_statistics": (*_COMPARISON, "detector.fraction_training", "detector.checkpoints"),
+    "04_statistics": (*_COMPARISON, "robustness", "detector.fraction_training", "detector.checkpoints"),
     "05_figures": (*_COMPARISON, "report.gallery_films", "report.gallery_seed"),
     "06_report": ("",),  # the page shows them all
     RENDER: (),
