@@ -49,8 +49,8 @@ def _resolution(film: np.ndarray, factor: float, _: np.random.Generator) -> np.n
 
 
 def _compression(film: np.ndarray, quality: float, _: np.random.Generator) -> np.ndarray:
-    _, packed = cv2.imencode(".jpg", film.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    return cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE).astype(float)
+    packed = cv2.imencode(".jpg", film.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), float)
 
 
 def _rotation(film: np.ndarray, degrees: float, _: np.random.Generator) -> np.ndarray:
