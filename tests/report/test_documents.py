@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,13 +16,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from simulated_outputs import Kind, make_outputs
 
-from diagnostic_accuracy.estimates import read_results
-from osteotl.display import characteristics
+from diagnostic_accuracy.estimates import join, read_results, results
+from osteotl.display import characteristics, saved
 from osteotl.files import write_json
 from osteotl.report.documents import guidelines, write_documents
 from osteotl.report.documents.manuscript import manuscript, model_card, statements_of
 from osteotl.report.documents.wording import fill, markdown, plain
 from osteotl.report.outputs import read_outputs
+from osteotl.report.summary import equal_models
 from osteotl.study import load_study, parse_study
 
 NUMBERS = {
@@ -265,6 +267,30 @@ def test_sample_size_is_told_by_the_widths_reached_and_the_films_that_a_width_ne
         text = item_of(outputs, name, item).text
         assert width in text
         assert f"AUC 0.1: {films:,}; calibration slope 0.2: " in text
+
+
+def test_robustness_and_equal_models_are_told_where_the_study_has_them(outputs):
+    assert statements_of(outputs)["robustness"] is None
+    assert equal_models(outputs) == []
+    place = {"section": "robustness", "measure": "auc", "unit": "film", "confidence": 0.95, "fraction": 1.0}
+    falls = [("blur", 1.0, 0.81), ("blur", 3.0, 0.62), ("noise", 3.0, 0.7)]
+    rows = [{**place, "arm": "transfer", "group": change, "at": at, "estimate": auc, "lower": auc - 0.1, "upper": 0.9}
+            for change, at, auc in falls]  # fmt: skip
+    pairs = {"section": "as_published", "measure": "false_positive_rate", "arm": "transfer", "reference": "scratch",
+             "unit": "film", "fraction": 1.0, "n": 15, "method": "McNemar's test, corrected, p < 0.05"}  # fmt: skip
+    main = {"group": "sensitivity", "threshold_from": "validation"}
+    rows += [{**pairs, "group": "auc", "estimate": 2 / 15, "events": 2, "method": "DeLong's test, p < 0.05"},
+             {**pairs, **main, "point": "high_sensitivity", "estimate": 0.4, "events": 6},
+             {**pairs, **main, "point": "youden", "estimate": 0.2, "events": 3}]  # fmt: skip
+    told = replace(outputs, results=saved(join(outputs.results[list(results([]).columns)], results(rows))))
+    words = "the lowest AUC was 0.620 (0.520 to 0.900) for “pretrained on chest radiographs” (blur, step 3)"
+    assert statements_of(told)["robustness"] == words
+    assert words in item_of(told, "claim2024", "30").text
+    assert words in item_of(told, "stard_ai2025", "21").text
+    said = plain(equal_models(told))
+    assert "AUC: 13 % (2 of 15 pairs; DeLong's test)" in said
+    assert "sensitivity: 40 % (6 of 15 pairs; McNemar's test)" in said
+    assert "3 of 15" not in said  # only the operating point of the first screen
 
 
 def test_mistyped_answers_are_noticed(tmp_path):

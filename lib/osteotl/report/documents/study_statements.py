@@ -228,7 +228,8 @@ def _annotations(outputs: Outputs) -> str | None:
     held = [getattr(outputs.study.cohorts, name) for name in ("pretrain", "other_modality", "development", "external")]
     parts = [part for cohort in held if cohort for part in getattr(cohort, "parts", None) or [cohort]]
     if agreed := sorted({part.agreement for part in parts if part.reader == "vindr"}):
-        told += f"; lesions of {READERS['vindr']} counted where {joined([str(count) for count in agreed])} readers had drawn them"
+        counts = joined([str(count) for count in agreed])
+        told += f"; lesions of {READERS['vindr']} counted where {counts} readers had drawn them"
     return told
 
 
