@@ -297,3 +297,10 @@ def test_a_file_that_is_no_mapping_is_told_what_it_is(tmp_path, text, what):
 def test_missing_file_is_refused_in_words(tmp_path):
     with pytest.raises(StudyError, match="--config"):
         load_study(tmp_path / "none.yaml")
+
+
+def test_changed_films_need_films():
+    with pytest.raises(StudyError, match="robustness: needs films to change"):
+        parse_study({"title": "x", "predictions": "scores.csv", "robustness": True})
+    assert parse_study({**SMALL, "robustness": True}).robustness
+    assert not parse_study(SMALL).robustness

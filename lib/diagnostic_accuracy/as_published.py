@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,52 @@ def compare_run_by_run(
         for point in films.points(one, other):
             at = place | {"point": point.name, "threshold_from": point.threshold_from}
             rows += _calls(films, (one, other), (point.name, point.threshold_from), confidence, replicates, at)
+    return results(rows)
+
+
+def false_positive_rate(draws: Draws, arm: str, reference: str, level: float = 0.05) -> pd.DataFrame:
+    """How often this analysis called two runs different that differ in random numbers only (an A/A comparison).
+
+    Parameters
+    ----------
+    draws : Draws
+        Its scores, points and thresholds are used, no draw.
+    arm, reference : str
+        Two arms that were made alike but for their seeds; every pair of their runs is compared, within an arm too.
+    level : float in (0, 1)
+        Of each test.
+
+    Returns
+    -------
+    DataFrame
+        Section 'as_published', measure 'false_positive_rate': DeLong's test (group `auc`) and McNemar's corrected one
+        at every point (groups `sensitivity`, `specificity`). `n` counts pairs, `events` those called different.
+    """
+    films = _Films(draws)
+    columns = [i for i, (name, _) in enumerate(draws.runs) if name in (arm, reference)]
+    both = list(combinations(columns, 2))
+    place = {"section": "as_published", "measure": "false_positive_rate", "arm": arm, "reference": reference,
+             "unit": "film"}  # fmt: skip
+    rows: Rows = []
+
+    def add(tests: list[float | None], method: str, **identity: Any) -> None:
+        called = sum(p is not None and p < level for p in tests)
+        note = "pairs share runs: a share, shown without an interval"
+        if not tests:
+            found = Estimate.missing("fewer than two runs with a threshold", method, 0)
+        else:
+            found = Estimate(called / len(tests), None, None, method, len(tests), events=called, note=note)
+        rows.append(_based(found).row(**place, **identity))
+
+    gaps = [compare_auc(films.label, films.values[:, a], films.values[:, b], None).difference for a, b in both]
+    add([gap.p for gap in gaps], f"DeLong's test, p < {level:g}", group="auc")
+    for point in films.points(*columns):
+        at = (point.name, point.threshold_from)
+        for rate, side in (("sensitivity", films.label), ("specificity", ~films.label)):
+            right = {c: films.calls(c, at)[side] == films.label[side] for c in columns}
+            tests = [mcnemar(paired_table(right[a], right[b])).corrected for a, b in both]
+            where = {"group": rate, "point": point.name, "threshold_from": point.threshold_from}
+            add(tests, f"McNemar's test, continuity-corrected, p < {level:g}", **where)
     return results(rows)
 
 

@@ -217,6 +217,32 @@ def checkpoints_of(extra: pd.DataFrame, scores: Scores) -> dict[int, Scores]:
     return {int(at): scores_of(part).matching(scores) for at, part in rows.groupby("step")}
 
 
+def robustness_of(step: Any, scores: Scores) -> Iterator[tuple[str, int, Scores]]:
+    """Scores of changed external films, with those of the validation films as they are.
+
+    Parameters
+    ----------
+    step : OpenStep
+    scores : Scores
+        Only its films and runs are kept.
+
+    Yields
+    ------
+    (str, int, Scores)
+        Change, its step (1 to 3), scores. Nothing where the study asks for none (`robustness`).
+    """
+    if step.study.predictions is not None or not step.study.robustness:
+        return
+    own = _scored(step, "predictions.csv")
+    own = own[own["fraction"] == own["fraction"].max()].drop(columns="logit")
+    changed = pd.read_csv(step.read("robustness.csv"), dtype={"image_id": str, "arm": str})
+    keys = ["image_id", "arm", "seed"]
+    validation, external = own[own["cohort"] == "validation"], own[own["cohort"] == "external"].drop(columns="score")
+    for (change, at), part in changed.groupby(["change", "step"], sort=False):
+        joined = external.merge(part[[*keys, "score"]], on=keys, how="left", validate="one_to_one")
+        yield str(change), int(at), scores_of(pd.concat([validation, joined])).matching(scores)
+
+
 def _facts(step: Any) -> pd.DataFrame | None:
     """Facts of validation and external films; None where a study brings scores of its own."""
     if step.study.predictions is not None:
@@ -285,6 +311,14 @@ def subgroups_of(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, Sc
             part = scores.keep(scores.facts[name] == level, normal=name in OF_TUMOURS)
             if part is not None and len(part.external.values) < len(scores.external.values):
                 yield f"{name}={level}", part
+
+
+def made_alike(study: Any, arm: str, reference: str) -> bool:
+    """Whether two arms of a study differ in random numbers only: an A/A comparison."""
+    one, other = study.arms.get(arm), study.arms.get(reference)
+    if one is None or other is None or one.seed_offset == other.seed_offset:
+        return False
+    return bool((one.initialise, one.train_for) == (other.initialise, other.train_for))
 
 
 def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame] | None:

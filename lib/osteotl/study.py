@@ -439,6 +439,7 @@ class Study(_Strict):
         description="shares of the training labels to train on; 1.0 must be among them",
     )
     detector: Detector = Field(Detector(), description="architecture, training and scoring")
+    robustness: bool = Field(False, description="score changed external films too: 7 changes, 3 steps, every run")
     privacy: Privacy = Field(Privacy(), description="how identifiers are hidden")
     integrity: Integrity = Field(Integrity(), description="how faults in the cohorts are judged")
     statistics: Statistics = Field(Statistics(), description="how arms are compared")

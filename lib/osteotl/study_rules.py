@@ -39,6 +39,8 @@ def between_sections(content: dict[str, Any]) -> list[str]:
             faults.append(f"fractions: must hold 1.0: the headline compares arms trained on all labels (got {shown})")
         if reference is None:
             faults.append("reference: missing; name the arm that the others are compared with")
+    elif content.get("robustness") is True:
+        faults.append("robustness: needs films to change, and a predictions file has none; leave it out")
     if arms and isinstance(reference, str) and reference not in arms:
         faults.append(f"reference: {reference!r} is not an arm; the arms are {named}")
     given = _section(content, "statistics", "operating_points", "given")

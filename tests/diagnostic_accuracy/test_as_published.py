@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -9,7 +12,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from diagnostic_accuracy.as_published import compare_run_by_run, pairs
+from diagnostic_accuracy.as_published import compare_run_by_run, false_positive_rate, pairs
 from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.delong import compare_auc
 from diagnostic_accuracy.estimates import one, select
@@ -119,3 +122,41 @@ def test_arms_that_call_alike():
 def test_a_run_without_a_threshold_has_no_calls():
     found = compare_run_by_run(drawn(validation=(0, 9)), reference="a", replicates=100)
     assert set(found["measure"]) == {"auc", "delong"}
+
+
+def test_every_pair_of_equal_runs_is_counted(draws):
+    """Four runs make six pairs; p values from statsmodels and `compare_auc`."""
+    table = false_positive_rate(draws, "b", "a", level=0.3)
+    external, runs = draws.scores.external, draws.runs
+    called = {"auc": 0, "sensitivity": 0, "specificity": 0}
+    for one_run, other in combinations(runs, 2):
+        (label, ours), (_, theirs) = calls(draws, *one_run), calls(draws, *other)
+        pair = external.values[one_run], external.values[other]
+        called["auc"] += compare_auc(label, *pair, None).difference.p < 0.3
+        for rate, side in (("sensitivity", label), ("specificity", ~label)):
+            right = [side_calls[side] == label[side] for side_calls in (ours, theirs)]
+            counts = pd.crosstab(right[0], right[1]).reindex([True, False], axis=0).reindex([True, False], axis=1)
+            counts = counts.fillna(0).to_numpy()
+            if counts[0, 1] + counts[1, 0]:
+                called[rate] += mcnemar(counts, exact=False, correction=True).pvalue < 0.3
+    assert table["n"].tolist() == [6, 6, 6]
+    assert dict(zip(table["group"], table["events"], strict=True)) == called
+    assert table["estimate"].tolist() == pytest.approx([count / 6 for count in called.values()])
+    assert (table["basis"] == "this run only").all()
+
+
+def test_equal_runs_are_called_different_as_often_as_a_test_may_where_runs_do_not_vary():
+    """60 runs of one model whose scores differ by noise of each film: the level; a spread of runs makes it more."""
+    rng, label = np.random.default_rng(3), np.repeat([1, 0], [120, 200])
+    shared = rng.standard_normal(label.size) + 1.2 * label
+    rates = {}
+    for spread in (0.0, 0.3):
+        shift = spread * rng.standard_normal(60)
+        parts = [pd.DataFrame({"image_id": np.arange(label.size).astype(str), "label": label, "cohort": "external",
+                               "arm": "ab"[run % 2], "seed": run,
+                               "score": shared + 0.5 * rng.standard_normal(label.size) + shift[run] * label})
+                 for run in range(60)]  # fmt: skip
+        drawn = bootstrap(scores_of(pd.concat(parts)), (), replicates=100, recalibrations=())
+        rates[spread] = false_positive_rate(drawn, "b", "a")["estimate"].iloc[0]
+    assert rates[0.0] == pytest.approx(0.05, abs=0.02)  # 1,770 pairs of 60 independent runs
+    assert rates[0.3] > 0.4  # their AUCs differ by several standard errors of films

@@ -333,6 +333,28 @@ def test_learning_and_steps_curves_show_the_mean_with_intervals(study):
     assert "after 500 steps" in figure.alt
 
 
+def test_robustness_starts_at_the_unchanged_films_and_names_the_lowest_auc(study):
+    assert figures.robustness(study.results, study.tables, study.labels).reason.startswith("films were not changed")
+    main = estimates.select(study.results, section=["discrimination", "operating_points"], unit="film", run=None)
+    main = main[main["measure"].isin(["auc", "sensitivity"]) & main["point"].isin(["", "high_sensitivity"])]
+    main = main[(main["threshold_from"] != "external") & main["prevalence"].isna() & (main["reference"] == "")]
+    parts = []
+    for number, change in enumerate(("exposure", "blur")):
+        for step in (1, 2, 3):
+            fall = 0.05 * step + 0.01 * number
+            lower = {name: main[name] - fall for name in ("estimate", "lower", "upper")}
+            parts.append(main.assign(section="robustness", group=change, at=float(step), **lower))
+    figure = figures.robustness(estimates.join(study.results, *parts), study.tables, study.labels)
+    auc = estimates.one(main, measure="auc", arm="scratch")
+    lowest = f"{auc['estimate'] - 0.16:.3f} ({auc['lower'] - 0.16:.3f} to {auc['upper'] - 0.16:.3f})"
+    assert f"trained from scratch {lowest} (blur, step 3)" in figure.alt
+    drawn = figure.numbers[(figure.numbers["measure"] == "auc") & (figure.numbers["arm"] == "scratch")]
+    assert drawn[drawn["at"] == 0]["estimate"].tolist() == [auc["estimate"]] * 2  # once for each change
+    assert len(figure.numbers) == len(study.labels) * 2 * 2 * 4  # measures, changes, steps
+    titles = [axes.get_title() for axes in figure.picture.axes]
+    assert [title for title in titles if title] == ["exposure", "blur"] * 2
+
+
 # --- looks and words --------------------------------------------------------------------------------------------------
 
 

@@ -13,8 +13,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from diagnostic_accuracy.as_published import compare_run_by_run
+from diagnostic_accuracy.bootstrap import bootstrap
+from diagnostic_accuracy.estimates import join, one, to_csv
+from diagnostic_accuracy.inference import infer
+from diagnostic_accuracy.scores import counts, scores_of
+from diagnostic_accuracy.variance import run_spread, shares
 from osteotl.workflow.parameters import parameters_of
 from osteotl.workflow.standalone import output_folder
+from simulated_scores import predictions
 
 ROOT = Path(__file__).parents[2]
 SCORES = str(ROOT / "examples" / "scores.csv")
@@ -88,7 +95,32 @@ def test_a_plan_from_scores(tmp_path: Path) -> None:
     assert "<svg" in (folder / "plan.svg").read_text()
     assert pd.read_csv(folder / "validation.csv")["validation films"].tolist() == [50, 100, 250, 400, 1000]
     assert pd.read_csv(folder / "plan.csv")["films"].is_monotonic_increasing
+    widths = pd.read_csv(folder / "precision.csv")
+    assert {"auc", "sensitivity", "calibration_slope", "oe", "net_benefit"} == set(widths["measure"])
+    needed = pd.read_csv(folder / "films_needed.csv").query("arm == 'scratch'").set_index("measure")["films"]
+    assert f"scratch: auc 0.1: {needed['auc']:.0f}; sensitivity 0.1: " in said
+    assert not (folder / "differences.csv").exists()  # no results lie beside the scores
     page_is_whole(folder, "planning")
+
+
+def test_a_finished_study_brings_the_shares_of_its_variance(tmp_path: Path) -> None:
+    table = predictions(external=(90, 140), gain=0.1)
+    scores = scores_of(table)
+    draws = bootstrap(scores, (), replicates=200, recalibrations=())
+    held = [bootstrap(scores, (), replicates=200, recalibrations=(), held=name) for name in ("external", "validation")]
+    against = {"reference": "scratch"}
+    found = [counts(scores), infer(draws, "auc", **against), run_spread(draws, "auc")]
+    found += [shares(draws, *held, "auc", **against), compare_run_by_run(draws, **against)]
+    (tmp_path / "statistics.csv").write_text(to_csv(join(*found)))
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    words = ["--predictions", str(tmp_path / "predictions.csv"), "--external", "1600", "--seeds", "6"]
+    done = run("plan", "--outputs", str(tmp_path), *words, "--simulations", "60")
+    assert done.returncode == 0, done.stderr
+    row = pd.read_csv(tmp_path / "planning" / "differences.csv").iloc[0]
+    now = one(found[1], measure="auc", arm="transfer", reference="scratch", run=None)
+    assert row["width_now"] == pytest.approx(now["upper"] - now["lower"])
+    assert 0 < row["width"] < row["width_now"]  # more films and more runs
+    assert 1600 in pd.read_csv(tmp_path / "planning" / "precision.csv")["films"].tolist()
 
 
 def test_a_plateau_names_its_remedy(tmp_path: Path) -> None:
@@ -119,7 +151,8 @@ def test_bad_input_exits_with_2(tmp_path: Path) -> None:
 def test_every_option_of_plan_is_a_parameter() -> None:
     options = {one.name: (one.kind, one.meaning) for one in parameters_of(ROOT / "notebooks" / "planning.ipynb")}
     asked = ("predictions published target arm reference margin difference specificity power alpha seed_spread "
-             "films_per_patient icc seeds simulations seed outputs validation most_films")  # fmt: skip
+             "films_per_patient icc seeds simulations seed outputs validation most_films external "
+             "sensitivity")  # fmt: skip
     assert set(asked.split()) <= set(options)
     assert all(meaning for _, meaning in options.values())
     assert options["difference"][0] is float

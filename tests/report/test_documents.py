@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,13 +16,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from simulated_outputs import Kind, make_outputs
 
-from diagnostic_accuracy.estimates import read_results
-from osteotl.display import characteristics
+from diagnostic_accuracy.estimates import join, read_results, results
+from osteotl.display import characteristics, saved
 from osteotl.files import write_json
 from osteotl.report.documents import guidelines, write_documents
 from osteotl.report.documents.manuscript import manuscript, model_card, statements_of
 from osteotl.report.documents.wording import fill, markdown, plain
 from osteotl.report.outputs import read_outputs
+from osteotl.report.summary import equal_models
 from osteotl.study import load_study, parse_study
 
 NUMBERS = {
@@ -39,6 +41,13 @@ NUMBERS = {
         for i, letters in {**dict.fromkeys(range(1, 28), ""), 3: "abc", 5: "ab", 6: "abc", 8: "abc", 9: "abc",
                            12: "abcdefg", 18: "abcdef", 20: "abc", 23: "ab", 27: "abc"}.items()
         for letter in (letters or [""])
+    ],
+    # 16 questions on development, 18 on evaluation, in four domains; A: applicability, not judged for the analysis
+    "probast_ai2025": [
+        f"{part}{domain}.{place}"
+        for part, sizes in {"D": (3, 4, 4, 5), "E": (3, 4, 4, 7)}.items()
+        for domain, size in enumerate(sizes, start=1)
+        for place in [*range(1, size + 1), *(["A"] if domain < 4 else [])]
     ],
 }  # fmt: skip
 MODEL = {
@@ -209,6 +218,81 @@ def test_the_author_answers_by_topic_or_by_item_and_paths_do_not_leave(tmp_path)
     assert guidelines.unused_answers(outputs.study) == []
 
 
+def test_every_item_is_filled_asked_of_the_author_or_not_applicable_with_a_reason(outputs, tmp_path):
+    scores = opened(tmp_path, Kind(cohorts=False), training=False)
+    for study in (outputs, scores):
+        for rows in guidelines.filled(study, statements_of(study)).values():
+            for row in rows:
+                assert row.status in guidelines.STATUSES
+                assert bool(row.text) == (row.status != "needs the author"), row
+                assert row.topic or row.status in ("filled from the run", "author to complete"), row
+
+
+def test_probast_tells_what_the_run_knows_and_judges_nothing(outputs, tmp_path):
+    def told(item):
+        return item_of(outputs, "probast_ai2025", item)
+
+    assert told("D3.3").status == "not applicable"  # of phantoms nobody assessed the class
+    assert told("E1.A").status == "not applicable"
+    assert "by patient" in told("E4.5").text
+    assert "integrity check: none" in told("E4.5").text  # tiny_box is no duplicate
+    assert "36 of 36 malignant films" not in told("D3.1").text
+    assert re.search(r"Lesion boxes: [\d,]+ on [\d,]+ of [\d,]+ malignant films", told("D3.1").text)
+    assert "Widths of the 95 % intervals reached: AUC 0." in told("E4.2").text
+    assert told("E4.7").text.startswith("AUC: ")
+    for row in guidelines.filled(outputs, statements_of(outputs))["probast_ai2025"]:
+        assert not re.search(r"low risk|high risk|unclear risk|low concern", row.text.lower()), row
+    scores = opened(tmp_path, Kind(cohorts=False), training=False)
+    assert item_of(scores, "probast_ai2025", "D4.5").status == "not applicable"  # developed elsewhere
+    assert item_of(scores, "probast_ai2025", "E2.1").status == "needs the author"
+
+
+def test_sample_size_is_told_by_the_widths_reached_and_the_films_that_a_width_needs(outputs):
+    row = outputs.one(section="discrimination", measure="auc", arm="scratch", reference=None)
+    width = f"AUC {row['upper'] - row['lower']:.3f} for “trained from scratch”"
+    # Newcombe's variance, 90 films of which 36 malignant: the fewest films with 2 x 1.96 x its root at .1 or below
+    share, c = 36 / 90, row["estimate"]
+
+    def wide(n):
+        inner = 1 + (n / 2 - 1) * ((1 - c) / (2 - c) + c / (1 + c))
+        return 2 * 1.959964 * (c * (1 - c) * inner / (n * n * share * (1 - share))) ** 0.5
+
+    films = next(n for n in range(10, 10_000) if wide(n) <= 0.1)
+    for name, item in (
+        ("claim2024", "21"),
+        ("stard_ai2025", "22"),
+        ("tripod_ai2024", "10"),
+        ("probast_ai2025", "E4.2"),
+    ):
+        text = item_of(outputs, name, item).text
+        assert width in text
+        assert f"AUC 0.1: {films:,}; calibration slope 0.2: " in text
+
+
+def test_robustness_and_equal_models_are_told_where_the_study_has_them(outputs):
+    assert statements_of(outputs)["robustness"] is None
+    assert equal_models(outputs) == []
+    place = {"section": "robustness", "measure": "auc", "unit": "film", "confidence": 0.95, "fraction": 1.0}
+    falls = [("blur", 1.0, 0.81), ("blur", 3.0, 0.62), ("noise", 3.0, 0.7)]
+    rows = [{**place, "arm": "transfer", "group": change, "at": at, "estimate": auc, "lower": auc - 0.1, "upper": 0.9}
+            for change, at, auc in falls]  # fmt: skip
+    pairs = {"section": "as_published", "measure": "false_positive_rate", "arm": "transfer", "reference": "scratch",
+             "unit": "film", "fraction": 1.0, "n": 15, "method": "McNemar's test, corrected, p < 0.05"}  # fmt: skip
+    main = {"group": "sensitivity", "threshold_from": "validation"}
+    rows += [{**pairs, "group": "auc", "estimate": 2 / 15, "events": 2, "method": "DeLong's test, p < 0.05"},
+             {**pairs, **main, "point": "high_sensitivity", "estimate": 0.4, "events": 6},
+             {**pairs, **main, "point": "youden", "estimate": 0.2, "events": 3}]  # fmt: skip
+    told = replace(outputs, results=saved(join(outputs.results[list(results([]).columns)], results(rows))))
+    words = "the lowest AUC was 0.620 (0.520 to 0.900) for “pretrained on chest radiographs” (blur, step 3)"
+    assert statements_of(told)["robustness"] == words
+    assert words in item_of(told, "claim2024", "30").text
+    assert words in item_of(told, "stard_ai2025", "21").text
+    said = plain(equal_models(told))
+    assert "AUC: 13 % (2 of 15 pairs; DeLong's test)" in said
+    assert "sensitivity: 40 % (6 of 15 pairs; McNemar's test)" in said
+    assert "3 of 15" not in said  # only the operating point of the first screen
+
+
 def test_mistyped_answers_are_noticed(tmp_path):
     assert guidelines.unused_answers(opened(tmp_path, author={"fundng": "x"}).study) == ["fundng"]
 
@@ -262,7 +346,7 @@ def test_table_one_is_the_same_in_notebook_page_and_word_and_counts_patients_onc
 
 def test_the_same_study_gives_the_same_bytes(outputs, written, tmp_path):
     again = write_documents(outputs, statements_of(outputs), tmp_path)
-    assert len(again) == 12
+    assert len(again) == 14
     for path in again:
         assert path.read_bytes() == (written / path.relative_to(tmp_path)).read_bytes(), path.name
 

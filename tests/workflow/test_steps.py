@@ -9,11 +9,12 @@ PHANTOMS = {name: {"reader": f"phantom-{kind}", "films": 20}
             for name, kind in (("pretrain", "chest"), ("development", "knee"), ("external", "knee"))}  # fmt: skip
 
 
-def declared(arms=None, fractions=(1.0,), **detector):
+def declared(arms=None, fractions=(1.0,), robustness=False, **detector):
     """The steps of a small study."""
     arms = {"scratch": {"initialise": "random"}, "transfer": {"initialise": "pretrain"}} | (arms or {})
     return steps_of(parse_study({"title": "Small", "cohorts": PHANTOMS, "arms": arms, "reference": "scratch",
-                                 "seeds": [0], "fractions": list(fractions), "detector": detector}))  # fmt: skip
+                                 "seeds": [0], "fractions": list(fractions), "robustness": robustness,
+                                 "detector": detector}))  # fmt: skip
 
 
 def test_scoring_writes_occlusion_maps_and_whoever_follows_reads_them():
@@ -36,6 +37,14 @@ def test_extra_predictions_pass_from_scoring_to_statistics_where_they_are_made(d
     steps = declared(fractions=fractions, **detector)
     assert ("predictions_extra.csv" in steps["03_evaluate"].writes) is made
     assert ("predictions_extra.csv" in steps["04_statistics"].reads) is made
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_changed_films_pass_from_scoring_to_statistics_where_they_are_asked_for(asked):
+    steps = declared(robustness=asked)
+    assert ("robustness.csv" in steps["03_evaluate"].writes) is asked
+    assert ("robustness.csv" in steps["04_statistics"].reads) is asked
+    assert "robustness" in steps["03_evaluate"].settings
 
 
 def test_statistics_heed_what_tells_checkpoints_and_fractions_apart():

@@ -19,7 +19,8 @@ from osteotl.html import Child, tag
 
 MINUS = "\N{MINUS SIGN}"
 SIGNS = "●■▲◆▼✚"  # one sign a model, in the order of the figures' markers: colour is never the only difference
-UNSIGNED = ("share", "false_difference_rate", "tau2", "i2")  # measures that compare two models and are no differences
+# measures that compare two models and are no differences
+UNSIGNED = ("share", "false_difference_rate", "false_positive_rate", "tau2", "i2")
 NO_INTERVAL_DUE = "without an interval"  # how the note of a count, a setting, a share or a single run ends
 
 
@@ -102,6 +103,7 @@ LOOKS = {
     "tango": _rate("Difference, Tango's score interval"),
     "clustered_difference": _rate("Difference, films clustered by patient"),
     "false_difference_rate": Look("Runs of one model that would differ by chance", 0, 100.0, "%", "%"),
+    "false_positive_rate": Look("Pairs of equal runs that were called different", 0, 100.0, "%", "%"),
     "ppv_score_test": _rate("PPV, weighted generalised score test"),
     "npv_score_test": _rate("NPV, weighted generalised score test"),
     "ppv_bootstrap": _rate("PPV, bootstrap"),

@@ -12,6 +12,7 @@ from osteotl.figures.curves import (
     learning_curve,
     localisation,
     precision_recall,
+    robustness,
     roc,
     steps_curve,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "predictive_values",
     "read_films",
     "read_tables",
+    "robustness",
     "roc",
     "runs",
     "save_figures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -414,6 +415,73 @@ def steps_curve(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure
         bad="Curves that still rise at the last step: training was too short, and the model that converges "
         "sooner looks better.",
     )
+
+
+@styled
+def robustness(results: pd.DataFrame, tables: Tables, labels: Labels) -> Figure:
+    """AUC and sensitivity against the step of each change of the film.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Section 'robustness': `group` is the change, `at` its step; unchanged films from the main sections.
+    tables, labels
+        As in `roc`.
+    """
+    rows = means(results, section="robustness", measure=["auc", "sensitivity"], reference=None)
+    rows = rows[rows["arm"].isin(list(labels))]
+    if rows.empty:
+        raise NoData("films were not changed and scored again (robustness: true)")
+    changes, measures = list(dict.fromkeys(rows["group"])), list(dict.fromkeys(rows["measure"]))
+    table, per_row = _with_unchanged(rows, results, changes), 4
+    each = -(-len(changes) // per_row)  # rows of panels of a measure
+    size = (WIDTH, 0.42 * HEIGHT * each * len(measures))
+    picture, grid = plt.subplots(each * len(measures), per_row, sharex=True, squeeze=False, figsize=size)
+    for (i, measure), (j, change) in product(enumerate(measures), enumerate(changes)):
+        axes = grid[i * each + j // per_row, j % per_row]
+        _steps(axes, table[(table["measure"] == measure) & (table["group"] == change)], labels)
+        limits = table.loc[table["measure"] == measure, ["lower", "upper"]]
+        axes.set_ylim(limits.min().min() - 0.02, min(limits.max().max() + 0.02, 1.01))
+        axes.set_title(change, fontsize=7)
+        axes.tick_params(labelleft=j % per_row == 0, labelbottom=True)
+        axes.set_ylabel({"auc": "AUC"}.get(measure, "Sensitivity") if j % per_row == 0 else "")
+    for axes in [axes for axes in grid.flat if not axes.lines]:
+        axes.set_axis_off()
+    legend_below(picture, [sample(look, labels[arm]) for arm, look in looks(labels).items()])
+    low = rows[rows["measure"] == "auc"].dropna(subset=["estimate"])
+    lowest = [part.loc[part["estimate"].idxmin()] for _, part in low.groupby("arm", sort=False)]
+    worst = [f"{labels[r['arm']]} {interval(r)} ({r['group']}, step {r['at']:g})" for r in lowest]
+    return Figure(
+        picture,
+        table,
+        "Robustness to changes of the film",
+        "AUC, and sensitivity at the first locked threshold, of unchanged films (step 0) and after each change at "
+        "three steps: means over runs with intervals. Thresholds are those of unchanged validation films.",
+        f"AUC and sensitivity against the step of seven changes of the film. Lowest AUC: {'; '.join(worst)}.",
+        good="Lines that stay level, and models that fall alike.",
+        bad="A sensitivity that falls where the AUC holds: the threshold no longer fits. Models that fall apart.",
+    )
+
+
+def _steps(axes: Axes, rows: pd.DataFrame, labels: Labels) -> None:
+    """One change: a line of each model over the steps, side by side, so that intervals do not hide others."""
+    for number, (arm, look) in enumerate(looks(labels).items()):
+        part = rows[rows["arm"] == arm]
+        at = part["at"] + 0.12 * (number - (len(labels) - 1) / 2)
+        axes.plot(at, part["estimate"], marker=look.marker, ms=2.6, lw=0.9, **look.line)
+        axes.vlines(at, part["lower"], part["upper"], color=look.colour, lw=0.7)
+    axes.set_xticks([0, 1, 2, 3])
+
+
+def _with_unchanged(rows: pd.DataFrame, results: pd.DataFrame, changes: list[str]) -> pd.DataFrame:
+    """The rows with step 0 before them, once for each change."""
+    plain = means(results, section=["discrimination", "operating_points"], measure=list(set(rows["measure"])),
+                  reference=None, unit="film", prevalence=None)  # fmt: skip
+    places = rows[["measure", "arm", "point", "threshold_from"]].drop_duplicates()
+    plain = plain.merge(places, on=list(places.columns))
+    before = [plain.assign(group=change, at=0.0) for change in changes]
+    columns = ["measure", "arm", "group", "at", "estimate", "lower", "upper"]
+    return pd.concat([*before, rows])[columns].sort_values("at", kind="stable").reset_index(drop=True)
 
 
 def _runs_and_mean(axes: Axes, rows: pd.DataFrame, x: str, look: Look, aside: float = 1, hollow: bool = False) -> None:

@@ -398,6 +398,22 @@ def few_runs(outputs: Outputs) -> Markup | None:
     return paragraph(rest, tag("code", "studies/phantoms_five_runs.yaml"), " is the default study with five.")
 
 
+def equal_models(outputs: Outputs) -> list[Markup]:
+    """How often the published analysis called runs different that differ in random numbers only; empty without such."""
+    rows = outputs.select(section="as_published", measure="false_positive_rate", reference=..., group=...)
+    told = []
+    for arm, part in rows.groupby("arm", sort=False):
+        pair = [outputs.mark(str(arm)), " and ", outputs.mark(outputs.reference)]
+        named = pd.Series(outputs.point, dtype=str)
+        at_point = part[(part["group"] == "auc") | (part[list(named.index)] == named).all(axis=1)]
+        told.append(paragraph("Runs of ", *pair, " differ in random numbers only, so every difference between them is "
+                              "chance. Pairs of runs that such an analysis called different (p < 0.05):"))  # fmt: skip
+        told.append(bullets([[f"{'AUC' if row['group'] == 'auc' else row['group']}: ", number(row), " % (",
+                              f"{row['events']:.0f} of {row['n']:.0f} pairs; {row['method'].partition(',')[0]})"]
+                             for _, row in at_point.iterrows()]))  # fmt: skip
+    return told
+
+
 def reading_desk(outputs: Outputs) -> Table | None:
     """Missed tumours, false alarms and localisation errors of every model, by film and by patient."""
     point = outputs.point

@@ -32,9 +32,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         *(f"detector.{key}" for key in (*_TRAINING, "epochs", "fraction_training", "checkpoints")),
         *(f"arms.ARM.{key}" for key in ("initialise", "seed_offset", "train_for", "allow_pickle")),
     ),
-    "03_evaluate": tuple(f"detector.{key}" for key in ("model", "image_size", "batch", "device", "precision",
-                                                       "checkpoints", "fraction_training", "test_time_flip")),
-    "04_statistics": (*_COMPARISON, "detector.fraction_training", "detector.checkpoints"),
+    "03_evaluate": ("robustness", *(f"detector.{key}" for key in ("model", "image_size", "batch", "device", "precision",
+                                                                  "checkpoints", "fraction_training",
+                                                                  "test_time_flip"))),
+    "04_statistics": (*_COMPARISON, "robustness", "detector.fraction_training", "detector.checkpoints"),
     "05_figures": (*_COMPARISON, "report.gallery_films", "report.gallery_seed"),
     "06_report": ("",),  # the page shows them all
     RENDER: (),
@@ -197,6 +198,7 @@ def _add_scoring(steps: dict[str, Step], study: Study) -> None:
     films = ["cohorts/development.csv", "cohorts/external.csv", "cohorts/boxes.csv"]
     writes = ["predictions.csv", "detections.csv", "audit.csv", "audit.json", "occlusion/", "analysis_plan.json"]
     extras = ["predictions_extra.csv"] if study.scores_extras else []
+    extras += ["robustness.csv"] if study.robustness else []
     _add(steps, "03_evaluate", [*films, *_made(steps, "02_finetune")], [*writes, *extras])
 
 

@@ -1,4 +1,4 @@
-"""Reporting checklists filled from the study: CLAIM 2024, STARD-AI 2025, TRIPOD+AI 2024, items in our own words.
+"""Checklists filled from the study: CLAIM 2024, STARD-AI 2025, TRIPOD+AI 2024, PROBAST+AI 2025; items in our own words.
 
 Each guideline is a file of texts/. An item says what it asks, what the study answers, where the page shows that, and
 when it does not apply. What only the author can know is asked of the author, or taken from `report.author` of
@@ -27,7 +27,7 @@ FILLED, PARTLY, ANSWERED = "filled from the run", "author to complete", "answere
 NOT_APPLICABLE = "not applicable"
 STATUSES = (FILLED, ANSWERED, PARTLY, AUTHOR, NOT_APPLICABLE)
 HEADS = ("Item", "Section", "What it asks", "Status", "Answer")
-GUIDELINES = ("claim2024", "stard_ai2025", "tripod_ai2024")
+GUIDELINES = ("claim2024", "stard_ai2025", "tripod_ai2024", "probast_ai2025")
 
 
 @dataclass(frozen=True)

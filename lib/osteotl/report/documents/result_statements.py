@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from diagnostic_accuracy.precision import WIDTHS, films_needed
 from osteotl.display import fixed, group_words, joined, known, percent, point_words, sentence_case
 from osteotl.report.documents.study_statements import Statements, cohort_count, has_boxes, has_validation, line, quoted
 from osteotl.report.documents.wording import figure, p_words, plain, tested
@@ -43,7 +44,10 @@ def result_statements(outputs: Outputs) -> Statements:
         "audit": _audit(outputs),
         "alarms": _alarms(outputs),
         "baseline": _baseline(outputs),
+        "robustness": _robustness(outputs),
         "cautions": _cautions(outputs),
+        "precision": _precision(outputs),
+        "films_needed": _films_needed(outputs),
     }
 
 
@@ -213,6 +217,15 @@ def _audit(outputs: Outputs) -> str | None:
     return _joined([f"{figure(row)} for {quoted(outputs, row['arm'])}" for _, row in kept.iterrows()]) or None
 
 
+def _robustness(outputs: Outputs) -> str | None:
+    """The lowest AUC of each model on changed films."""
+    rows = outputs.select(section="robustness", measure="auc", reference=None, group=...)
+    rows = rows[rows["estimate"].notna() & rows["arm"].isin(list(outputs.labels))]
+    low = [part.loc[part["estimate"].idxmin()] for _, part in rows.groupby("arm", sort=False)]
+    told = [f"{figure(row)} for {quoted(outputs, row['arm'])} ({row['group']}, step {row['at']:g})" for row in low]
+    return f"the lowest AUC was {_joined(told)}" if told else None
+
+
 def _alarms(outputs: Outputs) -> str | None:
     alarms = outputs.audit.get("alarms")
     if not alarms:
@@ -230,3 +243,41 @@ def _cautions(outputs: Outputs) -> str | None:
     held = outputs.analysis.get("cautions") or {}
     told = [line(text).rstrip(".") + "." for kind in ("instead", "beside", "other") for text in held.get(kind) or []]
     return " ".join(told) or None
+
+
+# --- sample size ------------------------------------------------------------------------------------------------------
+
+
+def _precision(outputs: Outputs) -> str | None:
+    """How wide the intervals came out, measure by measure."""
+    risk = {"recalibration": "logistic", "reference": None}
+    asked: dict[str, dict[str, Any]] = {
+        "AUC": {"section": "discrimination", "measure": "auc"},
+        "sensitivity": {"section": "operating_points", "measure": "sensitivity", **outputs.point},
+        "calibration slope": {"section": "calibration", "measure": "calibration_slope", **risk},
+        "logarithm of observed to expected": {"section": "calibration", "measure": "log_oe", **risk},
+        "net benefit at a threshold probability of 10 %": {
+            "section": "decision", "measure": "net_benefit", "at": 0.1, **risk},
+    }  # fmt: skip
+    told = []
+    for word, ask in asked.items():
+        rows = {arm: outputs.one(**{"reference": None, **ask, "arm": arm}) for arm in outputs.labels}
+        wide = {arm: row["upper"] - row["lower"] for arm, row in rows.items() if row is not None}
+        if said := [f"{fixed(width)} for {quoted(outputs, arm)}" for arm, width in wide.items() if known(width)]:
+            told.append(f"{word} {_joined(said)}")
+    level = percent(outputs.settings.get("confidence", 0.95))
+    return f"widths of the {level} intervals reached: {'. '.join(map(sentence_case, told))}" if told else None
+
+
+def _films_needed(outputs: Outputs) -> str | None:
+    """External films that intervals of the usual widths need, by Riley's formulas at the reference model's AUC."""
+    row = outputs.one(section="discrimination", measure="auc", arm=outputs.reference, reference=None)
+    films, malignant = (cohort_count(outputs, "external", name) for name in ("films", "malignant_films"))
+    if row is None or not known(row["estimate"]) or not 0.5 < row["estimate"] < 1 or not films or not malignant:
+        return None
+    words = {"auc": "AUC", "calibration_slope": "calibration slope", "oe": "observed to expected"}
+    words |= {"net_benefit": "standardised net benefit at a threshold probability of 10 %"}
+    needed = films_needed(float(row["estimate"]), malignant / films, {k: WIDTHS[k] for k in words})
+    told = [f"{words[one.measure]} {one.width:g}: {one.films:,}" for one in needed.itertuples() if known(one.films)]
+    about = f"with one training run, an AUC of {fixed(row['estimate'])} and {percent(malignant / films)} malignant"
+    return f"external films that a 95 % interval of this width needs, {about}: {'; '.join(told)}" if told else None

@@ -50,6 +50,8 @@ AUGMENTATIONS = {
     "cutmix": "exchange of parts between films with probability {value:g}",
     "copy_paste": "copied lesions with probability {value:g}",
 }
+BOX_FAULTS = ("box", "malignant_without_box", "normal_with_box")
+LEAKS = ("duplicate_exact", "duplicate_label", "near_duplicate", "patient_in_two", "film_in_two")
 KEPT = ("read", "training", "validation", "test")
 
 LOCKED = {
@@ -124,6 +126,8 @@ def _films(outputs: Outputs) -> Statements:
         "prevalence": _prevalence(outputs),
         "exclusions": _exclusions(outputs),
         "faults": _faults(outputs),
+        "leaks": _faults(outputs, LEAKS),
+        "annotations": _annotations(outputs),
         "unscored": _unscored(outputs),
         "preprocessing": None if scores_only(outputs) else _preprocessing(outputs),
         "deidentification": None if scores_only(outputs) else
@@ -202,11 +206,31 @@ def _exclusions(outputs: Outputs) -> str | None:
     return "; ".join(told) or "none"
 
 
-def _faults(outputs: Outputs) -> str | None:
+def _faults(outputs: Outputs, kinds: tuple[str, ...] = ("",)) -> str | None:
+    """Faults by kind, of those whose code starts as asked."""
     if "faults" not in outputs.integrity:
         return None
-    named = Counter(str(fault.get("code", "")).replace("_", " ") for fault in outputs.integrity["faults"])
+    codes = [str(fault.get("code", "")) for fault in outputs.integrity["faults"]]
+    named = Counter(code.replace("_", " ") for code in codes if code.startswith(kinds))
     return ", ".join(f"{name} ({n:,})" for name, n in sorted(named.items())) or "none"
+
+
+def _annotations(outputs: Outputs) -> str | None:
+    """Lesion boxes of the malignant films for development and testing, what was wrong with boxes, and agreement."""
+    boxes, films = outputs.csv("cohorts/boxes.csv"), outputs.films
+    if boxes.empty or films.empty:
+        return None
+    ill = films[films["cohort"].isin(["development", "external"]) & (films["label"] == 1)]["image_id"]
+    own = boxes[boxes["image_id"].isin(ill)]
+    told = f"{len(own):,} on {own['image_id'].nunique():,} of {len(ill):,} malignant films for development and testing"
+    if faults := _faults(outputs, BOX_FAULTS):
+        told += f"; faults of boxes found by the integrity check: {faults}"
+    held = [getattr(outputs.study.cohorts, name) for name in ("pretrain", "other_modality", "development", "external")]
+    parts = [part for cohort in held if cohort for part in getattr(cohort, "parts", None) or [cohort]]
+    if agreed := sorted({part.agreement for part in parts if part.reader == "vindr"}):
+        counts = joined([str(count) for count in agreed])
+        told += f"; lesions of {READERS['vindr']} counted where {counts} readers had drawn them"
+    return told
 
 
 def _unscored(outputs: Outputs) -> str | None:
