@@ -54,7 +54,7 @@ def test_what_is_left_out_is_listed_with_its_reason(page, bare):
     assert "there are no lesion boxes" in soup_of(page).select_one("#omissions").get_text()
     listed = soup_of(bare).select_one("#omissions").get_text()
     assert "no threshold was locked on validation films" in listed
-    assert "the study has one run a model" in listed
+    assert "the study has one run per model" in listed
 
 
 def test_ids_are_unique_and_links_lead_somewhere(page):
@@ -154,7 +154,7 @@ def test_scores_alone_with_five_models_make_a_complete_page(bare):
     soup = soup_of(bare)
     assert len(soup.select("#summary .answer")) == 4
     assert "At the threshold found on the external films themselves" in soup.select_one("#summary").get_text()
-    assert "one run a model" in soup.select_one("#summary .notice").get_text()
+    assert "one run per model" in soup.select_one("#summary .notice").get_text()
 
 
 def test_a_page_made_by_hand_says_what_was_changed(page, bare):

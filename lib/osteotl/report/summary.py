@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.display import Table, fixed, known, number, p_phrase, percent, sentence_case
+from osteotl.display import Table, fixed, joined, known, number, p_phrase, percent, sentence_case
 from osteotl.files import plural, sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
@@ -335,6 +335,7 @@ def summary(outputs: Outputs, misses: Child = None) -> Section:
         question(outputs),
         _phantom_notice(outputs),
         tag("div", boxes, class_="answers"),
+        scope(outputs),
         reading_desk(outputs),
         clinic(outputs),
         tag("div", tag("div", limits(outputs)), misses, class_="closing"),
@@ -352,17 +353,22 @@ def box(said: Answer, outputs: Outputs, arm: str) -> Markup:
 
 
 def question(outputs: Outputs) -> Markup:
-    """What was asked, of which films, against which reference standard."""
+    """What was asked."""
     names = [f"“{label}”" for label in outputs.labels.values()]
     listed = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+    asked = f"Which model better separates radiographs with a malignant bone tumour from those without: {listed}?"
+    return paragraph(asked, class_="question")
+
+
+def scope(outputs: Outputs) -> Markup:
+    """What the malignant films were compared with, and what decided which film is malignant."""
     told = outputs.study.reference_standard
     standard: list[Child] = [
         [tag("strong", f"Reference standard, {name}: "), str(told[name]).rstrip("."), ". "]
         for name in ("malignant", "normal")
         if told.get(name)
     ] or [tag("strong", "Reference standard: "), "not stated by the author."]
-    asked = f"Which model better separates radiographs with a malignant bone tumour from those without: {listed}?"
-    return join([paragraph(asked, class_="question"), paragraph(_tested(outputs), " ", standard, class_="scope")])
+    return paragraph(_tested(outputs), " ", standard, class_="scope")
 
 
 def _tested(outputs: Outputs) -> Child:
@@ -380,8 +386,8 @@ def _tested(outputs: Outputs) -> Child:
 def _phantom_notice(outputs: Outputs) -> Markup | None:
     if not outputs.phantoms:
         return None
-    said = "They test the software. Nothing on this page says anything about patients."
-    return notice(tag("strong", "These films are phantoms, drawn by a program. "), said, kind="warn")
+    said = "Nothing on this page says anything about patients."
+    return notice(tag("strong", "The films are phantoms, drawn by a program. "), said, kind="warn")
 
 
 def few_runs(outputs: Outputs) -> Markup | None:
@@ -394,7 +400,7 @@ def few_runs(outputs: Outputs) -> Markup | None:
     fewest = min(map(len, outputs.runs.values()), default=0)
     if not outputs.phantoms or fewest >= 5:  # as many as that study has
         return None
-    rest = f"Intervals on this page rest on {plural(fewest, 'training run')} a model. "
+    rest = f"Intervals on this page rest on {plural(fewest, 'training run')} per model. "
     return paragraph(rest, tag("code", "studies/phantoms_five_runs.yaml"), " is the default study with five.")
 
 
@@ -540,6 +546,12 @@ def run_hash(outputs: Outputs) -> str:
     """Ten digits that identify the results: the hash of statistics.csv."""
     path = outputs.find("statistics.csv")
     return sha256(path)[:10] if path else ""
+
+
+def covariates(outputs: Outputs) -> str:
+    """What the AUC without the film rests on: `age, mean grey level, sex and view`."""
+    named = [FEATURES.get(name, name) for name in outputs.audit.get("baseline_covariates") or []]
+    return joined(named) or "what is known of the patient"
 
 
 def alarm_table(outputs: Outputs) -> Table | None:
