@@ -42,6 +42,11 @@ def test_numbers_read_right_without_the_stylesheet(page):
     assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", text)
 
 
+def test_no_line_breaks_between_a_number_and_its_sign(page, bare):
+    for built in (page, bare):
+        assert not re.findall(r".{20}(?:\d %|\bp < \d)", words_of(built).get_text())
+
+
 def test_sections_stand_in_order_and_the_contents_lead_to_them(page):
     soup = soup_of(page)
     there = [node["id"] for node in soup.select("main > section")]

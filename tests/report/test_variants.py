@@ -157,6 +157,7 @@ def test_five_models_without_validation_films_or_patients(made):
     assert "At equal sensitivity" not in text  # it is the threshold of the line above
     assert text.count("Thresholds were found on the external films on which they are judged") == 4
     assert text.count("No patients were named") == 4
+    assert "film_numbers.csv" in words(soup.select_one("#missed"))
     assert "training runs per model" not in text  # seven and more are not few
     methods = (out / "documents" / "methods.md").read_text(encoding="utf-8")
     for untrue in ("alidation used", "Holm", "recalibration on", "Net benefit", "how their training began", "by Bayes"):
