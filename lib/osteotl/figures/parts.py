@@ -34,7 +34,7 @@ MINUS = "\N{MINUS SIGN}"
 # Colours are roles: the page gives each a value for light, dark and forced colours. Those of the models are Okabe and
 # Ito's, darkened to a contrast of 4.5 on white; line and marker repeat what they say.
 INK, SOFT, RULE, PAPER = "#1c2226", "#57626a", "#b9c1c6", "#ffffff"
-ARMS = ("#0067a3", "#b84a00", "#00795a", "#a34a7c", "#1f6f9c", "#8a6100")
+ARMS = ("#0067a3", "#b84a00", "#00795a", "#a34a7c", "#6a3d9a", "#8a6100")
 _ROLES = {
     INK: "currentColor",
     "#000000": "currentColor",

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.display import Table, fixed, joined, known, number, p_phrase, percent, sentence_case
+from osteotl.display import Table, fixed, joined, known, number, p_number, p_phrase, percent, sentence_case
 from osteotl.files import plural, sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
@@ -327,13 +327,15 @@ def summary(outputs: Outputs, misses: Child = None) -> Section:
     misses : Markup, optional
         Films that each model missed.
     """
-    boxes = [box(answer(comparison_of(outputs, arm)), outputs, arm) for arm in outputs.others]
+    answers = {arm: answer(comparison_of(outputs, arm)) for arm in outputs.others}
+    boxes = [box(said, outputs, arm) for arm, said in answers.items()]
     if not boxes:
         boxes = [tag("div", tag("h3", "Nothing is compared"), paragraph("The study holds one model."), class_="answer")]
     return Section(
         "summary",
         question(outputs),
         _phantom_notice(outputs),
+        overview(answers, outputs) if len(answers) > 1 else None,
         tag("div", boxes, class_="answers"),
         scope(outputs),
         reading_desk(outputs),
@@ -341,6 +343,17 @@ def summary(outputs: Outputs, misses: Child = None) -> Section:
         tag("div", tag("div", limits(outputs)), misses, class_="closing"),
         class_="summary",
     )
+
+
+def overview(answers: Mapping[str, Answer], outputs: Outputs) -> Table:
+    """The verdicts on several models, one a line, so that the first screen answers for all of them."""
+    rows = []
+    for arm, said in answers.items():
+        gap = outputs.one(section="discrimination", measure="auc", arm=arm, reference=outputs.reference)
+        numbers = ["", ""] if gap is None else [gap, p_number(gap)]
+        rows.append([outputs.mark(arm), said.heading, *numbers])
+    caption = ["Every model compared with ", outputs.mark(outputs.reference)]
+    return Table(caption, ["Model", "Verdict", "#Difference in AUC", "#p"], rows)
 
 
 def box(said: Answer, outputs: Outputs, arm: str) -> Markup:
@@ -477,7 +490,7 @@ def _icons(outputs: Outputs, arm: str, share: float) -> Markup | None:
     icons = Icons.of(sensitivity, specificity, share)
     words = (
         f"{icons.found + icons.missed} with a tumour: {icons.found} found, {icons.missed} missed. "
-        f"{icons.false_alarm} false alarms, so {icons.found} of {icons.found + icons.false_alarm} alarms are right."
+        f"{icons.false_alarm} false alarms, so {icons.found} of {icons.found + icons.false_alarm:,} alarms are right."
     )
     title = f"Of 1,000 films, {fixed(1000 * share, 0)} with a tumour; {outputs.labels[arm]}: {words}"
     return tag("figure", icon_array(icons, title), tag("figcaption", outputs.mark(arm), ": ", words))
