@@ -144,6 +144,8 @@ fi
 export PYTHONPATH="$here/lib" PYTHONNOUSERSITE=1 PYTHONUTF8=1 PATH="$(dirname -- "$python"):$PATH"
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 YOLO_OFFLINE=1 YOLO_AUTOINSTALL=0 YOLO_VERBOSE=0
 
+unset PYTHONDONTWRITEBYTECODE # every step and its kernel would compile a thousand modules anew, 1 to 3 s each
+
 # --- verbs ------------------------------------------------------------------------------------------------------------
 need_browser() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null && return

@@ -102,8 +102,9 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places:
     try:
         notebook = papermill.execute_notebook(
             _plain(source), _plain(aside), parameters=parameters, progress_bar=False, cwd=str(ROOT),
-            kernel_name="python3", coalesce_streams=True, kernel_manager_class=_kernel_manager(sockets, descriptor),
-            start_timeout=300, execution_timeout=int(os.environ.get("OSTEOTL_CELL_TIMEOUT", "0")) or None,
+            engine_name=_engine(), kernel_name="python3", coalesce_streams=True,
+            kernel_manager_class=_kernel_manager(sockets, descriptor), start_timeout=300,
+            execution_timeout=int(os.environ.get("OSTEOTL_CELL_TIMEOUT", "0")) or None,
         )  # fmt: skip
     except papermill.PapermillExecutionError:
         os.replace(aside, failed)
@@ -118,6 +119,20 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, Any], places:
     write_text(target, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
     return notebook
+
+
+def _engine() -> str:
+    """Name of an engine that writes the notebook once: papermill's own saves it before and after every cell, 1 s."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, *args: Any, **kw: Any) -> None:
+            nb_man.output_path = None
+            super().execute_managed_notebook(nb_man, *args, **kw)
+
+    papermill_engines.register("written once", Engine)
+    return "written once"
 
 
 def _kernel_manager(sockets: str, descriptor: int) -> type:
