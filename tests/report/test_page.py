@@ -98,7 +98,7 @@ def test_every_table_has_a_caption_and_every_picture_an_alternative(page):
 def test_the_verdict_is_a_heading_and_the_first_screen_answers(page):
     summary = soup_of(page).select_one("#summary")
     assert summary.select_one("h3.verdict").get_text()
-    text = summary.get_text(" ")
+    text = reading.words(summary)
     for said in (
         "Separation.",
         "Relevance.",

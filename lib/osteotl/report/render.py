@@ -243,7 +243,7 @@ def policy(style: str, script: str) -> str:
 
 def unbroken(html: str) -> str:
     """A number stays on one line with its per cent sign, and a p value with its p."""
-    return re.sub(r"(?<=\d) (?=%)|(?<=\bp) (?=&lt; \d)", "\N{NO-BREAK SPACE}", html)
+    return re.sub(r"(?<=[\d>]) (?=%)|(?<=\bp) (?=&lt; \d)", "\N{NO-BREAK SPACE}", html)
 
 
 def without_dead_links(html: str) -> str:
