@@ -118,10 +118,11 @@ def test_the_page_takes_little_time(small_page, open_page):
 
 
 def test_the_main_part_prints_on_twelve_pages(small_page, tmp_path):
+    """One page less here: the default study lists more missed tumours than this one."""
     report = tmp_path / "report.html"
     report.write_bytes(small_page[1].read_bytes())
     pages = len(re.findall(rb"/Type\s*/Page\b", write_pdf(report).read_bytes()))
-    assert 6 <= pages <= 12
+    assert 6 <= pages <= 11
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
