@@ -15,6 +15,8 @@ _TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
 def hidden_character(text: str, allowed: str = "") -> str | None:
     """The first control character, or mark that turns the direction of what follows, as U+0000; None: there is none."""
+    if text.isascii() and text.isprintable():  # nearly all of a million ids
+        return None
     odd = (c for c in text if c not in allowed and (unicodedata.category(c) in ("Cc", "Cs") or ord(c) in _TURNING))
     first = next(odd, None)
     return None if first is None else f"U+{ord(first):04X}"
@@ -29,6 +31,8 @@ def name_fault(name: str) -> str | None:
 
 def same_name(name: str) -> str:
     """What two names share that a reader, or a file system, would take for one: case, spaces, invisible marks."""
+    if name.isascii() and name.isprintable():
+        return " ".join(name.lower().split())
     seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
     return " ".join(seen.casefold().split())
 

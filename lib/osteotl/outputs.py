@@ -83,7 +83,7 @@ def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     parts = []
     for column, what in (("image_id", "film"), ("patient_id", "patient")):
         if column in table:
-            ids = sorted(table[column].unique())
+            ids = sorted(table[column].unique().tolist())
             numbers = [f"{place:0{len(str(len(ids)))}d}" for place in range(1, len(ids) + 1)]
             table = table.assign(**{column: table[column].map(dict(zip(ids, numbers, strict=True)))})
             parts.append(pd.DataFrame({"what": what, "number": numbers, "id": ids}))

@@ -191,7 +191,7 @@ def numbers(
             remarks.append(f"{name}: decimal commas are read as points ({column[comma].iloc[0]!r})")
             comma = np.zeros(len(column), bool)
     values = np.full(len(column), np.nan)
-    values[plain] = [float(cell) for cell in text[plain]]
+    values[plain] = list(map(float, text[plain].tolist()))
     lower = column.str.lower()
     empty = lower.isin(_EMPTY).to_numpy(bool)
     percent = column.str.endswith("%").to_numpy(bool)
@@ -213,7 +213,7 @@ def read_labels(column: pd.Series, rows: np.ndarray) -> tuple[np.ndarray, list[s
     """Labels as 0, 1 (-1: not readable), faults and remarks."""
     text = column.str.lower()
     values = text.map(LABELS).fillna(-1).to_numpy(np.int64)
-    words = sorted(set(text[values >= 0]) - {"0", "1", "0.0", "1.0"})
+    words = sorted(set(text[values >= 0].unique()) - {"0", "1", "0.0", "1.0"})
     remarks = [f"label {word!r} is read as {LABELS[word]}" for word in words]
     kinds = {
         "empty (1 malignant, 0 not)": (text == "").to_numpy(bool),
@@ -225,7 +225,7 @@ def read_labels(column: pd.Series, rows: np.ndarray) -> tuple[np.ndarray, list[s
 def read_cohorts(column: pd.Series, rows: np.ndarray) -> tuple[pd.Series, list[str], list[str]]:
     """Cohorts as validation or external, faults and remarks."""
     text = column.str.lower()
-    known = sorted(set(text) & set(COHORTS) - {*COHORTS.values()})
+    known = sorted(set(text.unique()) & set(COHORTS) - {*COHORTS.values()})
     remarks = [f"cohort {word!r} is read as {COHORTS[word]}" for word in known]
     kinds = {
         "empty (validation or external)": (text == "").to_numpy(bool),

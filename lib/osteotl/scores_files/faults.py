@@ -43,7 +43,7 @@ def find_faults(
     whole = table[(table["image_id"] != "") & (table["arm"] != "")]
     if whole.empty:
         return [*faults, "no row with a film and an arm is left"]
-    arms = [str(arm) for arm in dict.fromkeys(whole["arm"])]
+    arms = whole["arm"].unique().tolist()
     if too_many := _too_many(whole, arms):
         return [*faults, *too_many]
     faults += _films_twice(whole)
@@ -72,7 +72,7 @@ def _names(table: pd.DataFrame) -> list[str]:
             faults.append(f"{column}: {row_list(table.loc[values == '', 'row'].unique())} empty")
         names = values[table["image_id"] != values] if column == "patient_id" else values
         said: dict[str, list[str]] = {}
-        for name in map(str, names.unique()):
+        for name in names.unique().tolist():
             hidden = hidden_character(name)
             fault = name_fault(name) if column == "arm" else hidden and f"the character {hidden}, which is not shown"
             if fault:
@@ -188,7 +188,7 @@ def _classes(table: pd.DataFrame) -> list[str]:
         if cohort == "external" and rows["label"].nunique() < 2:
             word = "malignant" if rows["label"].iloc[0] else "normal"
             faults.append(f"every {cohort} film is {word}: a comparison needs both classes")
-    if "external" not in set(table["cohort"]):
+    if "external" not in table["cohort"].unique():
         faults.append("no external film: name the films of the test in the column cohort, or leave the column out")
     return faults
 
@@ -206,7 +206,7 @@ def remarks_on(table: pd.DataFrame) -> list[str]:
             f"{plural(int(both.sum()), 'patient')} in validation AND external: thresholds are not independent"
         )
     remarks += [f"patients {one!r} and {other!r} differ in case, spaces or invisible marks only: counted as two"
-                for one, other in collisions(map(str, table["patient_id"].unique()))[:5]]  # fmt: skip
+                for one, other in collisions(table["patient_id"].unique().tolist())[:5]]  # fmt: skip
     for arm, rows in table.groupby("arm", sort=False):
         remarks += _on_scores(str(arm), rows)
     runs = table.drop_duplicates(RUN).groupby("arm", sort=False).size()

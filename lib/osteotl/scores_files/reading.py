@@ -187,7 +187,7 @@ def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def _finished(builder: ScoresBuilder, reference: str | None) -> ScoresFile:
     table = builder.table
-    arms = tuple(str(arm) for arm in dict.fromkeys(table["arm"]))
+    arms = tuple(table["arm"].unique().tolist())
     remarks = builder.remarks + remarks_on(table)
     if reference is None:
         remarks.append(f"reference arm: {arms[0]!r}, the first in the file (name another with --reference ARM)")
