@@ -112,8 +112,8 @@ def _runs(draws: Draws, labels: Mapping[str, str]) -> list[str]:
         few = ", ".join(f"{labels[arm]} {count}" for arm, count in counts.items() if count < FEW_RUNS)
         return [f"Some models have few training runs ({few}): the variation between their runs is poorly estimated."]
     if fewest == 1:
-        return ["One training run a model: results hold for this run only, not for what training would give again."]
-    return [f"{fewest} training runs a model: the variation between training runs is poorly estimated."]
+        return ["One training run per model: results hold for this run only, not for what training would give again."]
+    return [f"{fewest} training runs per model: the variation between training runs is poorly estimated."]
 
 
 def _sources(draws: Draws) -> list[str]:

@@ -64,7 +64,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Page:
         validation=False,
         boxes=False,
         cohorts=False,
-        beside=("one run a model",),
+        beside=("one run per model",),
         changed=("margin 0.02 in place of 0.03",),
     )
     return make_page(tmp_path_factory.mktemp("bare"), kind)

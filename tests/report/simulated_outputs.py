@@ -59,7 +59,7 @@ class Kind:
     cohorts: bool = True
     text: str = ""
     instead: Sequence[str] = ()
-    beside: Sequence[str] = ("3 training runs a model: the variation between training runs is poorly estimated.",)
+    beside: Sequence[str] = ("3 training runs per model: the variation between training runs is poorly estimated.",)
     changed: Sequence[str] = ()
     separation: Sequence[float] = (1.6, 2.0, 1.8, 1.4, 1.2)
 

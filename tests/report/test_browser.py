@@ -1,9 +1,14 @@
 """The page in a real browser."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from osteotl.report.printing import write_pdf
+
 pytestmark = pytest.mark.browser
+SECOND_FOR = 2.4e6  # bytes of the page of the default study, which may take a second
 OPEN_ALL = "document.querySelectorAll('details').forEach(d => d.open = true)"
 
 
@@ -13,10 +18,13 @@ def test_one_file_no_requests_no_complaints(page, open_page):
     assert opened.complaints == []
 
 
-@pytest.mark.parametrize(("scheme", "rules"), [("light", None), ("dark", ["color-contrast"])])
-def test_axe_finds_nothing_serious(page, open_page, scheme, rules):
+@pytest.mark.parametrize(
+    ("width", "scheme", "rules"),
+    [(320, "light", None), (1280, "light", None), (1280, "dark", ["color-contrast"]), (1920, "light", None)],
+)
+def test_axe_finds_nothing_serious(page, open_page, width, scheme, rules):
     """All of the page, opened; of a long table ten rows, for axe looks at each cell and the others repeat them."""
-    opened = open_page(page.report, color_scheme=scheme)
+    opened = open_page(page.report, width=width, color_scheme=scheme)
     opened.page.evaluate(OPEN_ALL)
     opened.page.evaluate("document.querySelectorAll('tbody tr:nth-child(n + 11)').forEach(row => row.remove())")
     options = {"runOnly": rules} if rules else {}
@@ -93,3 +101,37 @@ def test_without_script_and_stylesheet_the_answer_reads(page, open_page):
     text = opened.page.locator("#summary").inner_text()
     assert "Separation." in text
     assert opened.page.locator("#explorer table").first.is_visible()
+
+
+def test_the_page_takes_little_time(small_page, open_page):
+    """Processor time of the page's main thread: a busy machine changes it little. The best of three loads."""
+    report, seconds = small_page[1], []
+    for _ in range(3):
+        opened = open_page(report, java_script_enabled=True)
+        session = opened.page.context.new_cdp_session(opened.page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        opened.page.reload(wait_until="load")
+        measured = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+        seconds.append(measured["TaskDuration"])
+        opened.page.close()
+    assert min(seconds) <= report.stat().st_size / SECOND_FOR
+
+
+def test_the_main_part_prints_on_twelve_pages(small_page, tmp_path):
+    """One page less here: the default study lists more missed tumours than this one."""
+    report = tmp_path / "report.html"
+    report.write_bytes(small_page[1].read_bytes())
+    pages = len(re.findall(rb"/Type\s*/Page\b", write_pdf(report).read_bytes()))
+    assert 6 <= pages <= 11
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_letters_of_figures_can_be_read(small_page, open_page, width):
+    opened = open_page(small_page[1], width=width)
+    opened.page.evaluate(OPEN_ALL)
+    sizes = opened.page.evaluate(
+        "[...document.querySelectorAll('main svg text')].filter(t => t.getBoundingClientRect().width).map(t => "
+        "parseFloat(getComputedStyle(t).fontSize) * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b))"
+    )
+    assert len(sizes) > 100
+    assert min(sizes) >= 9

@@ -19,7 +19,7 @@ from simulated_outputs import Kind, make_outputs
 from diagnostic_accuracy.estimates import join, read_results, results
 from osteotl.display import characteristics, saved
 from osteotl.files import write_json
-from osteotl.report.documents import guidelines, write_documents
+from osteotl.report.documents import deviation, guidelines, write_documents
 from osteotl.report.documents.manuscript import manuscript, model_card, statements_of
 from osteotl.report.documents.wording import fill, markdown, plain
 from osteotl.report.outputs import read_outputs
@@ -415,3 +415,13 @@ def test_analysis_json_of_the_fixture_is_what_04_writes(outputs):
     assert {"settings", "arms", "runs", "points", "verdicts"} <= set(
         json.loads(outputs.find("analysis.json").read_text())
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("given changed after external results: planned null, now {}", "given thresholds (planned: not set; now: none)"),
+     ('subgroups changed after external results: planned [], now ["lesion_size"]',
+      "subgroups (planned: none; now: lesion size)")],
+)  # fmt: skip
+def test_a_change_of_the_plan_is_told_without_the_notation_of_its_file(change, told):
+    assert deviation(change, {}) == f"The analysis plan was changed after the external results were known: {told}."

@@ -42,6 +42,11 @@ def test_numbers_read_right_without_the_stylesheet(page):
     assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", text)
 
 
+def test_no_line_breaks_between_a_number_and_its_sign(page, bare):
+    for built in (page, bare):
+        assert not re.findall(r".{20}(?:\d %|\bp < \d)", words_of(built).get_text())
+
+
 def test_sections_stand_in_order_and_the_contents_lead_to_them(page):
     soup = soup_of(page)
     there = [node["id"] for node in soup.select("main > section")]
@@ -54,7 +59,7 @@ def test_what_is_left_out_is_listed_with_its_reason(page, bare):
     assert "there are no lesion boxes" in soup_of(page).select_one("#omissions").get_text()
     listed = soup_of(bare).select_one("#omissions").get_text()
     assert "no threshold was locked on validation films" in listed
-    assert "the study has one run a model" in listed
+    assert "the study has one run per model" in listed
 
 
 def test_ids_are_unique_and_links_lead_somewhere(page):
@@ -93,7 +98,7 @@ def test_every_table_has_a_caption_and_every_picture_an_alternative(page):
 def test_the_verdict_is_a_heading_and_the_first_screen_answers(page):
     summary = soup_of(page).select_one("#summary")
     assert summary.select_one("h3.verdict").get_text()
-    text = summary.get_text(" ")
+    text = reading.words(summary)
     for said in (
         "Separation.",
         "Relevance.",
@@ -154,7 +159,7 @@ def test_scores_alone_with_five_models_make_a_complete_page(bare):
     soup = soup_of(bare)
     assert len(soup.select("#summary .answer")) == 4
     assert "At the threshold found on the external films themselves" in soup.select_one("#summary").get_text()
-    assert "one run a model" in soup.select_one("#summary .notice").get_text()
+    assert "one run per model" in soup.select_one("#summary .notice").get_text()
 
 
 def test_a_page_made_by_hand_says_what_was_changed(page, bare):

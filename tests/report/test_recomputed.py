@@ -26,7 +26,7 @@ from statsmodels.stats.proportion import proportion_confint
 ARMS = ("scratch", "transfer")
 LABELS = {"scratch": "model scratch", "transfer": "model transfer"}
 RUNS = (0, 1, 2)
-TARGETS = {"High sensitivity": 0.9, "High specificity": 0.9, "Youden": None}
+TARGETS = {"High sensitivity": 0.9, "High specificity": 0.9, "Youden index": None}
 
 
 # --- the same numbers from the scores ---------------------------------------------------------------------------------
@@ -587,7 +587,7 @@ def test_explorer_counts(seen, known):
             held = arm["runs"][str(run)]
             for point in data["points"]:
                 name = {"High sensitivity": "High sensitivity", "High specificity": "High specificity",
-                        "Youden index": "Youden"}[point["name"]]  # fmt: skip
+                        "Youden index": "Youden index"}[point["name"]]  # fmt: skip
                 cohort = point["key"].partition("@")[2]
                 s, cut = known.scores(arm["id"], run)[1], known.threshold(arm["id"], run, name, cohort)
                 wanted = [(s[y == 1] >= cut).sum(), (s[y == 0] >= cut).sum()]

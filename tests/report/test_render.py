@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from osteotl.report import Section, omit
+from osteotl.report.appendix import chosen
 from osteotl.report.pictures import own_figure
 from osteotl.report.render import render
 from osteotl.report.section import MIME
@@ -133,6 +134,13 @@ def test_appended_notebooks_keep_their_code_and_repeat_no_identifier():
     assert "show(auc)" in html
     ids = re.findall(r'\sid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
+
+
+def test_appended_notebooks_are_named_by_what_they_did(tmp_path):
+    for stem, heading in (("02_finetune_scratch_1_0", "02 Fine-tuning"), ("03_evaluate", "03 Evaluation")):
+        nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {heading}")]), tmp_path / f"{stem}.ipynb")
+    titles = [title for title, _ in chosen(tmp_path, {"scratch": "trained from scratch"})]
+    assert titles == ["02 Fine-tuning: trained from scratch, run 0", "03 Evaluation"]
 
 
 def test_the_same_notebooks_give_the_same_bytes():

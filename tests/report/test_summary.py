@@ -174,8 +174,8 @@ def test_relevance_needs_an_interval():
 @pytest.mark.parametrize(
     ("counts", "phantoms", "said"),
     [
-        ((3, 3), True, "rest on 3 training runs a model."),
-        ((5, 1), True, "rest on 1 training run a model."),
+        ((3, 3), True, "rest on 3 training runs per model."),
+        ((5, 1), True, "rest on 1 training run per model."),
         ((5, 5), True, None),
         ((3, 3), False, None),
     ],

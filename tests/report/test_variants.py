@@ -157,7 +157,8 @@ def test_five_models_without_validation_films_or_patients(made):
     assert "At equal sensitivity" not in text  # it is the threshold of the line above
     assert text.count("Thresholds were found on the external films on which they are judged") == 4
     assert text.count("No patients were named") == 4
-    assert "training runs a model" not in text  # seven and more are not few
+    assert "film_numbers.csv" in words(soup.select_one("#missed"))
+    assert "training runs per model" not in text  # seven and more are not few
     methods = (out / "documents" / "methods.md").read_text(encoding="utf-8")
     for untrue in ("alidation used", "Holm", "recalibration on", "Net benefit", "how their training began", "by Bayes"):
         assert untrue not in methods, untrue
@@ -169,7 +170,7 @@ def test_few_tumours_one_run_and_a_model_that_learnt_nothing(made):
     assert words(soup.select_one("#summary h3.verdict")) == "No verdict"
     for reason in ("Malignant and normal films come from different sources", "every malignant film comes from one site",
                    "The external set holds 8 malignant patients: under 10", "scored all external films alike",
-                   "The shortcut audit raised an alarm (lesion masked)", "One training run a model",
+                   "The shortcut audit raised an alarm (lesion masked)", "One training run per model",
                    "Only one site was tested"):  # fmt: skip
         assert reason in text, reason
     assert "Patients outside ages" not in text
@@ -183,7 +184,7 @@ def test_reversed_scores_without_boxes(made):
     text = first_screen(soup)
     assert words(soup.select_one("#summary h3.verdict")) == "No verdict"
     assert "are the scores reversed?" in text
-    assert "2 training runs a model" in text
+    assert "2 training runs per model" in text
     assert "ocalis" not in text
     calibration = words(soup.select_one("#calibration"))
     assert "could not be recalibrated" in words(soup.select_one("#limitations"))

@@ -125,7 +125,7 @@ LOOKS = {
 POINTS = {
     "high_sensitivity": "high sensitivity",
     "high_specificity": "high specificity",
-    "youden": "Youden",
+    "youden": "Youden index",
     "closest": "closest to the corner",
     "given": "given threshold",
 }
@@ -324,7 +324,7 @@ def at_words(row: Mapping[str, Any]) -> str:
     if measure == "net_benefit":
         return percent(at)
     if measure == "froc_sensitivity":
-        return f"{at:g} false marks per film"
+        return f"{at:g} false mark{'' if at == 1 else 's'} per film"
     if measure == "coco_ap":
         return f"IoU {at:g}" if known(at) else "IoU 0.50 to 0.95"
     return f"{at:g}" if known(at) else ""

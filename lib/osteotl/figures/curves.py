@@ -258,7 +258,7 @@ def calibration_groups(table: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def decision_curve(results: pd.DataFrame, tables: Tables, labels: Labels, prevalence: float | None = None) -> Figure:
-    """Net benefit over threshold probabilities, and its difference to the reference model.
+    """Net benefit over threshold probabilities, and its difference from the reference model.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def _decision_words(
     at_end = by_arm(own[own["at"] == high], labels)
     where = f"{one_in(prevalence)} malignant" if prevalence else f"the study's {100 * share:.0f} % malignant"
     treat_all = fixed(1000 * (share - (1 - share) * high / (1 - high)), 1)
-    below = " Below: the difference to the reference model." if len(compared) else ""
+    below = " Below: the difference from the reference model." if len(compared) else ""
     return Figure(
         picture,
         numbers,

@@ -55,7 +55,7 @@ def _compared(results: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 @styled
 def auc_difference(results: pd.DataFrame, tables: Tables, labels: Labels, margin: float) -> Figure:
-    """Difference in AUC to the reference model, by film and by patient, beside the declared margin.
+    """Difference in AUC from the reference model, by film and by patient, beside the declared margin.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def auc_difference(results: pd.DataFrame, tables: Tables, labels: Labels, margin
     if not lines:
         raise NoData("one model: nothing to compare it with")
     against = labels[str(found["reference"].iloc[0])]
-    picture = forest(lines, labels, f"Difference in AUC to '{against}'", zero=0)
+    picture = forest(lines, labels, f"Difference in AUC from '{against}'", zero=0)
     picture.axes[0].axvspan(-margin, margin, color=RULE, alpha=0.4, lw=0, zorder=0)
     rows = by_arm(found[found["unit"] == "film"], {arm: labels[arm] for arm in labels if arm in set(found["arm"])})
     return Figure(
@@ -87,7 +87,7 @@ def auc_difference(results: pd.DataFrame, tables: Tables, labels: Labels, margin
         "Difference in AUC",
         f"AUC minus that of the reference model, mean over runs, with intervals. Grey band: the margin of {margin:g} "
         "that was declared before the analysis.",
-        f"Difference in AUC to {against}, beside a margin of {margin:g}: "
+        f"Difference in AUC from {against}, beside a margin of {margin:g}: "
         f"{said(labels, {arm: interval(row) for arm, row in rows.items()})}.",
         good="An interval wholly right of zero (superior), or wholly inside the band (equivalent).",
         bad="An interval that reaches beyond both ends of the band: too few films or runs to tell.",
@@ -120,7 +120,7 @@ def difference_draws(results: pd.DataFrame, tables: Tables, labels: Labels, marg
         axes.set_ylabel("Draws")
         axes.set_title(wrapped(labels[arm], 48), loc="left")
     panels[-1, 0].xaxis.set_major_locator(MaxNLocator(5))
-    panels[-1, 0].set_xlabel(wrapped(f"Difference in AUC to '{labels[str(table['reference'].iloc[0])]}'", 48))
+    panels[-1, 0].set_xlabel(wrapped(f"Difference in AUC from '{labels[str(table['reference'].iloc[0])]}'", 48))
     shares = {}
     for arm in arms:
         rows = table[table["arm"] == arm]

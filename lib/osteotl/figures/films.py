@@ -164,7 +164,7 @@ def _draw(
 def _bright(look: Look) -> str:
     """The model's colour on a black film."""
     return {"#0067a3": "#6db8ec", "#b84a00": "#ffab70", "#00795a": "#5fe0b8", "#a34a7c": "#f3b6d8",
-            "#1f6f9c": "#bfe5fb", "#8a6100": "#f5cf6f"}[look.colour]  # fmt: skip
+            "#6a3d9a": "#cfbcff", "#8a6100": "#f5cf6f"}[look.colour]  # fmt: skip
 
 
 def _box(axes: Axes, box: Any, scale: float, **kind: Any) -> None:

@@ -34,7 +34,7 @@ MINUS = "\N{MINUS SIGN}"
 # Colours are roles: the page gives each a value for light, dark and forced colours. Those of the models are Okabe and
 # Ito's, darkened to a contrast of 4.5 on white; line and marker repeat what they say.
 INK, SOFT, RULE, PAPER = "#1c2226", "#57626a", "#b9c1c6", "#ffffff"
-ARMS = ("#0067a3", "#b84a00", "#00795a", "#a34a7c", "#1f6f9c", "#8a6100")
+ARMS = ("#0067a3", "#b84a00", "#00795a", "#a34a7c", "#6a3d9a", "#8a6100")
 _ROLES = {
     INK: "currentColor",
     "#000000": "currentColor",
@@ -334,20 +334,24 @@ def _attributes(node: ElementTree.Element, name: str) -> None:
 # --- words and numbers ------------------------------------------------------------------------------------------------
 
 
-def fixed(value: float, digits: int = 3) -> str:
+def fixed(value: float, digits: int = 3, signed: bool = False) -> str:
     """A number with a true minus sign; what rounds to zero has no sign."""
     text = f"{abs(value):,.{digits}f}"
-    return f"{MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
+    if not float(text.replace(",", "")):
+        return text
+    return f"{MINUS}{text}" if value < 0 else f"+{text}" if signed else text
 
 
 def interval(row: Mapping[str, Any] | None, digits: int = 3, scale: float = 1) -> str:
-    """`0.954 (0.937 to 0.970)`, or 'not estimable'."""
+    """`0.954 (0.937 to 0.970)`, a difference with its sign, or 'not estimable'."""
     if row is None or pd.isna(row["estimate"]):
         return "not estimable"
-    text = fixed(scale * row["estimate"], digits)
+    signed = bool(row.get("reference") or row.get("reference_group"))
+    text = fixed(scale * row["estimate"], digits, signed)
     if pd.isna(row["lower"]) or pd.isna(row["upper"]):
         return f"{text} (no interval)"
-    return f"{text} ({fixed(scale * row['lower'], digits)} to {fixed(scale * row['upper'], digits)})"
+    lower, upper = (fixed(scale * row[end], digits, signed) for end in ("lower", "upper"))
+    return f"{text} ({lower} to {upper})"
 
 
 def one_in(prevalence: float) -> str:

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +86,34 @@ def _shortened(text: str) -> str:
     return f"{text[:LONGEST_OUTPUT]}\n[… {len(text) - LONGEST_OUTPUT:,} more characters in outputs/notebooks]"
 
 
-def chosen(folder: Path) -> list[tuple[str, Path]]:
-    """Titles and paths of the notebooks to append; of 02 one training run of each arm, on all labels where possible."""
+def chosen(folder: Path, labels: Mapping[str, str]) -> list[tuple[str, NotebookNode]]:
+    """The notebooks to append with their titles; of 02 one training run of each arm, on all labels where possible.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the executed notebooks.
+    labels : mapping of str to str
+        Name of an arm -> what the page calls it.
+    """
     found: dict[str, tuple[tuple[float, int], str, Path]] = {}
     for path in sorted(folder.glob("*.ipynb")):
         if path.stem == OWN or path.stem.endswith((".running", ".failed")):
             continue
         run = re.fullmatch(r"02_finetune_(\w+)_([\d.]+)_(\d+)", path.stem)
         key = f"02_finetune_{run[1]}" if run else path.stem
-        title = f"02_finetune, {run[1]}, seed {run[3]}" if run else path.stem
+        which = f": {labels.get(run[1], run[1])}, run {run[3]}" if run else ""
         rank = (-float(run[2]), int(run[3])) if run else (0.0, 0)
         if key not in found or rank < found[key][0]:
-            found[key] = (rank, title, path)
-    return [(title, path) for _, title, path in found.values()]
+            found[key] = (rank, which, path)
+    read = [(which, path.stem, nbformat.read(path, as_version=4)) for _, which, path in found.values()]
+    return [(f"{_headed(notebook) or stem}{which}", notebook) for which, stem, notebook in read]
+
+
+def _headed(notebook: NotebookNode) -> str:
+    """The first heading of a notebook: what its step does."""
+    texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return next((found[1] for text in texts if (found := re.match(r"\s*#+\s*(.+)", text))), "")
 
 
 def joined(others: Iterable[tuple[str, NotebookNode]], known: FilmNames) -> NotebookNode:

@@ -26,6 +26,7 @@ from osteotl.html import folded, paragraph
 LONGEST, SMALL = 384, 256
 HEAVY = 1_200_000  # bytes of pictures of missed tumours beyond the gallery; the page must go by e-mail
 SIGNS = "●■▲◆▼✚"
+DASHES = ("8 4", "2.5 3", "9 3 2 3", "14 4", "1.5 5", "5 2")  # those of the stylesheet, for where none holds
 STYLES = ("dashed", "dotted", "dash-dotted", "long-dashed", "finely dotted", "short-dashed")
 KINDS = {
     "hit": "Found by every model, every time",
@@ -316,7 +317,7 @@ def _overlay(films: Films, image_id: str, film: pd.Series, arms: Sequence[str]) 
         own = films.strongest[films.strongest["image_id"].eq(image_id) & films.strongest["arm"].isin(arms)]
         for box in own.itertuples():
             index = list(films.labels).index(box.arm) % 6
-            shapes.append(_box(box, f"pred arm-{index} dash-{index}", f"dash-{index}"))
+            shapes.append(_box(box, f"pred arm-{index} dash-{index}", f"dash-{index}", DASHES[index]))
     view = f"0 0 {film['width']:.0f} {film['height']:.0f}"
     size = Markup('width="{:.0f}" height="{:.0f}"').format(film["width"], film["height"])
     return Markup('<svg viewBox="{}" {} aria-hidden="true" class="overlay">{}</svg>').format(
@@ -324,11 +325,16 @@ def _overlay(films: Films, image_id: str, film: pd.Series, arms: Sequence[str]) 
     )
 
 
-def _box(box: Any, kind: str, dash: str) -> Markup:
-    place = Markup('x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="none" stroke="currentColor"').format(
-        box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min
+def _box(box: Any, kind: str, dash: str, drawn: str = "none") -> Markup:
+    place = Markup('x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" {}').format(
+        box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min, _line(drawn)
     )
     return Markup('<rect {0} class="halo {1}"/><rect {0} class="{2}"/>').format(place, dash, kind)
+
+
+def _line(dash: str) -> Markup:
+    """The attributes of a box that hold where no stylesheet does."""
+    return Markup('fill="none" stroke="currentColor" stroke-dasharray="{}"').format(dash)
 
 
 def box_key(labels: Labels) -> Markup:
@@ -336,12 +342,12 @@ def box_key(labels: Labels) -> Markup:
     items = [_key("truth", "truth", Markup("reference standard: solid, white"))]
     for i, label in enumerate(labels.values()):
         words = Markup("{}: {}; its strongest box of all").format(_mark(i, label), STYLES[i % 6])
-        items.append(_key(f"pred arm-{i % 6} dash-{i % 6}", f"dash-{i % 6}", words))
+        items.append(_key(f"pred arm-{i % 6} dash-{i % 6}", f"dash-{i % 6}", words, DASHES[i % 6]))
     return Markup('<p class="legend boxes">{}</p>').format(Markup("").join(items))
 
 
-def _key(kind: str, dash: str, words: Markup) -> Markup:
-    place = Markup('x="1" y="1" width="26" height="12" fill="none" stroke="currentColor"')
+def _key(kind: str, dash: str, words: Markup, drawn: str = "none") -> Markup:
+    place = Markup('x="1" y="1" width="26" height="12" {}').format(_line(drawn))
     return Markup(
         '<span class="key"><svg viewBox="0 0 28 14" width="36" height="18" aria-hidden="true" class="sample">'
         '<rect {0} class="halo {1}"/><rect {0} class="{2}"/></svg> <span>{3}</span></span>'

@@ -82,7 +82,7 @@ class Outputs:
         counts = sorted({len(runs) for runs in self.runs.values()})
         kind = str(self.analysis.get("kind", "training runs"))
         if counts == [1]:
-            return f"one {kind.removesuffix('s')} a model"
+            return f"one {kind.removesuffix('s')} per model"
         return f"mean over {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} {kind}"
 
     def mark(self, arm: str) -> Markup:

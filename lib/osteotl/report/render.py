@@ -137,7 +137,7 @@ def _page(header: Part, parts: Sequence[Part], others: Iterable[tuple[str, Noteb
         "title": private(str(header.about.get("title") or header.title), known),
         "heading": escape(header.title),
         "header": header.body,
-        "parts": Markup("").join(Markup(part.__html__()) for part in parts),
+        "parts": Markup("").join(Markup(unbroken(part.__html__())) for part in parts),
         "contents": contents(parts, bool(appendix.cells)),
         "first": parts[0].id if parts else HEADER,
         "style": Markup(style),
@@ -199,7 +199,7 @@ def omissions(omitted: Iterable[tuple[str, str]]) -> Part:
     """What the page would show for another study, and why it does not for this one."""
     items = [[tag("strong", title), ": ", reason.rstrip("."), "."] for title, reason in omitted]
     return Part(
-        "omissions", "Left out of this page", paragraph("Sections that this study has nothing for."), bullets(items)
+        "omissions", "Left out of this page", paragraph("Sections for which this study has no data."), bullets(items)
     )
 
 
@@ -241,6 +241,11 @@ def policy(style: str, script: str) -> str:
     )
 
 
+def unbroken(html: str) -> str:
+    """A number stays on one line with its per cent sign, and a p value with its p."""
+    return re.sub(r"(?<=[\d>]) (?=%)|(?<=\bp) (?=&lt; \d)", "\N{NO-BREAK SPACE}", html)
+
+
 def without_dead_links(html: str) -> str:
     """Links to places that the page does not have become their text."""
     there = set(re.findall(r'\sid="([^"]+)"', html))
@@ -271,7 +276,9 @@ def write_report(folder: str | Path) -> Path:
     own = folder / "notebooks" / "06_report.ipynb"
     if not own.is_file():
         raise ValueError("notebooks/06_report.ipynb is missing in the outputs: run ./run_all.sh first")
-    others = [(title, nbformat.read(path, as_version=4)) for title, path in chosen(folder / "notebooks")]
+    analysis = folder / "analysis.json"
+    labels = json.loads(analysis.read_text(encoding="utf-8"))["arms"] if analysis.is_file() else {}
+    others = chosen(folder / "notebooks", labels)
     texts = {"path": str, "image_id": str}
     tables = [pd.read_csv(path, dtype=texts) for path in sorted((folder / "cohorts").glob("*.csv"))]
     html = render(nbformat.read(own, as_version=4), others, film_names(tables, _films_of_faults(folder)))

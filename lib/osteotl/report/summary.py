@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from osteotl.display import Table, fixed, known, number, p_phrase, percent, sentence_case
+from osteotl.display import Table, fixed, joined, known, number, p_number, p_phrase, percent, sentence_case
 from osteotl.files import plural, sha256
 from osteotl.html import Child, bullets, join, notice, paragraph, tag
 from osteotl.report.charts import Icons, icon_array
@@ -327,19 +327,33 @@ def summary(outputs: Outputs, misses: Child = None) -> Section:
     misses : Markup, optional
         Films that each model missed.
     """
-    boxes = [box(answer(comparison_of(outputs, arm)), outputs, arm) for arm in outputs.others]
+    answers = {arm: answer(comparison_of(outputs, arm)) for arm in outputs.others}
+    boxes = [box(said, outputs, arm) for arm, said in answers.items()]
     if not boxes:
         boxes = [tag("div", tag("h3", "Nothing is compared"), paragraph("The study holds one model."), class_="answer")]
     return Section(
         "summary",
         question(outputs),
         _phantom_notice(outputs),
+        overview(answers, outputs) if len(answers) > 1 else None,
         tag("div", boxes, class_="answers"),
+        scope(outputs),
         reading_desk(outputs),
         clinic(outputs),
         tag("div", tag("div", limits(outputs)), misses, class_="closing"),
         class_="summary",
     )
+
+
+def overview(answers: Mapping[str, Answer], outputs: Outputs) -> Table:
+    """The verdicts on several models, one a line, so that the first screen answers for all of them."""
+    rows = []
+    for arm, said in answers.items():
+        gap = outputs.one(section="discrimination", measure="auc", arm=arm, reference=outputs.reference)
+        numbers = ["", ""] if gap is None else [gap, p_number(gap)]
+        rows.append([outputs.mark(arm), said.heading, *numbers])
+    caption = ["Every model compared with ", outputs.mark(outputs.reference)]
+    return Table(caption, ["Model", "Verdict", "#Difference in AUC", "#p"], rows)
 
 
 def box(said: Answer, outputs: Outputs, arm: str) -> Markup:
@@ -352,17 +366,22 @@ def box(said: Answer, outputs: Outputs, arm: str) -> Markup:
 
 
 def question(outputs: Outputs) -> Markup:
-    """What was asked, of which films, against which reference standard."""
+    """What was asked."""
     names = [f"“{label}”" for label in outputs.labels.values()]
     listed = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+    asked = f"Which model better separates radiographs with a malignant bone tumour from those without: {listed}?"
+    return paragraph(asked, class_="question")
+
+
+def scope(outputs: Outputs) -> Markup:
+    """What the malignant films were compared with, and what decided which film is malignant."""
     told = outputs.study.reference_standard
     standard: list[Child] = [
         [tag("strong", f"Reference standard, {name}: "), str(told[name]).rstrip("."), ". "]
         for name in ("malignant", "normal")
         if told.get(name)
     ] or [tag("strong", "Reference standard: "), "not stated by the author."]
-    asked = f"Which model better separates radiographs with a malignant bone tumour from those without: {listed}?"
-    return join([paragraph(asked, class_="question"), paragraph(_tested(outputs), " ", standard, class_="scope")])
+    return paragraph(_tested(outputs), " ", standard, class_="scope")
 
 
 def _tested(outputs: Outputs) -> Child:
@@ -380,8 +399,8 @@ def _tested(outputs: Outputs) -> Child:
 def _phantom_notice(outputs: Outputs) -> Markup | None:
     if not outputs.phantoms:
         return None
-    said = "They test the software. Nothing on this page says anything about patients."
-    return notice(tag("strong", "These films are phantoms, drawn by a program. "), said, kind="warn")
+    said = "Nothing on this page says anything about patients."
+    return notice(tag("strong", "The films are phantoms, drawn by a program. "), said, kind="warn")
 
 
 def few_runs(outputs: Outputs) -> Markup | None:
@@ -394,7 +413,7 @@ def few_runs(outputs: Outputs) -> Markup | None:
     fewest = min(map(len, outputs.runs.values()), default=0)
     if not outputs.phantoms or fewest >= 5:  # as many as that study has
         return None
-    rest = f"Intervals on this page rest on {plural(fewest, 'training run')} a model. "
+    rest = f"Intervals on this page rest on {plural(fewest, 'training run')} per model. "
     return paragraph(rest, tag("code", "studies/phantoms_five_runs.yaml"), " is the default study with five.")
 
 
@@ -487,7 +506,7 @@ def _icons(outputs: Outputs, arm: str, share: float) -> Markup | None:
     icons = Icons.of(sensitivity, specificity, share)
     words = (
         f"{icons.found + icons.missed} with a tumour: {icons.found} found, {icons.missed} missed. "
-        f"{icons.false_alarm} false alarms, so {icons.found} of {icons.found + icons.false_alarm} alarms are right."
+        f"{icons.false_alarm} false alarms, so {icons.found} of {icons.found + icons.false_alarm:,} alarms are right."
     )
     title = f"Of 1,000 films, {fixed(1000 * share, 0)} with a tumour; {outputs.labels[arm]}: {words}"
     return tag("figure", icon_array(icons, title), tag("figcaption", outputs.mark(arm), ": ", words))
@@ -556,6 +575,12 @@ def run_hash(outputs: Outputs) -> str:
     """Ten digits that identify the results: the hash of statistics.csv."""
     path = outputs.find("statistics.csv")
     return sha256(path)[:10] if path else ""
+
+
+def covariates(outputs: Outputs) -> str:
+    """What the AUC without the film rests on: `age, mean grey level, sex and view`."""
+    named = [FEATURES.get(name, name) for name in outputs.audit.get("baseline_covariates") or []]
+    return joined(named) or "what is known of the patient"
 
 
 def alarm_table(outputs: Outputs) -> Table | None:

@@ -72,10 +72,10 @@ def deviation(text: Any, labels: Labels) -> str:
     labels : mapping of str to str
         Name of an arm -> what the page calls it.
     """
-    plainly = {"null": "not set", "true": "yes", "false": "no"}
+    plainly = {"null": "not set", "true": "yes", "false": "no", "[]": "none", "{}": "none", "given": "given thresholds"}
 
     def words(said: str) -> str:
-        return plainly.get(said, said).replace("_", " ").replace('"', "")
+        return re.sub(r'["{}\[\]]', "", plainly.get(said, said).replace("_", " "))
 
     since = r"external results|the plan was locked on \S+"
     found = re.fullmatch(rf"(.*) changed after ({since}): planned (.*), now (.*)", str(text).rstrip("."))
@@ -111,7 +111,7 @@ TRACED = {
     "system": "System",
     "processor": "Processor",
     "cores": "Cores",
-    "threads_per_process": "Threads a process",
+    "threads_per_process": "Threads per process",
     "seeds": "Seeds",
     "fractions": "Shares of labels",
 }

@@ -162,7 +162,9 @@ def _performance(outputs: Outputs, arm: str, tables: Sequence[Table]) -> Table |
             model, within, *cells = (plain(cell) for cell in row)
             if model == line(outputs.labels[arm]):
                 words = {"Counted by": f"by {within}", SHARE: f"share of malignant films {within}"}
-                about = words.get(heads[1]) or (within if within == "Youden" else within[:1].lower() + within[1:])
+                about = words.get(heads[1]) or (
+                    within if within.startswith("Youden") else within[:1].lower() + within[1:]
+                )
                 rows += [[f"{head}; {about}", cell] for head, cell in zip(heads[2:], cells, strict=True) if cell]
     return Table("Performance, with intervals", ["Measure", "#Estimate (interval)"], rows) if rows else None
 

@@ -12,7 +12,7 @@ from osteotl.display import fixed, group_words, joined, known, percent, point_wo
 from osteotl.report.documents.study_statements import Statements, cohort_count, has_boxes, has_validation, line, quoted
 from osteotl.report.documents.wording import figure, p_words, plain, tested
 from osteotl.report.outputs import Outputs
-from osteotl.report.summary import AT_THRESHOLD, answer, comparison_of
+from osteotl.report.summary import AT_THRESHOLD, answer, comparison_of, covariates
 
 RATES = (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("ppv", "PPV"), ("npv", "NPV"))
 BURDENS = (("missed_per_100", "missed tumours"), ("false_alarms_per_1000", "false alarms"))
@@ -45,6 +45,7 @@ def result_statements(outputs: Outputs) -> Statements:
         "alarms": _alarms(outputs),
         "baseline": _baseline(outputs),
         "robustness": _robustness(outputs),
+        "covariates": covariates(outputs),
         "cautions": _cautions(outputs),
         "precision": _precision(outputs),
         "films_needed": _films_needed(outputs),

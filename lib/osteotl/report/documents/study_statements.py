@@ -335,10 +335,11 @@ def augmentation(model: Mapping[str, Any]) -> str | None:
 
 
 def runs_words(outputs: Outputs) -> str:
-    """`3 training runs a model`."""
+    """`3 training runs per model`."""
     counts = sorted({len(runs) for runs in outputs.runs.values()})
     kind = str(outputs.analysis.get("kind", "training runs")).removesuffix("s")
-    return f"{counts[0]} to {counts[-1]} {kind}s a model" if len(counts) > 1 else f"{plural(counts[0], kind)} a model"
+    counted = f"{counts[0]} to {counts[-1]} {kind}s" if len(counts) > 1 else plural(counts[0], kind)
+    return f"{counted} per model"
 
 
 def _pairing(outputs: Outputs) -> str | None:
@@ -414,7 +415,7 @@ def _target(name: str, target: float | None) -> str:
     told = {
         "high_sensitivity": f"high sensitivity (highest specificity with a sensitivity of {at} or more)",
         "high_specificity": f"high specificity (highest sensitivity with a specificity of {at} or more)",
-        "youden": "Youden (largest sum of sensitivity and specificity)",
+        "youden": "Youden index (largest sum of sensitivity and specificity)",
     }
     return told.get(name) or POINTS.get(name, name.replace("_", " "))
 
@@ -423,7 +424,7 @@ def _basis(outputs: Outputs, several: bool) -> str:
     """What an estimate and its interval stand for, in one clause."""
     kind = str(outputs.analysis.get("kind", "training runs"))
     runs = f"means over {kind}, whose intervals take in {kind} and" if several else \
-        f"those of one {kind.removesuffix('s')} a model, whose intervals take in"  # fmt: skip
+        f"those of one {kind.removesuffix('s')} per model, whose intervals take in"  # fmt: skip
     unit = "patients" if outputs.analysis.get("patients_known") else "films"
     cohorts = f"external and validation {unit}" if has_validation(outputs) else f"external {unit}"
     draws = outputs.settings.get("bootstrap")

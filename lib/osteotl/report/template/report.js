@@ -61,6 +61,8 @@
     event.preventDefault();
   });
 
+  // On a narrow screen figures scroll sideways, also by keyboard.
+  if (matchMedia('(max-width: 24rem)').matches) document.querySelectorAll('.figure').forEach((figure) => { figure.tabIndex = 0; });
   if (matchMedia('(min-width: 75rem)').matches) document.querySelector('nav details').open = true;
 
   // A link into a folded part opens it.
