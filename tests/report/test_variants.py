@@ -98,9 +98,20 @@ SCORES_ALONE = {"Boxes by size of the lesion, and their errors", "Sites", "Missi
 OMITTED = {
     "scores_of_five_models": SCORES_ALONE,
     "five_readers": SCORES_ALONE,
-    "reversed_without_boxes": {"Results by patient", "Localisation", "Boxes by size of the lesion, and their errors",
-                               "Missing scores", "Learning curve", "Shortcut audit"},
-    "rare_and_constant": {"Results by patient", "Missing scores", "Learning curve", "Training runs and shares of the variance"},
+    "reversed_without_boxes": {
+        "Results by patient",
+        "Localisation",
+        "Boxes by size of the lesion, and their errors",
+        "Missing scores",
+        "Learning curve",
+        "Shortcut audit",
+    },
+    "rare_and_constant": {
+        "Results by patient",
+        "Missing scores",
+        "Learning curve",
+        "Training runs and shares of the variance",
+    },
 }
 
 
