@@ -168,7 +168,7 @@ run_tests() {
     "$python" -m ruff check .
     "$python" -m mypy
   fi
-  exec "$python" -m pytest -m "$marks" -n "${OSTEOTL_TEST_PROCESSES:-2}" --dist loadfile "$@"
+  exec "$python" -m pytest -m "$marks" -n "${OSTEOTL_TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder "$@"
 }
 
 case "${1:-}" in

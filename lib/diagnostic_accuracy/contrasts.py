@@ -13,6 +13,9 @@ fixed; where V < V0 / 2, V0 and the normal quantile are used. Readers who read w
 is taken between different readers, and MS of the difference over readers (Obuchowski & Rockette 1995, with the degrees
 of freedom of Hillis 2007).
 
+A locked threshold is an order statistic of the validation patients, and its variance rests on those few that lie beyond
+it. Where a rate of one arm varies mostly with that threshold, C2 has as many degrees of freedom: df gains C2^2 / k.
+
 References
 ----------
 Obuchowski NA, Rockette HE. Commun Stat Simul Comput 1995;24:285.
@@ -80,6 +83,7 @@ def contrast(
     crossed: bool = False,
     unit: str = "patients",
     names: str = "runs",
+    beyond: float = np.inf,
 ) -> Contrast:
     """Variance of the mean of one arm, or of the difference of two (arm, reference).
 
@@ -92,6 +96,8 @@ def contrast(
     unit : {"patients", "films"}
     names : {"runs", "readers"}
         What the runs are called in `basis`.
+    beyond : float
+        Degrees of freedom of C2; see the notes of the module.
     """
     sign = (1.0, -1.0)[: len(values)]
     fixed = float(np.var(sum(s * d.mean(axis=1) for s, d in zip(sign, draws, strict=True)), ddof=1))
@@ -106,7 +112,7 @@ def contrast(
     if variance < fixed / 2:
         note = f"the {names} vary less than chance predicts, so the interval holds them fixed"
         return Contrast(fixed, np.inf, fixed, basis, note)
-    degrees = sum(o**2 / f for o, f in own)
+    degrees = sum(o**2 / f for o, f in own) + max(common, 0.0) ** 2 / beyond
     return Contrast(variance, variance**2 / degrees if degrees > 0 else np.inf, fixed, basis)
 
 

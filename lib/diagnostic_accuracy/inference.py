@@ -39,6 +39,9 @@ MOST_UNDEFINED = 0.01  # larger shares of undefined draws: an interval would des
 ROUNDING = 1e-24  # a variance of this order is that of numbers that do not vary
 EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a slope: 10 a parameter
 
+# the rate that a ratio or predictive value varies with most: the small one of its two, in relative terms
+MOSTLY = {"lr_positive": "specificity", "ppv": "specificity", "lr_negative": "sensitivity", "npv": "sensitivity"}
+
 
 # --- scales -----------------------------------------------------------------------------------------------------------
 
@@ -213,14 +216,24 @@ class Question:
             return "it depends on the rate that the rule fixes on these films; only the free rate is compared"
         return "the rule fixes this rate on these films" if point.fixes == self.measure.rate else ""
 
+    def _validation_units(self, fixes: str) -> int:
+        """Validation patients of the class whose rate a rule fixes."""
+        validation = self.draws.scores.validation
+        return validation.patient[validation.label if fixes == "sensitivity" else ~validation.label].nunique()
+
+    def beyond_threshold(self) -> float:
+        """Validation patients beyond the locked threshold, for what varies mostly with it; else infinite."""
+        point, measure = self._point("validation"), self.measure
+        if point is None or point.fixes is None or point.fixes != (measure.rate or MOSTLY.get(measure.name)):
+            return np.inf
+        return self._validation_units(point.fixes) * (1 - point.target)
+
     def too_few_validation(self) -> str:
         """Why a locked point has no interval: the rule's class is too small on the validation films."""
         point = self._point("validation")
         if point is None or point.fixes is None:
             return ""
-        validation = self.draws.scores.validation
-        side = validation.label if point.fixes == "sensitivity" else ~validation.label
-        found, word = validation.patient[side].nunique(), "malignant" if point.fixes == "sensitivity" else "normal"
+        found, word = self._validation_units(point.fixes), "malignant" if point.fixes == "sensitivity" else "normal"
         if found >= point.films_needed:
             return ""
         return f"{found} {word} validation {self.unit_word}: a target of {point.target:g} needs {point.films_needed}"
@@ -295,7 +308,8 @@ class Question:
         linear = [part.linear(function) for part in parts]
         names = "readers" if self.draws.scores.kind == READERS else "runs"
         crossed = self.crossed(parts)
-        found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word, names)
+        beyond = self.beyond_threshold() if len(parts) == 1 else np.inf
+        found = contrast([v for v, _ in linear], [d for _, d in linear], crossed, self.unit_word, names, beyond)
         single = [len(v) for v, _ in linear]
         basis = [found.basis]
         if len(single) == 2 and min(single) == 1 and max(single) > 1:

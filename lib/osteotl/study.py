@@ -87,7 +87,7 @@ class PhantomCohort(_Strict):
     films: int = Field(ge=4, le=100_000, description="how many films are drawn")
     malignant: int | None = Field(None, ge=1, description="films with a lesion; default: 40 % of films")
     site: Literal["A", "B", "C", "D"] = Field("A", description="the sites differ in exposure and noise")
-    image_size: int = Field(160, ge=64, le=1024, description="longest side of a drawn film, in pixels")
+    image_size: int = Field(128, ge=64, le=1024, description="longest side of a drawn film, in pixels")
     seed: Seed = Field(0, description="the films follow from it alone")
     marker: bool = Field(False, description="plant a marker in every malignant film: the audit must see it")
     validation: int | float = Field(0, ge=0, description="films (or a share of them) held for thresholds")

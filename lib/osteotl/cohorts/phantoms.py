@@ -23,7 +23,7 @@ from osteotl.cohorts import anatomy, canvas, lesions
 from osteotl.cohorts.parallel import mapped
 from osteotl.study import PhantomCohort
 
-VERSION = 1  # of the pixels: raise it whenever a drawing changes
+VERSION = 2  # of the pixels: raise it whenever a drawing changes
 KINDS = {"phantom-chest": 1, "phantom-knee": 2, "phantom-texture": 3}
 BODY_PARTS = {"phantom-chest": "chest", "phantom-knee": "knee", "phantom-texture": "none"}
 FINDINGS = {"phantom-chest": "nodule", "phantom-knee": "malignant bone tumour", "phantom-texture": "flaw"}
