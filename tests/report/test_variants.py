@@ -92,7 +92,8 @@ def omitted(soup):
     return {words(item).partition(":")[0] for item in soup.select("#omissions li")}
 
 
-SCORES_ALONE = {"Boxes by size of the lesion, and their errors", "Sites", "Missing scores", "Operating points", "Differences at the operating points", "Predictive values where tumours are rarer",
+SCORES_ALONE = {"Boxes by size of the lesion, and their errors", "Sites", "Missing scores",
+                "Operating points", "Differences at the operating points", "Predictive values where tumours are rarer",
                 "Results by patient", "Localisation", "Subgroups", "Calibration", "Decision curves", "Learning curve",
                 "Shortcut audit", "Gallery"}  # fmt: skip
 OMITTED = {
