@@ -110,6 +110,7 @@ OMITTED = {
     "rare_and_constant": {
         "Results by patient",
         "Missing scores",
+        "Sites",
         "Learning curve",
         "Training runs and shares of the variance",
     },
