@@ -24,9 +24,11 @@ MEASURES = {
     "calibration": {"brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope"},
     "decision": {"net_benefit"},
     "localisation": {"lroc_auc", "wafroc_auc", "coco_ap", "froc_sensitivity", "lroc_sensitivity",
-                     "localisation_error"},
+                     "localisation_error", "boxes_hit", "boxes_duplicate", "boxes_misplaced", "boxes_background",
+                     "lesions_missed"},
     "variance": {"run_sd", "share"},
     "subgroups": {"auc", "sensitivity", "specificity"},
+    "sites": {"log_oe", "calibration_slope"},  # the simulated films come from two sites: nothing is pooled
     "as_published": RATES | {"auc", "delong", "delong_clustered", "mcnemar_corrected", "mcnemar_exact", "mcnemar_midp",
                              "mcnemar_clustered", "tango", "clustered_difference", "ppv_bootstrap", "ppv_score_test",
                              "false_difference_rate"},

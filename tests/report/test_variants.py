@@ -92,14 +92,28 @@ def omitted(soup):
     return {words(item).partition(":")[0] for item in soup.select("#omissions li")}
 
 
-SCORES_ALONE = {"Operating points", "Differences at the operating points", "Predictive values where tumours are rarer",
+SCORES_ALONE = {"Boxes by size of the lesion, and their errors", "Sites", "Missing scores",
+                "Operating points", "Differences at the operating points", "Predictive values where tumours are rarer",
                 "Results by patient", "Localisation", "Subgroups", "Calibration", "Decision curves", "Learning curve",
                 "Shortcut audit", "Gallery"}  # fmt: skip
 OMITTED = {
     "scores_of_five_models": SCORES_ALONE,
     "five_readers": SCORES_ALONE,
-    "reversed_without_boxes": {"Results by patient", "Localisation", "Learning curve", "Shortcut audit"},
-    "rare_and_constant": {"Results by patient", "Learning curve", "Training runs and shares of the variance"},
+    "reversed_without_boxes": {
+        "Results by patient",
+        "Localisation",
+        "Boxes by size of the lesion, and their errors",
+        "Missing scores",
+        "Learning curve",
+        "Shortcut audit",
+    },
+    "rare_and_constant": {
+        "Results by patient",
+        "Missing scores",
+        "Sites",
+        "Learning curve",
+        "Training runs and shares of the variance",
+    },
 }
 
 
