@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import openpyxl
 import pandas as pd
+import pytest
 
-from osteotl.outputs import workbook
+from diagnostic_accuracy.scores import scores_of
+from osteotl.outputs import settings_of, workbook
+from osteotl.study import parse_study
 
 
 def test_a_workbook_holds_texts_numbers_and_empty_cells():
@@ -21,3 +25,15 @@ def test_a_workbook_holds_texts_numbers_and_empty_cells():
 def test_the_same_table_gives_the_same_bytes():
     table = pd.DataFrame({"arm": ["a"], "estimate": [0.5]})
     assert workbook(table) == workbook(table.copy())
+
+
+@pytest.mark.parametrize(
+    ("films", "statistics", "draws"),
+    [(1000, {}, 10_000), (250_000, {}, 2_000), (250_000, {"bootstrap": 10_000}, 10_000)],
+)
+def test_of_very_many_scores_fewer_draws_are_made_unless_the_study_says_how_many(films, statistics, draws, tmp_path):
+    one = pd.DataFrame({"image_id": np.arange(films).astype(str), "label": np.arange(films) % 2, "score": 0.5})
+    table = pd.concat([one.assign(arm="a"), one.assign(arm="b")])
+    (tmp_path / "scores.csv").write_text("image_id,label,arm,score\n")
+    study = parse_study({"title": "t", "predictions": "scores.csv", "statistics": statistics}, tmp_path)
+    assert settings_of(study, scores_of(table))["bootstrap"] == draws

@@ -34,6 +34,7 @@ FACTS = ("site", "view", "age", "sex", "subtype", "spacing_mm", "mean_grey", "sd
 AGE_GROUPS = {"under 10": (0, 10), "10 to 19": (10, 20), "20 to 39": (20, 40), "40 and over": (40, 200)}
 OF_TUMOURS = ("subtype", "lesion_size")  # facts of malignant films alone: all normal films are compared with each group
 
+MANY_SCORES, DRAWS_OF_MANY = 500_000, 2_000  # 10,000 draws of a million scores take minutes
 FILM_NUMBERS = "film_numbers.csv"  # says which film of own scores a number on the page means; not for sharing
 
 
@@ -336,13 +337,16 @@ def read_boxes(step: Any, fraction: float = 1.0) -> tuple[pd.DataFrame, pd.DataF
 
 
 def settings_of(study: Any, scores: Scores) -> dict[str, Any]:
-    """The settings of an analysis, as study.yaml asks for them."""
-    return {
+    """The settings of an analysis, as study.yaml asks for them; fewer draws of very many scores if it names none."""
+    asked = {
         "title": study.title,
         "reference": study.reference or scores.arms[0],
         "arms": list(study.arms) or scores.arms,
         **study.statistics.fixed_settings,
     }
+    if scores.values.size >= MANY_SCORES and "bootstrap" not in study.statistics.model_fields_set:
+        asked["bootstrap"] = DRAWS_OF_MANY
+    return asked
 
 
 def labels_of(study: Any, scores: Scores) -> dict[str, str]:

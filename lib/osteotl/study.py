@@ -325,7 +325,12 @@ class Statistics(_Strict):
     """How arms are compared; best decided, and written down, before any score is seen."""
 
     confidence: float = Field(0.95, ge=0.5, lt=1, description="level of every interval")
-    bootstrap: int = Field(10_000, ge=100, le=1_000_000, description="number of bootstrap draws")
+    bootstrap: int = Field(
+        10_000,
+        ge=100,
+        le=1_000_000,
+        description="number of bootstrap draws; 2,000 of 500,000 scores or more, if not given",
+    )
     bootstrap_seed: Seed = Field(0, description="the draws follow from it alone")
     sampling: Literal["by_class", "consecutive"] = Field(
         "by_class", description="how the external films came together; the bootstrap draws in the same way"
