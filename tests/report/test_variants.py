@@ -95,7 +95,7 @@ def omitted(soup):
 SCORES_ALONE = {"Boxes by size of the lesion, and their errors", "Sites", "Missing scores",
                 "Operating points", "Differences at the operating points", "Predictive values where tumours are rarer",
                 "Results by patient", "Localisation", "Subgroups", "Calibration", "Decision curves", "Learning curve",
-                "Shortcut audit", "Gallery"}  # fmt: skip
+                "Shortcut audit", "Robustness to changes of the film", "Gallery"}  # fmt: skip
 OMITTED = {
     "scores_of_five_models": SCORES_ALONE,
     "five_readers": SCORES_ALONE,
@@ -106,6 +106,7 @@ OMITTED = {
         "Missing scores",
         "Learning curve",
         "Shortcut audit",
+        "Robustness to changes of the film",
     },
     "rare_and_constant": {
         "Results by patient",
@@ -113,6 +114,7 @@ OMITTED = {
         "Sites",
         "Learning curve",
         "Training runs and shares of the variance",
+        "Robustness to changes of the film",
     },
 }
 
