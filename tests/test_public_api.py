@@ -120,3 +120,31 @@ def test_numpydoc_sections_are_spelt_as_numpydoc_spells_them():
             if heading not in known or len(heading) != len(rule):
                 wrong.append(f"{entry.module}.{entry.name}: {heading}")
     assert not wrong
+
+
+def test_the_library_offers_what_a_notebook_uses_or_its_page_explains():
+    """Names are followed from the notebooks and lib/osteotl; the page explains what they never reach."""
+    uses: dict[str, set[str]] = {}
+    public = set()
+    for module, tree in TREES.items():
+        if module.partition(".")[0] != "diagnostic_accuracy":
+            continue
+        for node in tree.body:
+            named = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            named += [target.id for target in getattr(node, "targets", []) if isinstance(target, ast.Name)]
+            named += [node.target.id] if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) else []
+            inside = {getattr(part, "id", None) or getattr(part, "attr", None) for part in ast.walk(node)}
+            for name in named:
+                uses.setdefault(name, set()).update(inside)
+            compiled = module.endswith("._kernels")
+            public |= {node.name for _ in named if isinstance(node, ast.FunctionDef | ast.ClassDef) and not compiled}
+    callers = [*(ROOT / "lib" / "osteotl").rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]
+    todo = {word for path in callers for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))} & set(uses)
+    reached: set[str] = set()
+    while todo:
+        reached.add(name := todo.pop())
+        todo |= (uses[name] & set(uses)) - reached
+    page = (ROOT / "docs" / "diagnostic_accuracy.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"`(\w+)`", page.partition("## Beside the page")[2]))
+    offered = {name for name in public if not name.startswith("_")}
+    assert offered - reached == explained

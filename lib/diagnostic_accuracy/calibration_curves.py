@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from statsmodels.nonparametric.smoothers_lowess import lowess
 from statsmodels.stats.proportion import proportion_confint
 
 from diagnostic_accuracy.calibration import quantile_groups
-from diagnostic_accuracy.checks import Estimate, check_confidence, check_labels, check_one_of, check_probabilities
+from diagnostic_accuracy.checks import check_confidence, check_labels, check_one_of, check_probabilities
 
 Vector = NDArray[np.float64]
 
@@ -148,51 +147,3 @@ def _smoothed(risks: Vector, y: Vector, smoother: str) -> Vector:
             "distinct: a smooth calibration curve needs more distinct risks than that"
         ) from error
     return np.asarray(fit.outputs.fitted_values)
-
-
-def smooth_calibration_intervals(
-    labels: ArrayLike, risk: ArrayLike, weights: Iterable[ArrayLike], confidence: float = 0.95
-) -> dict[str, Estimate]:
-    """ICI, E50 and E90 of the loess curve with percentile bootstrap intervals.
-
-    Parameters
-    ----------
-    labels : array of shape (n,), 1 malignant, 0 not
-    risk : array of shape (n,), in [0, 1]
-    weights : iterable of integer arrays of shape (n,)
-        How often each film is drawn, one array a draw, such as rows of `Draws.weights()`.
-    confidence : float
-
-    Returns
-    -------
-    dict of "ici", "e50", "e90" to Estimate
-
-    Raises
-    ------
-    ValueError
-        As `smooth_calibration`, or no draw.
-
-    Notes
-    -----
-    Distances from the diagonal are never negative, so these intervals lie above 0 even for a perfect model, and the
-    estimate may lie near the lower limit: read them as sizes, not as tests.
-    """
-    label = check_labels(labels)
-    risks = check_probabilities(risk, label.size)
-    tails = [(1 - check_confidence(confidence)) / 2, (1 + confidence) / 2]
-    repeated = [np.repeat(np.arange(label.size), np.asarray(one)) for one in weights]
-    if not repeated:
-        raise ValueError("no draw was given; give one array of weights per draw")
-    now, how, names = smooth_calibration(label, risks), "loess, percentile bootstrap", ("ici", "e50", "e90")
-    if now.note:
-        return {name: Estimate.missing(now.note, how, label.size) for name in names}
-    again = [smooth_calibration(label[rows], risks[rows]) for rows in repeated]
-    drawn = np.array([[one.ici, one.e50, one.e90] for one in again if one.ici is not None])
-    if len(drawn) < 0.99 * len(repeated):
-        reason = f"the curve could be fitted in {len(drawn)} of {len(repeated)} draws only"
-        return {name: Estimate(getattr(now, name), None, None, how, label.size, note=reason) for name in names}
-    low, high = np.quantile(drawn, tails, axis=0)
-    return {
-        name: Estimate(getattr(now, name), low[i], high[i], how, label.size, basis="this run only")
-        for i, name in enumerate(names)
-    }

@@ -7,7 +7,7 @@ functions then return an `Estimate` whose `note` gives one of the reasons below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,11 @@ from diagnostic_accuracy.estimates import Estimate
 
 __all__ = [
     "Estimate",
-    "check_arms",
     "check_confidence",
-    "check_ids",
     "check_labels",
     "check_one_of",
     "check_patients",
     "check_probabilities",
-    "check_same_ids",
     "check_scores",
     "check_share",
     "check_weights",
@@ -169,54 +166,6 @@ def check_patients(patients: ArrayLike | None, n: int | None = None, name: str =
     return codes.astype(np.int64)
 
 
-def check_ids(ids: ArrayLike, n: int | None = None, name: str = "image_id") -> NDArray[Any]:
-    """Film identifiers: none missing, none twice.
-
-    Raises
-    ------
-    ValueError
-        A missing or a repeated identifier, or not `n` values.
-    """
-    array = _vector(ids, name)
-    _same_length(array, n, name)
-    missing = np.flatnonzero(pd.isna(array))
-    if missing.size:
-        raise ValueError(f"{name}[{missing[0]}] is missing; every film needs an identifier")
-    repeats = np.flatnonzero(pd.Series(array).duplicated())
-    if repeats.size:
-        raise ValueError(
-            f"{name}[{repeats[0]}] repeats {str(array[repeats[0]])!r} ({repeats.size} repeats); "
-            "each film stands once per arm and seed: remove the duplicates"
-        )
-    return array
-
-
-def check_same_ids(ids: Mapping[str, ArrayLike]) -> None:
-    """Every arm scored the same films, in the same order.
-
-    Parameters
-    ----------
-    ids : mapping of arm to its film identifiers
-
-    Raises
-    ------
-    ValueError
-        Which arm lacks which film, or that only the order differs.
-    """
-    arms = list(ids)
-    first = check_ids(ids[arms[0]], name=f"image_id of {arms[0]}")
-    for arm in arms[1:]:
-        other = check_ids(ids[arm], name=f"image_id of {arm}")
-        lacking = sorted(set(first.tolist()) ^ set(other.tolist()), key=str)
-        if lacking:
-            raise ValueError(
-                f"arms {arms[0]!r} and {arm!r} were not scored on the same films: {lacking[0]!r} is in one only "
-                f"({len(lacking)} such films); score every film with every arm"
-            )
-        if (first != other).any():
-            raise ValueError(f"films of {arm!r} are in another order than those of {arms[0]!r}; sort both by image_id")
-
-
 def check_share(value: float, name: str, ends: bool = False) -> float:
     """A number between 0 and 1 (exclusive unless `ends`).
 
@@ -240,21 +189,6 @@ def check_confidence(confidence: float) -> float:
         Not strictly between 0 and 1.
     """
     return check_share(confidence, "confidence")
-
-
-def check_arms(scores: Mapping[str, ArrayLike], n: int, reference: str | None = None) -> dict[str, NDArray[np.float64]]:
-    """Scores of several arms on the same films, each checked; the reference among them.
-
-    Raises
-    ------
-    ValueError
-        No arm, an unknown reference, or what `check_scores` raises (with the arm's name).
-    """
-    if not scores:
-        raise ValueError("no arm was given; give at least one array of scores")
-    if reference is not None and reference not in scores:
-        raise ValueError(f"reference {reference!r} is not among the arms {', '.join(scores)}")
-    return {arm: check_scores(values, n, f"scores of {arm}") for arm, values in scores.items()}
 
 
 def check_one_of(value: str, allowed: Sequence[str], name: str) -> str:

@@ -13,7 +13,7 @@ Obuchowski NA, Biometrics 1997;53:567 (clusters).
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -318,43 +318,6 @@ def compare_auc(
     """
     fit = auc_covariance(labels, {"arm": arm, "reference": reference}, patients)
     return contrast(fit, "arm", "reference", confidence, alternative)
-
-
-def compare_runs(
-    labels: ArrayLike,
-    scores: Mapping[Hashable, ArrayLike],
-    pairs: Iterable[tuple[Hashable, Hashable]],
-    patients: ArrayLike | None = None,
-    confidence: float = 0.95,
-) -> dict[tuple[Hashable, Hashable], AucComparison]:
-    """`compare_auc` for many pairs of runs on the same films; each run is sorted once.
-
-    Parameters
-    ----------
-    labels, patients : as `auc_covariance`
-    scores : mapping of run, such as (arm, seed), to an array of shape (n,)
-    pairs : iterable of (run of the arm, run of the reference)
-    confidence : float in (0, 1)
-
-    Returns
-    -------
-    dict of pair to AucComparison, in the order given
-        p values are not adjusted (see `multiplicity`).
-
-    Raises
-    ------
-    ValueError
-        Faulty input, or a run that is not among the scores.
-
-    Examples
-    --------
-    >>> runs = {("new", 1): [1, 2, 4, 3, 5, 6], ("old", 1): [3, 1, 4, 2, 6, 5]}
-    >>> found = compare_runs([0, 0, 0, 1, 1, 1], runs, [(("new", 1), ("old", 1))])
-    >>> [round(one.difference.estimate, 4) for one in found.values()]
-    [0.1111]
-    """
-    fit = auc_covariance(labels, scores, patients)
-    return {(one, other): contrast(fit, one, other, confidence) for one, other in pairs}
 
 
 def contrast(

@@ -24,7 +24,6 @@ from diagnostic_accuracy.checks import (
     check_labels,
     check_one_of,
     check_patients,
-    check_share,
 )
 from diagnostic_accuracy.intervals import METHODS, effective_interval, proportion_interval, wald_interval
 
@@ -234,29 +233,6 @@ def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalenc
         return POINT_RATES[name].value(*given)
 
 
-def derived_gradient(
-    name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalence: ArrayLike
-) -> tuple[Vector, Vector]:
-    """Derivatives of `derived` by sensitivity and by specificity, for its linearisation.
-
-    Parameters, errors: as `derived`.
-
-    Returns
-    -------
-    by_sensitivity, by_specificity : arrays
-
-    Examples
-    --------
-    >>> [float(slope) for slope in derived_gradient("accuracy", 0.9, 0.8, 0.25)]
-    [0.25, 0.75]
-    """
-    sens, spec, pi = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (sensitivity, specificity, prevalence)))
-    value, over, under = derived(name, sens, spec, pi), POINT_RATES[name].over(pi), POINT_RATES[name].under(pi)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bottom = under[0] + under[1] * sens + under[2] * spec
-        return (over[1] - value * under[1]) / bottom, (over[2] - value * under[2]) / bottom
-
-
 # --- intervals of one run's rates -------------------------------------------------------------------------------------
 
 
@@ -447,52 +423,3 @@ def _clustered_log_se(positive: NDArray[np.bool_], picked: NDArray[np.bool_], co
     )
     sums = np.bincount(codes, influence)
     return math.sqrt(sums.size / max(sums.size - 1, 1) * float(sums @ sums))
-
-
-def predictive_values_at(counts: Confusion, prevalence: float, confidence: float = 0.95) -> dict[str, Estimate]:
-    """PPV and NPV that this sensitivity and specificity give at another prevalence.
-
-    Parameters
-    ----------
-    counts : Confusion
-    prevalence : float in (0, 1)
-    confidence : float in (0, 1)
-
-    Returns
-    -------
-    dict of "ppv", "npv" to Estimate
-
-    Raises
-    ------
-    ValueError
-        A prevalence or confidence outside (0, 1).
-
-    Notes
-    -----
-    Bayes' theorem on the odds (Fagan 1975), for the value and for the limits of the likelihood ratios: PPV =
-    p LR+ / (p LR+ + 1 - p), NPV = (1 - p) / (p LR- + 1 - p). A rate of 0 or 1 has limits too.
-
-    Examples
-    --------
-    >>> round(predictive_values_at(Confusion(242, 46, 429, 26), 0.10)["ppv"].estimate, 3)
-    0.509
-    """
-    pi = check_share(prevalence, "prevalence")
-    found = {}
-    for name, which in (("ppv", "lr_positive"), ("npv", "lr_negative")):
-        ratio = rate_estimate(counts, which, confidence)
-        method = f"at prevalence {pi:g}, Bayes from the limits of the likelihood ratio"
-        if ratio.estimate is None and ratio.lower is None:
-            found[name] = Estimate.missing(ratio.note, method, counts.n)
-            continue
-        ends = [math.inf if v is None else v for v in (ratio.estimate, ratio.lower, ratio.upper)]
-        value, low, high = (_bayes(name, v, pi) for v in ends)
-        found[name] = Estimate(value, min(low, high), max(low, high), method, counts.n)
-    return found
-
-
-def _bayes(name: str, ratio: float, prevalence: float) -> float:
-    odds = prevalence / (1 - prevalence) * ratio
-    if name == "npv":
-        return 1 / (1 + odds)
-    return 1.0 if math.isinf(odds) else odds / (1 + odds)

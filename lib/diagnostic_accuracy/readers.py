@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diagnostic_accuracy.checks import (
-    NO_VARIANCE,
     Estimate,
     check_confidence,
     check_labels,
@@ -34,17 +33,12 @@ from diagnostic_accuracy.delong import auc_covariance, placements
 from diagnostic_accuracy.intervals import (
     NO_VARIATION,
     edge_reach,
-    effective_interval,
-    logit_interval,
     tail_probability,
     wald_interval,
 )
-from diagnostic_accuracy.rates import UNDEFINED, derived, derived_gradient
 
 Vector = NDArray[np.float64]
 Readings = Mapping[str, Mapping[Hashable, ArrayLike]]
-MEASURES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
-WILSON = ("sensitivity", "specificity", "accuracy")  # measures whose mean has Wilson's interval; others take the logit
 KINDS = ("readers and patients", "patients", "readers")
 ONE_READER = "one reader: how much readers vary is unknown"
 FEW_READERS = "fewer than 5 readers: how much readers vary is poorly known"
@@ -212,83 +206,6 @@ def _auc_without_each(positive: NDArray[np.bool_], score: Vector, codes: NDArray
     return np.divide(total - lost, pairs, out=np.full(units, np.nan), where=pairs > 0)
 
 
-def reader_rates(labels: ArrayLike, calls: Readings, measure: str, patients: ArrayLike | None = None) -> CrossedValues:
-    """A rate of every reader with every arm; covariances by leaving out one patient.
-
-    Parameters
-    ----------
-    labels : array of shape (n,), 1 malignant, 0 normal
-    calls : mapping of arm to mapping of reader to array of shape (n,), 0/1
-    measure : {"sensitivity", "specificity", "accuracy", "ppv", "npv"}
-        Accuracy, PPV and NPV are linearised at each arm's mean sensitivity and specificity, so that the mean over
-        readers is the rate of the mean rates (never a mean of ratios).
-    patients : array of shape (n,), optional
-
-    Returns
-    -------
-    CrossedValues
-        `note` says why where a rate is not defined, or rests on one patient only.
-
-    Raises
-    ------
-    ValueError
-        Faulty labels, calls or patients; an unknown measure; arms with other readers.
-
-    Examples
-    --------
-    >>> calls = {"a": {1: [1, 0, 0, 0]}, "b": {1: [1, 1, 1, 0]}}
-    >>> reader_rates([1, 1, 0, 0], calls, "sensitivity").values.tolist()
-    [[0.5], [1.0]]
-    """
-    check_one_of(measure, MEASURES, "measure")
-    arms, readers, arrays = _stack(calls)
-    positive = check_labels(labels)
-    codes = check_patients(patients, positive.size)
-    called = np.stack([check_labels(c, f"calls of reading {i + 1}", both_classes=False) for i, c in enumerate(arrays)])
-    if called.shape[1] != positive.size:
-        raise ValueError(f"there are {called.shape[1]} calls and {positive.size} labels; give one call per film")
-    parts = {
-        name: _leave_one_out(called[:, films] == (name == "sensitivity"), codes[films], int(codes.max()) + 1)
-        for name, films in (("sensitivity", positive), ("specificity", ~positive))
-    }
-    if measure in parts:
-        values, left_out = parts[measure]
-        smaller = np.unique(codes[positive if measure == "sensitivity" else ~positive]).size
-    else:
-        values, left_out = _linearised(measure, parts, float(positive.mean()), len(arms))
-        smaller = _smaller(positive, codes)
-    sound = np.isfinite(values).all() and np.isfinite(left_out).all()  # 0/0: fewer than two patients of a class
-    note = "" if sound else f"{UNDEFINED[measure]} in some reading, or only one patient of a class"
-    table = values.reshape(len(arms), len(readers))
-    return CrossedValues(
-        measure, arms, readers, table, jackknife_covariance(left_out), left_out.shape[1], smaller, "jackknife", note
-    )
-
-
-def _leave_one_out(right: NDArray[np.bool_], codes: NDArray[np.int64], units: int) -> tuple[Vector, Vector]:
-    """Share of films called rightly in every reading: whole, and without each patient (0/0 is NaN)."""
-    hits = np.stack([np.bincount(codes, row, minlength=units) for row in right.astype(float)])
-    films = np.bincount(codes, minlength=units)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return right.mean(axis=1), (hits.sum(1, keepdims=True) - hits) / (films.sum() - films)
-
-
-def _linearised(
-    measure: str, parts: Mapping[str, tuple[Vector, Vector]], pi: float, arms: int
-) -> tuple[Vector, Vector]:
-    """A derived rate of every reading, linear in its two rates around their means in its arm."""
-    (sens, sens_without), (spec, spec_without) = parts["sensitivity"], parts["specificity"]
-    readers = sens.size // arms
-    at_sens, at_spec = (np.repeat(rate.reshape(arms, -1).mean(axis=1), readers) for rate in (sens, spec))
-    by_sens, by_spec = derived_gradient(measure, at_sens, at_spec, pi)
-    centre = derived(measure, at_sens, at_spec, pi)
-
-    def line(one: Vector, other: Vector) -> Vector:  # readings in the last axis
-        return centre + by_sens * (one - at_sens) + by_spec * (other - at_spec)
-
-    return line(sens, spec), line(sens_without.T, spec_without.T).T
-
-
 # --- the analysis -----------------------------------------------------------------------------------------------------
 
 
@@ -450,53 +367,3 @@ def mean_variance(data: CrossedValues, arm: str, random: str = KINDS[0]) -> tupl
     error = parts.ms_reader + (readers * shared if random == KINDS[0] else 0.0)
     df = error**2 * (readers - 1) / parts.ms_reader**2 if parts.ms_reader > 0 else None
     return error / readers, df
-
-
-def reader_mean(data: CrossedValues, arm: str, confidence: float = 0.95) -> Estimate:
-    """Mean over readers of one arm, with its interval.
-
-    Parameters
-    ----------
-    data : CrossedValues
-    arm : str
-    confidence : float in (0, 1)
-
-    Returns
-    -------
-    Estimate
-        Rates of films have Wilson's interval at the effective number, at most the patients of their class; AUC, PPV
-        and NPV one that is symmetric on the logit. An AUC of 0 or 1 has its far limit at the smaller class.
-
-    Raises
-    ------
-    ValueError
-        An arm that is not there, or a faulty confidence.
-
-    Examples
-    --------
-    >>> calls = {"a": {1: [1, 1, 0, 0], 2: [1, 0, 0, 0]}}
-    >>> reader_mean(reader_rates([1, 1, 0, 0], calls, "sensitivity"), "a").estimate
-    0.75
-    """
-    check_confidence(confidence)
-    alone, value = data.pick([arm]), float(data.pick([arm]).values.mean())
-    basis, note = "this reader only" if len(alone.readers) == 1 else KINDS[0], alone.caution
-    words = f"mean of {len(alone.readers)} readers, Obuchowski-Rockette, {alone.method} covariances"
-    if not math.isfinite(value):
-        return Estimate.missing(alone.note or "not defined for some reader", words, data.units)
-    if alone.note:
-        return Estimate(value, None, None, words, data.units, note=alone.note, basis=basis)
-    variance, df = mean_variance(alone, arm)
-    if data.measure in WILSON:
-        n = data.smaller if data.measure != "accuracy" else data.units
-        low, high, effective = (float(x) for x in effective_interval(value, variance, n, confidence, df, most=n))
-        words = f"{words}, Wilson interval at {effective:,.0f} effective patients"
-        return Estimate(value, low, high, words, n, df=df, note=note, basis=basis)
-    if 0 < value < 1 and variance > ZERO:
-        low, high = logit_interval(value, math.sqrt(variance), confidence, df)
-        return Estimate(value, low, high, f"{words}, logit scale", data.units, df=df, note=note, basis=basis)
-    if data.measure == "auc" and value in (0.0, 1.0):
-        edge = edge_reach(data.smaller, confidence)
-        ends = (0.0, edge) if value == 0 else (1 - edge, 1.0)
-        return Estimate(value, *ends, f"{words}, far limit of the smaller class", data.units, note=note, basis=basis)
-    return Estimate(value, None, None, words, data.units, note=NO_VARIANCE, basis=basis)

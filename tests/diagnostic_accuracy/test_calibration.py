@@ -16,7 +16,7 @@ from diagnostic_accuracy.calibration import (
     spiegelhalter_test,
     unreliability_test,
 )
-from diagnostic_accuracy.calibration_curves import calibration_table, smooth_calibration, smooth_calibration_intervals
+from diagnostic_accuracy.calibration_curves import calibration_table, smooth_calibration
 
 
 def films(seed=0, n=400, slope=1.5, intercept=-0.5):
@@ -197,27 +197,6 @@ def test_smooth_curve_does_not_depend_on_the_size_of_the_risks(smoother):
     label, risk = films(n=120)
     large, small = (smooth_calibration(label, values, smoother) for values in (risk, risk * 1e-9))
     assert small.observed == pytest.approx(large.observed, rel=1e-6)
-
-
-def test_smooth_curve_says_when_there_is_none():
-    assert "all risks are equal" in smooth_calibration([1, 0], [0.5, 0.5]).note
-    risk = np.r_[np.zeros(95), np.linspace(0.1, 0.9, 5)]
-    label = np.r_[np.zeros(95), np.ones(5)]
-    assert "risks equal" in smooth_calibration(label, risk).note
-    assert smooth_calibration_intervals(label, risk, [np.ones(100, int)])["ici"].estimate is None
-
-
-def test_smooth_intervals_are_percentiles_of_physically_repeated_films():
-    label, risk = films(n=150)
-    weights = np.random.default_rng(4).multinomial(150, np.full(150, 1 / 150), 120)
-    found = smooth_calibration_intervals(label, risk, weights)
-    rows = [np.repeat(np.arange(150), one) for one in weights]
-    drawn = [smooth_calibration(label[r], risk[r]).ici for r in rows]
-    assert found["ici"].estimate == smooth_calibration(label, risk).ici
-    assert [found["ici"].lower, found["ici"].upper] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
-    assert 0 < found["e90"].lower < found["e90"].upper
-    with pytest.raises(ValueError, match="no draw"):
-        smooth_calibration_intervals(label, risk, [])
 
 
 # --- recalibration ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from diagnostic_accuracy.delong import (
     auc_interval,
     compare_auc,
     compare_auc_unpaired,
-    compare_runs,
 )
 from diagnostic_accuracy.intervals import NO_VARIATION
 
@@ -155,21 +154,6 @@ def test_logit_interval_stays_inside_and_is_symmetric_on_the_logit():
     logit = [np.log(v / (1 - v)) for v in (ours.lower, ours.estimate, ours.upper)]
     assert logit[1] - logit[0] == pytest.approx(logit[2] - logit[1])
     assert ours.upper < 1
-
-
-def test_many_runs_at_once():
-    rng = np.random.default_rng(3)
-    labels = np.repeat([1, 0], [20, 30])
-    scores = {(arm, seed): rng.normal(size=50) + labels for arm in ("scratch", "transfer") for seed in (1, 2)}
-    pairs = [(("transfer", seed), ("scratch", seed)) for seed in (1, 2)]
-    ours = compare_runs(labels, scores, pairs)
-    assert list(ours) == pairs
-    alone = compare_auc(labels, scores["transfer", 2], scores["scratch", 2])
-    assert ours[pairs[1]].difference.p == pytest.approx(alone.difference.p, rel=1e-12)
-    with pytest.raises(ValueError, match="'none' is not among"):
-        compare_runs(labels, scores, [("none", ("scratch", 1))])
-    with pytest.raises(ValueError, match="no arm was given"):
-        compare_runs(labels, {}, [])
 
 
 def test_unpaired_with_one_positive_is_note():

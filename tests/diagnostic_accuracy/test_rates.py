@@ -7,13 +7,10 @@ from hypothesis import strategies as st
 
 from diagnostic_accuracy.intervals import proportion_interval
 from diagnostic_accuracy.rates import (
-    DERIVED,
     Confusion,
     clustered_proportion,
     confusion,
     derived,
-    derived_gradient,
-    predictive_values_at,
     rate_estimate,
     rates,
 )
@@ -67,17 +64,6 @@ def test_derived_rates_at_the_studys_prevalence_are_those_of_the_table(table):
             assert not np.isfinite(ours)
         else:
             assert ours == pytest.approx(theirs, abs=1e-12)
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_gradients_are_differences(name):
-    # central differences of the definition; error of order step^2
-    at, step = np.array([0.87, 0.93]), 1e-6
-    for axis, slope in enumerate(derived_gradient(name, *at, 0.2)):
-        move = step * np.eye(2)[axis]
-        assert float(slope) == pytest.approx(
-            float(derived(name, *(at + move), 0.2) - derived(name, *(at - move), 0.2)) / (2 * step), rel=1e-6, abs=1e-8
-        )
 
 
 def test_counts_per_100_and_per_1000():
@@ -143,36 +129,6 @@ def test_clustered_rates_of_a_whole_table():
         assert ours[name].estimate == pytest.approx(plain[name].estimate)
     width = {name: (r["sensitivity"].upper - r["sensitivity"].lower) for name, r in (("c", ours), ("p", plain))}
     assert width["c"] > width["p"]
-
-
-@pytest.mark.parametrize(
-    # STUDY.md: PPV at prevalence 36 / 10 / 1 / 0.1 %
-    ("counts", "expected"),
-    [
-        (Confusion(242, 46, 429, 26), [0.840, 0.509, 0.086, 0.009]),
-        (Confusion(242, 63, 412, 26), [0.793, 0.431, 0.064, 0.007]),
-    ],
-)
-def test_predictive_values_at_the_published_prevalences(counts, expected):
-    ours = [predictive_values_at(counts, p)["ppv"] for p in (268 / 743, 0.10, 0.01, 0.001)]
-    assert [round(value.estimate, 3) for value in ours] == expected
-    assert all(value.lower < value.estimate < value.upper for value in ours)
-
-
-def test_predictive_values_follow_from_the_limits_of_the_ratios():
-    counts = Confusion(242, 46, 429, 26)
-    ratio, ours = rate_estimate(counts, "lr_negative"), predictive_values_at(counts, 0.1)["npv"]
-    assert limits(ours) == pytest.approx((0.9 / (0.9 + 0.1 * ratio.upper), 0.9 / (0.9 + 0.1 * ratio.lower)))
-
-
-def test_predictive_values_without_a_false_positive_keep_an_interval():
-    ours = predictive_values_at(Confusion(8, 0, 20, 2), 0.1)["ppv"]
-    assert ours.estimate == 1
-    assert ours.upper == 1
-    assert ours.lower < 1
-    assert predictive_values_at(Confusion(0, 0, 20, 10), 0.1)["ppv"].note == "no film was called positive"
-    with pytest.raises(ValueError, match="prevalence is 0"):
-        predictive_values_at(Confusion(8, 1, 20, 2), 0)
 
 
 def test_a_predictive_value_of_one_is_one():

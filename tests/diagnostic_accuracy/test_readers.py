@@ -6,20 +6,15 @@ from scipy import stats
 
 from diagnostic_accuracy import checks
 from diagnostic_accuracy.delong import compare_auc
-from diagnostic_accuracy.intervals import NO_VARIATION, edge_reach, proportion_interval
-from diagnostic_accuracy.rates import Confusion
+from diagnostic_accuracy.intervals import NO_VARIATION, edge_reach
 from diagnostic_accuracy.readers import (
     FEW_READERS,
-    MEASURES,
     ONE_READER,
     CrossedValues,
     compare_readers,
     components,
     jackknife_covariance,
-    mean_variance,
     reader_auc,
-    reader_mean,
-    reader_rates,
 )
 from diagnostic_accuracy.roc import auc
 
@@ -140,48 +135,7 @@ def test_picking_arms_picks_their_covariances():
     assert picked.covariance.tolist() == covariance[np.ix_([2, 3, 0, 1], [2, 3, 0, 1])].tolist()
 
 
-def test_rates_with_one_reader_have_the_paired_variance():
-    # leaving out one film: (K-1)/K sum (p_-k - mean)^2 is nearly the paired Wald variance
-    labels, scores = study(readers=1, ill=200, well=200)
-    calls = calls_of(scores, 0.8)
-    ours = compare_readers(reader_rates(labels, calls, "sensitivity"), "new", "old")
-    each = calls["new"][0][labels == 1].astype(float) - calls["old"][0][labels == 1]
-    assert ours.estimate == pytest.approx(each.mean())
-    assert (ours.upper - ours.lower) / (2 * Z) == pytest.approx(each.std(ddof=1) / np.sqrt(200), rel=0.01)
-
-
 # --- means ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_mean_of_perfect_rates_is_as_uncertain_as_its_patients():
-    labels = np.repeat([1, 0], [12, 20])
-    calls = {"a": dict.fromkeys(range(3), labels), "b": dict.fromkeys(range(3), 1 - labels)}
-    perfect = reader_mean(reader_rates(labels, calls, "sensitivity"), "a")
-    assert (perfect.estimate, perfect.n) == (1, 12)
-    assert (perfect.lower, perfect.upper) == pytest.approx(proportion_interval(12, 12))
-    none = reader_mean(reader_rates(labels, calls, "specificity"), "b")
-    assert (none.lower, none.upper) == pytest.approx(proportion_interval(0, 20))
-    area = reader_mean(reader_auc(labels, calls), "a")
-    assert (area.lower, area.upper) == pytest.approx((1 - edge_reach(12), 1))
-
-
-def test_a_mean_rate_has_wilsons_interval_at_the_effective_number():
-    labels, scores = study(readers=4)
-    data = reader_rates(labels, calls_of(scores, 1.5), "sensitivity")
-    ours, (variance, df) = reader_mean(data, "old"), mean_variance(data, "old")
-    # Korn and Graubard 1998, with at most the 40 patients of the class
-    effective = min(ours.estimate * (1 - ours.estimate) / variance, 40) * (Z / stats.t.ppf(0.975, df)) ** 2
-    assert (ours.lower, ours.upper) == pytest.approx(proportion_interval(ours.estimate * effective, effective))
-    assert ours.df == df
-
-
-def test_the_mean_of_an_auc_is_symmetric_on_the_logit():
-    data = reader_auc(*study(readers=4))
-    ours, (variance, df) = reader_mean(data, "new"), mean_variance(data, "new")
-    odds, reach = np.log(ours.estimate / (1 - ours.estimate)), np.sqrt(variance) / (ours.estimate * (1 - ours.estimate))
-    ends = odds + np.array([-1, 1]) * stats.t.ppf(0.975, df) * reach
-    assert (ours.lower, ours.upper) == pytest.approx(tuple(1 / (1 + np.exp(-ends))))
-    assert ours.lower < ours.estimate < ours.upper < 1
 
 
 # --- values and covariances -------------------------------------------------------------------------------------------
@@ -210,65 +164,6 @@ def test_auc_jackknife_is_leaving_out_patients():
     np.testing.assert_allclose(ours.covariance, jackknife_covariance(left_out), atol=1e-14)
 
 
-@pytest.mark.parametrize(("place", "measure"), [(0, "sensitivity"), (1, "specificity")])
-def test_rate_jackknife_is_leaving_out_patients(place, measure):
-    ours = reader_rates(LABELS, CALLS, measure, PATIENTS)
-    left_out = without_each(lambda arm, r, rows: rates_at(arm, r, rows)[place])
-    np.testing.assert_allclose(ours.covariance, jackknife_covariance(left_out), atol=1e-14)
-    assert ours.values[0, 0] == pytest.approx(rates_at("a", 1, np.arange(60))[place])
-
-
-@pytest.mark.parametrize("measure", ["accuracy", "ppv", "npv"])
-def test_derived_rates_are_those_of_the_mean_rates(measure):
-    ours = reader_rates(LABELS, CALLS, measure, PATIENTS)
-    positives, negatives = int(LABELS.sum()), int((1 - LABELS).sum())
-    for i, arm in enumerate(CALLS):
-        sens, spec = np.mean([rates_at(arm, r, np.arange(60)) for r in (1, 2)], axis=0)
-        tp, tn = sens * positives, spec * negatives
-        expected = {
-            "accuracy": (tp + tn) / 60,
-            "ppv": tp / (tp + negatives - tn),
-            "npv": tn / (tn + positives - tp),
-        }[measure]
-        assert ours.values[i].mean() == pytest.approx(expected)
-
-
-def test_the_variance_of_one_readers_ppv_is_the_delta_methods():
-    # one reader: c is linear in both rates; with films as units their variances are p (1 - p) / (n - 1), nearly
-    labels, scores = study(readers=1, ill=200, well=300)
-    data = reader_rates(labels, calls_of(scores, 0.8), "ppv")
-    called = scores["old"][0] > 0.8
-    counts = Confusion(
-        int((called & (labels == 1)).sum()), int((called & (labels == 0)).sum()),
-        int((~called & (labels == 0)).sum()), int((~called & (labels == 1)).sum()),
-    )  # fmt: skip
-    tp, fp, n = counts.tp, counts.fp, counts.tp + counts.fp
-    sens, fpr = tp / 200, fp / 300
-    variance = (fp / n**2) ** 2 * 200 * sens * (1 - sens) + (tp / n**2) ** 2 * 300 * fpr * (1 - fpr)
-    assert data.values[0, 0] == pytest.approx(tp / n)
-    assert data.covariance[0, 0] == pytest.approx(variance, rel=0.01)
-    assert reader_mean(data, "old").estimate == pytest.approx(tp / n)
-
-
 def test_delong_and_jackknife_agree_closely():
     one, other = (reader_auc(LABELS, SCORES, PATIENTS, kind).covariance for kind in ("delong", "jackknife"))
     np.testing.assert_allclose(np.diag(one), np.diag(other), rtol=0.15)
-
-
-def test_a_reader_who_calls_nothing_is_not_estimable():
-    silent = {"a": {1: np.zeros(60)}, "b": {1: CALLS["b"][1]}}
-    data = reader_rates(LABELS, silent, "ppv")
-    assert "no film was called positive" in data.note
-    assert reader_mean(data, "a").estimate is None  # undefined is not 0
-    assert compare_readers(data, "b", "a").estimate is None
-    assert reader_mean(data, "b").lower is not None  # the other arm keeps its interval
-
-
-def test_bad_calls():
-    with pytest.raises(ValueError, match="measure is 'auc'"):
-        reader_rates(LABELS, CALLS, "auc")
-    with pytest.raises(ValueError, match=r"calls of reading 1\[0\] is 0.5"):
-        reader_rates([0, 1], {"a": {1: [0.5, 1]}}, "ppv")
-    with pytest.raises(ValueError, match="3 calls and 2 labels"):
-        reader_rates([0, 1], {"a": {1: [0, 1, 1]}}, "ppv")
-    assert "accuracy" in MEASURES
