@@ -326,10 +326,7 @@ class Statistics(_Strict):
 
     confidence: float = Field(0.95, ge=0.5, lt=1, description="level of every interval")
     bootstrap: int = Field(
-        10_000,
-        ge=100,
-        le=1_000_000,
-        description="number of bootstrap draws; 2,000 of 500,000 scores or more, if not given",
+        10_000, ge=100, le=1_000_000, description="draws; not given: 2,000 of 500,000 scores or more"
     )
     bootstrap_seed: Seed = Field(0, description="the draws follow from it alone")
     sampling: Literal["by_class", "consecutive"] = Field(
