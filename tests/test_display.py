@@ -167,3 +167,12 @@ def test_films_count_the_runs_that_miss_them():
     found = film_table(films, "Missed", LABELS, "missed")
     assert found.rows[0][1:] == ["2 of 3", "0.200", "0 of 3", "0.900"]
     assert 'href="#film-f1"' in found.rows[0][0]
+
+
+def test_of_very_many_films_the_first_are_shown_and_the_caption_says_so():
+    films = pd.DataFrame({"image_id": [f"f{i:03d}" for i in range(401)], "arm": "scratch", "runs": 3, "called": 0,
+                          "missed": 3, "mean_score": 0.1, "label": 1})  # fmt: skip
+    shown = film_table(films, "Missed", LABELS, "missed")
+    assert len(shown.rows) == 400
+    assert "the first 400; tables/films.csv holds all" in str(shown.__html__())
+    assert len(film_table(films[:400], "Missed", LABELS, "missed").rows) == 400

@@ -224,9 +224,10 @@ class Question:
     def beyond_threshold(self) -> float:
         """Validation patients beyond the locked threshold, for what varies mostly with it; else infinite."""
         point, measure = self._point("validation"), self.measure
-        if point is None or point.fixes is None or point.fixes != (measure.rate or MOSTLY.get(measure.name)):
+        if point is None or point.fixes is None or point.target is None:
             return np.inf
-        return self._validation_units(point.fixes) * (1 - point.target)
+        mostly = measure.rate or MOSTLY.get(measure.name)
+        return self._validation_units(point.fixes) * (1 - point.target) if mostly == point.fixes else np.inf
 
     def too_few_validation(self) -> str:
         """Why a locked point has no interval: the rule's class is too small on the validation films."""

@@ -13,6 +13,8 @@ from osteotl.html import Child, join, tag
 
 FACTS = {"subtype": "Subtype", "age": "Age", "sex": "Sex", "view": "View", "site": "Site", "size_mm": "Size, mm"}
 
+MOST_FILMS = 400  # rows of a table: more are not read, and would make a page that no browser prints
+
 
 def film_table(films: pd.DataFrame, caption: Child, labels: Labels, counted_as: str = "called") -> Table:
     """Films as rows: what is known of them, and in how many runs each model calls or misses them.
@@ -29,8 +31,12 @@ def film_table(films: pd.DataFrame, caption: Child, labels: Labels, counted_as: 
     Returns
     -------
     Table
-        Each film leads to its picture, where the page has one.
+        Each film leads to its picture, where the page has one. Of very many the first are shown; the caption says so.
     """
+    names = films["image_id"].unique()
+    if len(names) > MOST_FILMS:
+        films = films[films["image_id"].isin(names[:MOST_FILMS])]
+        caption = join([caption, f" (the first {MOST_FILMS}; tables/films.csv holds all)"])
     facts = [name for name in FACTS if name in films and films[name].fillna("").astype(str).ne("").any()]
     arms = [arm for arm in labels if arm in set(films["arm"])]
     heads: list[Child] = ["Film", *(FACTS[name] for name in facts)]
