@@ -54,6 +54,14 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
     return write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
+def write_csv_if(asked: bool, path: Path, make: Callable[[], pd.DataFrame]) -> None:
+    """Write the table that `make` returns where a study asks for it; else remove one left by an earlier run."""
+    if asked:
+        write_csv(path, make())
+    else:
+        path.unlink(missing_ok=True)
+
+
 #: controls that move a terminal's cursor or end a line, and marks that reverse the order of what follows
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate, TrainingError
 from osteotl.detection.scoring import cohort_films, prediction_rows, processes, score_films, side_by_side
-from osteotl.files import write_csv
+from osteotl.files import write_csv_if
 from osteotl.study import Study
 
 
@@ -30,11 +31,8 @@ def write_extras(
     workers : int, optional
         Processes.
     """
-    path = write("predictions_extra.csv")
-    if study.scores_extras:
-        write_csv(path, score_extras(study, out, data_dir, workers))
-    else:
-        path.unlink(missing_ok=True)
+    made = partial(score_extras, study, out, data_dir, workers)
+    write_csv_if(study.scores_extras, write("predictions_extra.csv"), made)
 
 
 def score_extras(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from osteotl.detection import hardware
 from osteotl.detection.errors import Replicate
 from osteotl.detection.films import PADDING, Films
 from osteotl.detection.scoring import cohort_films, open_detector, processes, score_films, side_by_side
-from osteotl.files import write_csv
+from osteotl.files import write_csv_if
 from osteotl.study import Study
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
@@ -117,11 +118,7 @@ def write_sweep(
     workers : int, optional
         Processes.
     """
-    path = write("robustness.csv")
-    if study.robustness:
-        write_csv(path, sweep(study, out, data_dir, workers))
-    else:
-        path.unlink(missing_ok=True)
+    write_csv_if(study.robustness, write("robustness.csv"), partial(sweep, study, out, data_dir, workers))
 
 
 def sweep(
