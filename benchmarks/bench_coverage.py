@@ -210,7 +210,7 @@ def lesion_truth(boxes: tuple[pd.DataFrame, pd.DataFrame], label: Any, scores: A
         prepared = prepare_boxes(_names("external", label.size), rows, boxes[1])
         marks, coco, malignant = prepared.judged(HIT), coco_of(prepared), scores[a, j][label]
         values = {("lroc_auc",): figure_of_merit(marks, "LROC"), ("wafroc_auc",): figure_of_merit(marks, "wAFROC")}
-        values |= {("coco_ap",): coco.ap, ("coco_ap", 0.5): coco.ap50}
+        values |= {("coco_ap",): coco["AP"], ("coco_ap", 0.5): coco["AP50"]}
         heights = froc(marks).sensitivity_at(FALSE_MARKS)
         values |= {("froc_sensitivity", rate): height for rate, height in zip(FALSE_MARKS, heights, strict=True)}
         for k, point in enumerate(POINTS):

@@ -6,7 +6,7 @@ for what training would give again. Where patients repeat, the clustered version
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -16,9 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from diagnostic_accuracy.bootstrap import Draws
+from diagnostic_accuracy.checks import NO_DISCORDANT
 from diagnostic_accuracy.delong import auc_interval, compare_auc
 from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.paired import (
+    TEST_ONLY,
     clustered_difference,
     clustered_mcnemar,
     compare_predictive_values,
@@ -29,7 +31,6 @@ from diagnostic_accuracy.paired import (
     predictive_bootstrap,
 )
 from diagnostic_accuracy.rates import confusion, rate_estimate
-from diagnostic_accuracy.thresholds import Point
 
 Flags = NDArray[np.bool_]
 Rows = list[dict[str, Any]]
@@ -68,10 +69,12 @@ def compare_run_by_run(
         (arm, run), (_, other_run) = draws.runs[one], draws.runs[other]
         name = str(run) if run == other_run else f"{run} against {other_run}"
         place = shared | {"arm": arm, "reference": reference, "run": name}
-        rows += _delong(films, one, other, confidence, place)
-        for point in films.points(one, other):
-            at = place | {"point": point.name, "threshold_from": point.threshold_from}
-            rows += _calls(films, (one, other), (point.name, point.threshold_from), confidence, replicates, at)
+        patients = {"delong": None} if films.patient is None else {"delong": None, "delong_clustered": films.patient}
+        for measure, clusters in patients.items():
+            gap = compare_auc(films.label, films.values[:, one], films.values[:, other], clusters, confidence)
+            rows.append(_row(gap, place, measure))
+        for at in films.points(one, other):
+            rows += _calls(films, (one, other), place | at, confidence, replicates)
     return results(rows)
 
 
@@ -96,8 +99,7 @@ def false_positive_rate(draws: Draws, arm: str, reference: str, level: float = 0
     films = _Films(draws)
     columns = [i for i, (name, _) in enumerate(draws.runs) if name in (arm, reference)]
     both = list(combinations(columns, 2))
-    place = {"section": "as_published", "measure": "false_positive_rate", "arm": arm, "reference": reference,
-             "unit": "film"}  # fmt: skip
+    place = {"section": "as_published", "arm": arm, "reference": reference, "unit": "film"}
     rows: Rows = []
 
     def add(tests: list[float | None], method: str, **identity: Any) -> None:
@@ -107,17 +109,15 @@ def false_positive_rate(draws: Draws, arm: str, reference: str, level: float = 0
             found = Estimate.missing("fewer than two runs with a threshold", method, 0)
         else:
             found = Estimate(called / len(tests), None, None, method, len(tests), events=called, note=note)
-        rows.append(_based(found).row(**place, **identity))
+        rows.append(_row(found, place | identity, "false_positive_rate"))
 
-    gaps = [compare_auc(films.label, films.values[:, a], films.values[:, b], None).difference for a, b in both]
+    gaps = [compare_auc(films.label, films.values[:, a], films.values[:, b]) for a, b in both]
     add([gap.p for gap in gaps], f"DeLong's test, p < {level:g}", group="auc")
-    for point in films.points(*columns):
-        at = (point.name, point.threshold_from)
-        for rate, side in (("sensitivity", films.label), ("specificity", ~films.label)):
+    for at in films.points(*columns):
+        for rate, side in films.sides.items():
             right = {c: films.calls(c, at)[side] == films.label[side] for c in columns}
             tests = [mcnemar(paired_table(right[a], right[b])).corrected for a, b in both]
-            where = {"group": rate, "point": point.name, "threshold_from": point.threshold_from}
-            add(tests, f"McNemar's test, continuity-corrected, p < {level:g}", **where)
+            add(tests, f"McNemar's test, continuity-corrected, p < {level:g}", group=rate, **at)
     return results(rows)
 
 
@@ -137,92 +137,69 @@ class _Films:
 
     def __init__(self, draws: Draws) -> None:
         external = draws.scores.external
-        self.draws, self.label = draws, external.label.to_numpy()
-        self.patient = external.patient.to_numpy()
-        self.clustered = pd.unique(self.patient).size < self.label.size
-        self.values = external.values.to_numpy()
+        self.draws, self.label, self.values = draws, external.label.to_numpy(), external.values.to_numpy()
+        self.sides = {"sensitivity": self.label, "specificity": ~self.label}
+        repeated = external.patient.duplicated().any()
+        self.patient = external.patient.to_numpy() if repeated else None
 
-    def calls(self, column: int, point: tuple[str, str]) -> Flags:
-        return self.values[:, column] >= self.draws.thresholds[point][column]
+    def calls(self, column: int, at: Mapping[str, str]) -> Flags:
+        return self.values[:, column] >= self.draws.thresholds[at["point"], at["threshold_from"]][column]
 
-    def points(self, *columns: int) -> list[Point]:
-        """Points that have a threshold in these runs."""
-        found = self.draws.thresholds
-        return [p for p in self.draws.points if not np.isnan(found[p.name, p.threshold_from][list(columns)]).any()]
+    def points(self, *columns: int) -> list[dict[str, str]]:
+        """Points that have a threshold in these runs, as columns of a table of results."""
+        known = {place: cuts[list(columns)] for place, cuts in self.draws.thresholds.items()}
+        return [
+            {"point": point.name, "threshold_from": point.threshold_from}
+            for point in self.draws.points
+            if not np.isnan(known[point.name, point.threshold_from]).any()
+        ]
 
 
-def _based(found: Estimate, events: int | None = None) -> Estimate:
-    return replace(found, basis=BASIS, events=found.events if events is None else events)
+def _row(found: Estimate, place: Mapping[str, Any], measure: str, events: int | None = None) -> dict[str, Any]:
+    based = replace(found, basis=BASIS, events=found.events if events is None else events)
+    return based.row(**place, measure=measure)
 
 
 def _one_run(films: _Films, column: int, confidence: float, place: dict[str, Any]) -> Rows:
-    patients = films.patient if films.clustered else None
-    rows = [
-        _based(auc_interval(films.label, films.values[:, column], patients, confidence)).row(**place, measure="auc")
-    ]
-    for point in films.points(column):
-        counts = confusion(films.label, films.calls(column, (point.name, point.threshold_from)))
-        at = place | {"point": point.name, "threshold_from": point.threshold_from}
+    rows = [_row(auc_interval(films.label, films.values[:, column], films.patient, confidence), place, "auc")]
+    for at in films.points(column):
+        counts = confusion(films.label, films.calls(column, at))
         for name in RATES:
-            found = rate_estimate(counts, name, confidence)
-            over, _ = counts.fraction(name)
-            rows.append(_based(found, over).row(**at, measure=name))
+            rows.append(_row(rate_estimate(counts, name, confidence), place | at, name, counts.fraction(name)[0]))
     return rows
 
 
-def _delong(films: _Films, one: int, other: int, confidence: float, place: dict[str, Any]) -> Rows:
-    pair = films.values[:, one], films.values[:, other]
-    rows = [_based(compare_auc(films.label, *pair, None, confidence).difference).row(**place, measure="delong")]
-    if films.clustered:
-        found = compare_auc(films.label, *pair, films.patient, confidence).difference
-        rows.append(_based(found).row(**place, measure="delong_clustered"))
-    return rows
-
-
-def _calls(
-    films: _Films,
-    columns: tuple[int, int],
-    point: tuple[str, str],
-    confidence: float,
-    replicates: int,
-    place: dict[str, Any],
-) -> Rows:
-    one, other = (films.calls(column, point) for column in columns)
+def _calls(films: _Films, columns: tuple[int, int], place: dict[str, Any], confidence: float, replicates: int) -> Rows:
+    """Tests and intervals of two runs at one point."""
+    one, other = (films.calls(column, place) for column in columns)
     rows: Rows = []
-    for rate, side in (("sensitivity", films.label), ("specificity", ~films.label)):
+    for rate, side in films.sides.items():
         a, b = (calls[side] == films.label[side] for calls in (one, other))
-        rows += _rate(a, b, films.patient[side] if films.clustered else None, confidence, place | {"group": rate})
-    test = compare_predictive_values(paired_calls(films.label, one, other), "ppv")
-    patients = films.patient if films.clustered else None
-    found = predictive_bootstrap(films.label, one, other, "ppv", patients, replicates, 0, confidence)
-    rows.append(_based(found).row(**place, measure="ppv_bootstrap", group="ppv"))
-    method = "weighted generalised score test (Kosinski 2013)"
-    score = Estimate(
-        test.difference, None, None, method, films.label.size, test.p, note=test.note or "a test, without an interval"
-    )
-    return [*rows, _based(score).row(**place, measure="ppv_score_test", group="ppv")]
+        rows += _rate(a, b, None if films.patient is None else films.patient[side], confidence, place | {"group": rate})
+    drawn = predictive_bootstrap(films.label, one, other, "ppv", films.patient, replicates, 0, confidence)
+    score = compare_predictive_values(paired_calls(films.label, one, other), "ppv")
+    at = place | {"group": "ppv"}
+    return [*rows, _row(drawn, at, "ppv_bootstrap"), _row(score, at, "ppv_score_test")]
 
 
 def _rate(one: Flags, other: Flags, patients: NDArray[Any] | None, confidence: float, place: dict[str, Any]) -> Rows:
     """McNemar's tests and intervals of one rate; `one`, `other`: which films of the class are called rightly."""
     table = paired_table(one, other)
-    tests, n = mcnemar(table), table.n
+    tests = mcnemar(table)
     methods = {
         "mcnemar_corrected": (tests.corrected, "McNemar, continuity-corrected"),
         "mcnemar_exact": (tests.exact, "McNemar, exact"),
         "mcnemar_midp": (tests.midp, "McNemar, mid-p"),
     }
-    rows = []
-    for measure, (p, method) in methods.items():
-        note = "a test, without an interval" if p is not None else tests.note or "no discordant pair: not defined"
-        found = Estimate(table.difference, None, None, method, n, p, note=note)
-        rows.append(_based(found, table.discordant).row(**place, measure=measure))
-    rows.append(_based(paired_difference(table, confidence), table.discordant).row(**place, measure="tango"))
+    found = {
+        measure: Estimate(
+            table.difference, None, None, method, table.n, p, note=NO_DISCORDANT if p is None else TEST_ONLY
+        )
+        for measure, (p, method) in methods.items()
+    }
+    found["tango"] = paired_difference(table, confidence)
     if patients is not None:
-        found = clustered_mcnemar(one, other, patients)
-        note = found.note or "a test, without an interval"
-        test = Estimate(table.difference, None, None, found.method, found.n, found.p, note=note)
-        rows.append(_based(test, table.discordant).row(**place, measure="mcnemar_clustered"))
-        interval = clustered_difference(one, other, patients, confidence)
-        rows.append(_based(interval, table.discordant).row(**place, measure="clustered_difference"))
-    return rows
+        test = clustered_mcnemar(one, other, patients)
+        found["mcnemar_clustered"] = replace(test, estimate=table.difference, note=test.note or TEST_ONLY)
+        found["clustered_difference"] = clustered_difference(one, other, patients, confidence)
+    return [_row(number, place, measure, table.discordant) for measure, number in found.items()]

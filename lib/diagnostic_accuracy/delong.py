@@ -1,8 +1,8 @@
 """Variance and comparison of AUCs within one run: DeLong for independent films, Obuchowski where patients repeat.
 
 Both rest on placement values: for a malignant film the share of normal films that score below it, for a normal film the
-share of malignant films that score above it (ties one half). They come from one sort of each arm, so that a million
-films take a fraction of a second and no table of pairs is built.
+share of malignant films that score above it (ties one half). They come from ranks, so that a million films take a
+fraction of a second and no table of pairs is built.
 
 References
 ----------
@@ -28,20 +28,11 @@ from diagnostic_accuracy.checks import (
     SINGLE_NEGATIVE,
     SINGLE_POSITIVE,
     Estimate,
-    check_confidence,
     check_labels,
-    check_one_of,
     check_patients,
     check_scores,
 )
-from diagnostic_accuracy.intervals import (
-    ALTERNATIVES,
-    NO_VARIATION,
-    edge_reach,
-    logit_interval,
-    tail_probability,
-    wald_interval,
-)
+from diagnostic_accuracy.intervals import NO_VARIATION, edge_reach, wald_estimate
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -57,22 +48,11 @@ def placements(positive: Flags, score: Vector) -> Vector:
     Inputs are taken as checked; `positive` is true for malignant films. The mean over malignant films, and over normal
     films, is the AUC.
     """
-    order = np.argsort(score)
-    ranked, ill = score[order], positive[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # of each group of tied films
-    malignant_to_here = np.cumsum(ill)[last]
-    malignant = int(malignant_to_here[-1])
-    size, tied = np.diff(last, prepend=-1), np.diff(malignant_to_here, prepend=0)
-    normal = positive.size - malignant
-    malignant_below: Codes = malignant_to_here - tied
-    normal_below = last + 1 - size - malignant_below
-    beaten = (normal_below + 0.5 * (size - tied)) / normal
-    beaten_by = (malignant - malignant_below - 0.5 * tied) / malignant
-    if last.size < positive.size:
-        beaten, beaten_by = np.repeat(beaten, size), np.repeat(beaten_by, size)
-    placed = np.empty(positive.size)
-    placed[order] = np.where(ill, beaten, beaten_by)
-    return placed
+    below = stats.rankdata(score)
+    for films in (positive, ~positive):
+        below[films] -= stats.rankdata(score[films])
+    malignant = int(positive.sum())
+    return np.where(positive, below / (positive.size - malignant), (malignant - below) / malignant)
 
 
 @dataclass(frozen=True)
@@ -104,8 +84,9 @@ class AucCovariance:
     @cached_property
     def covariance(self) -> Vector:
         """Array of shape (arms, arms); NaN where it cannot be estimated (`note` says why)."""
-        size = len(self.arms)
-        return np.full((size, size), np.nan) if self.note else _covariance(self.placed, self.positive, self.patients)
+        if self.note:
+            return np.full((len(self.arms), len(self.arms)), np.nan)
+        return placement_covariance(self.placed, self.positive, self.patients)
 
     @property
     def method(self) -> str:
@@ -175,8 +156,18 @@ def _units(films: Flags, clusters: Codes | None) -> int:
     return int(films.sum()) if clusters is None else int(np.count_nonzero(np.bincount(clusters[films])))
 
 
-def _covariance(placed: Vector, positive: Flags, clusters: Codes | None) -> Vector:
-    """DeLong's S10 / m + S01 / n, or Obuchowski 1997, equations 3 to 5: sums within patients and their cross term."""
+def placement_covariance(placed: Vector, positive: Flags, clusters: Codes | None = None) -> Vector:
+    """Covariance of means of placement values, from two units of each class on.
+
+    DeLong's S10 / m + S01 / n, or Obuchowski 1997, equations 3 to 5: sums within patients and their cross term.
+
+    Parameters
+    ----------
+    placed : array of shape (arms, n)
+    positive : boolean array of shape (n,)
+    clusters : integer array of shape (n,), optional
+        Patients as codes.
+    """
     sums, scales = [], []
     for films in (positive, ~positive):
         values = placed[:, films]
@@ -196,11 +187,7 @@ def _covariance(placed: Vector, positive: Flags, clusters: Codes | None) -> Vect
 
 
 def auc_interval(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    patients: ArrayLike | None = None,
-    confidence: float = 0.95,
-    scale: str = "wald",
+    labels: ArrayLike, scores: ArrayLike, patients: ArrayLike | None = None, confidence: float = 0.95
 ) -> Estimate:
     """AUC of one run with its interval.
 
@@ -208,14 +195,11 @@ def auc_interval(
     ----------
     labels, scores, patients : as `auc_covariance`, for one arm
     confidence : float in (0, 1)
-    scale : {"wald", "logit"}
-        Wald is pROC's and the published study's; the logit scale covers better with few films or an AUC near 1
-        (30 malignant and 60 normal films, AUC near 0.95: .94 against Wald's .88 of a nominal .95).
 
     Returns
     -------
     Estimate
-        In [0, 1]. An AUC of 0 or 1 has its far limit at the number of films (patients) of the smaller class, n:
+        Wald, in [0, 1]. An AUC of 0 or 1 has its far limit at the number of films (patients) of the smaller class, n:
         1 has n / (n + z^2) to 1. Otherwise without limits, and with the reason, where no variance can be estimated.
 
     Raises
@@ -225,55 +209,25 @@ def auc_interval(
 
     Notes
     -----
-    Matches `pROC::ci.auc(method = "delong")` for `scale="wald"`.
+    Matches `pROC::ci.auc(method = "delong")`.
 
     Examples
     --------
-    >>> auc_interval([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], scale="logit").estimate
+    >>> auc_interval([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6]).estimate
     0.8888888888888888
     """
-    check_confidence(confidence)
-    check_one_of(scale, ("wald", "logit"), "scale")
     fit = auc_covariance(labels, {"scores": scores}, patients)
-    area, variance, n = float(fit.auc[0]), float(fit.covariance[0, 0]), fit.positive.size
-    method = f"{fit.method}, {'Wald' if scale == 'wald' else 'logit'} interval"
+    area, n, method = float(fit.auc[0]), fit.positive.size, f"{fit.method}, Wald interval"
     if fit.note:
         return Estimate(area, None, None, method, n, note=fit.note)
-    if variance < DUST:
-        if area in (0.0, 1.0):
-            edge = edge_reach(fit.smaller, confidence)
-            low, high = (0.0, edge) if area == 0 else (1 - edge, 1.0)
-            return Estimate(area, low, high, f"{method}, far limit at {fit.smaller} of the smaller class", n)
-        reason = CONSTANT_SCORES if bool((fit.placed[0] == 0.5).all()) else NO_VARIANCE
-        return Estimate(area, None, None, method, n, note=reason)
-    if scale == "logit":
-        low, high = logit_interval(area, math.sqrt(variance), confidence)
-    else:
-        low, high = wald_interval(area, math.sqrt(variance), confidence, clip=(0.0, 1.0))
-    return Estimate(area, low, high, method, n)
-
-
-@dataclass(frozen=True)
-class AucComparison:
-    """Difference of two AUCs, arm - reference, with its test.
-
-    Attributes
-    ----------
-    difference : Estimate
-        With p of the chosen alternative.
-    se : float or None
-        Standard error of the difference (0 without variation, None if it cannot be estimated).
-    statistic : float or None
-        z (paired) or t (unpaired).
-    arm, reference : float
-        The two AUCs.
-    """
-
-    difference: Estimate
-    se: float | None
-    statistic: float | None
-    arm: float
-    reference: float
+    variance = float(fit.covariance[0, 0])
+    if variance >= DUST:
+        return wald_estimate(area, math.sqrt(variance), method, n, confidence, (0.0, 1.0), test=False)
+    if area in (0.0, 1.0):
+        words, reach = f"{method}, far limit at {fit.smaller} of the smaller class", edge_reach(fit.smaller, confidence)
+        return wald_estimate(area, None, words, n, confidence, (0.0, 1.0), reach=reach)
+    reason = CONSTANT_SCORES if bool((fit.placed[0] == 0.5).all()) else NO_VARIANCE
+    return Estimate(area, None, None, method, n, note=reason)
 
 
 def compare_auc(
@@ -282,9 +236,8 @@ def compare_auc(
     reference: ArrayLike,
     patients: ArrayLike | None = None,
     confidence: float = 0.95,
-    alternative: str = "two-sided",
-) -> AucComparison:
-    """Paired test of two AUCs on the same films (DeLong; Obuchowski where patients repeat).
+) -> Estimate:
+    """Difference of two AUCs on the same films (DeLong; Obuchowski where patients repeat), arm - reference, with p.
 
     Parameters
     ----------
@@ -292,12 +245,10 @@ def compare_auc(
     arm, reference : array of shape (n,)
         Scores of the two arms on the same films in the same order.
     confidence : float in (0, 1)
-    alternative : {"two-sided", "greater", "less"}
-        "greater": the arm's AUC is the larger one.
 
     Returns
     -------
-    AucComparison
+    Estimate
         A difference without variation has no p, and the reason: never p = 0. Its limits are then z^2 / (n + z^2) away,
         n the films (patients) of the smaller class, and it is cut to [-1, 1] as every difference.
 
@@ -313,52 +264,23 @@ def compare_auc(
     Examples
     --------
     >>> y, arm, reference = [0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [3, 1, 4, 2, 6, 5]
-    >>> round(compare_auc(y, arm, reference).difference.estimate, 4)
+    >>> round(compare_auc(y, arm, reference).estimate, 4)
     0.1111
     """
     fit = auc_covariance(labels, {"arm": arm, "reference": reference}, patients)
-    return contrast(fit, "arm", "reference", confidence, alternative)
-
-
-def contrast(
-    fit: AucCovariance,
-    arm: Hashable,
-    reference: Hashable,
-    confidence: float = 0.95,
-    alternative: str = "two-sided",
-) -> AucComparison:
-    """`compare_auc` for two arms (or runs) of a covariance already computed: each run is sorted once for all pairs."""
-    check_confidence(confidence)
-    check_one_of(alternative, ALTERNATIVES, "alternative")
-    for name in (arm, reference):
-        if name not in fit.arms:
-            raise ValueError(f"{name!r} is not among the arms {', '.join(map(str, fit.arms))}")
-    one, other = fit.arms.index(arm), fit.arms.index(reference)
-    areas, n = (float(fit.auc[one]), float(fit.auc[other])), fit.positive.size
-    difference, method = areas[0] - areas[1], f"{fit.method}, paired, {alternative}"
+    difference, n, method = float(fit.auc[0] - fit.auc[1]), fit.positive.size, f"{fit.method}, paired, two-sided"
     if fit.note:
-        return AucComparison(Estimate(difference, None, None, method, n, note=fit.note), None, None, *areas)
+        return Estimate(difference, None, None, method, n, note=fit.note)
     # on the differences of placement values: exactly 0 if those are
-    apart = (fit.placed[one] - fit.placed[other])[np.newaxis]
-    variance = float(_covariance(apart, fit.positive, fit.patients)[0, 0])
-    if variance < DUST:
-        return AucComparison(_without_variation(fit, one, other, method, confidence), 0.0, None, *areas)
-    se = math.sqrt(variance)
-    low, high = wald_interval(difference, se, confidence, clip=(-1.0, 1.0))
-    p = tail_probability(difference / se, alternative)
-    return AucComparison(Estimate(difference, low, high, method, n, p), se, difference / se, *areas)
-
-
-def _without_variation(fit: AucCovariance, one: int, other: int, method: str, confidence: float) -> Estimate:
-    difference, n = float(fit.auc[one] - fit.auc[other]), fit.positive.size
+    variance = float(placement_covariance(fit.placed[:1] - fit.placed[1:], fit.positive, fit.patients)[0, 0])
+    if variance >= DUST:
+        return wald_estimate(difference, math.sqrt(variance), method, n, confidence)
     note = NO_VARIATION
-    if np.array_equal(fit.placed[one], fit.placed[other]):
+    if np.array_equal(*fit.placed):
         # equal placement values do not mean equal ranks: two perfect arms may order the malignant films differently
-        alike = np.array_equal(stats.rankdata(fit.scores[one]), stats.rankdata(fit.scores[other]))
+        alike = np.array_equal(*(stats.rankdata(score) for score in fit.scores))
         difference, note = 0.0, IDENTICAL_ARMS if alike else SAME_PLACES
-    edge = edge_reach(fit.smaller, confidence)
-    low, high = max(difference - edge, -1.0), min(difference + edge, 1.0)
-    return Estimate(difference, low, high, method, n, note=note)
+    return wald_estimate(difference, None, method, n, confidence, still=note, reach=edge_reach(fit.smaller, confidence))
 
 
 def compare_auc_unpaired(
@@ -367,8 +289,7 @@ def compare_auc_unpaired(
     other_labels: ArrayLike,
     other_scores: ArrayLike,
     confidence: float = 0.95,
-    alternative: str = "two-sided",
-) -> AucComparison:
+) -> Estimate:
     """Test of two AUCs measured on different films, with Welch-type degrees of freedom.
 
     Errors as `compare_auc`. Difference = first - second.
@@ -380,7 +301,6 @@ def compare_auc_unpaired(
     other_labels, other_scores : array_like of shape (m,)
         The second set of films.
     confidence : float
-    alternative : {"two-sided", "greater", "less"}
 
     Notes
     -----
@@ -390,20 +310,14 @@ def compare_auc_unpaired(
     Examples
     --------
     >>> men, women = ([0, 0, 1, 1], [1, 3, 2, 4]), ([0, 0, 1, 1], [2, 3, 1, 4])
-    >>> compare_auc_unpaired(*men, *women).difference.estimate
+    >>> compare_auc_unpaired(*men, *women).estimate
     0.25
     """
-    check_confidence(confidence)
     fits = [auc_covariance(labels, {"a": scores}), auc_covariance(other_labels, {"a": other_scores})]
-    areas = float(fits[0].auc[0]), float(fits[1].auc[0])
-    difference, counts = areas[0] - areas[1], [fit.positive.size for fit in fits]
-    method = f"DeLong, unpaired (Welch), {alternative}"
+    difference, counts = float(fits[0].auc[0] - fits[1].auc[0]), [fit.positive.size for fit in fits]
     variances = [float(fit.covariance[0, 0]) for fit in fits]
-    reason = fits[0].note or fits[1].note or ("" if sum(variances) > 0 else NO_VARIANCE)
-    if reason:
-        return AucComparison(Estimate(difference, None, None, method, sum(counts), note=reason), None, None, *areas)
-    se = math.sqrt(sum(variances))
+    method, reason = "DeLong, unpaired (Welch), two-sided", fits[0].note or fits[1].note
+    if reason or sum(variances) == 0:
+        return Estimate(difference, None, None, method, sum(counts), note=reason or NO_VARIANCE)
     df = sum(variances) ** 2 / sum(v**2 / (n - 1) for v, n in zip(variances, counts, strict=True))
-    low, high = wald_interval(difference, se, confidence, df, clip=(-1.0, 1.0))
-    p = tail_probability(difference / se, alternative, df)
-    return AucComparison(Estimate(difference, low, high, method, sum(counts), p, df), se, difference / se, *areas)
+    return wald_estimate(difference, math.sqrt(sum(variances)), method, sum(counts), confidence, df=df)

@@ -2,14 +2,12 @@
 
 References
 ----------
-Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Korn EL, Graubard BI, Surv Methodol
-1998;24:193 (effective size at few degrees of freedom). Zou GY, Donner A, Stat Med 2008;27:1693 (MOVER). Davison AC,
-Hinkley DV, Bootstrap Methods and their Application, 1997 (percentile intervals).
+Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Zou GY, Donner A, Stat Med 2008;27:1693
+(MOVER). Davison AC, Hinkley DV, Bootstrap Methods and their Application, 1997 (percentile intervals).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,17 +39,15 @@ def wald_interval(
 ) -> tuple[float, float]:
     """estimate -/+ quantile x se (normal, or t with `df`), cut to the range `clip`."""
     quantile = critical_value(confidence, df)
-    low, high = estimate - quantile * se, estimate + quantile * se
+    return _cut(estimate - quantile * se, estimate + quantile * se, clip)
+
+
+def _cut(low: float, high: float, clip: tuple[float, float] | None) -> tuple[float, float]:
     return (low, high) if clip is None else (max(low, clip[0]), min(high, clip[1]))
 
 
-def logit_interval(share: float, se: float, confidence: float = 0.95, df: float | None = None) -> tuple[float, float]:
-    """Interval of a number strictly between 0 and 1, symmetric on its logit (delta method)."""
-    return on_logit(share, se, critical_value(confidence, df))
-
-
 def on_logit(share: float, se: float, critical: float) -> tuple[float, float]:
-    """As `logit_interval`, for a critical value of the normal or t distribution."""
+    """Interval of a number strictly between 0 and 1, symmetric on its logit (delta method)."""
     half = critical * se / (share * (1 - share))
     return float(expit(logit(share) - half)), float(expit(logit(share) + half))
 
@@ -79,6 +75,49 @@ def tail_probability(statistic: float, alternative: str = "two-sided", df: float
     at = abs(statistic) if alternative == "two-sided" else statistic
     upper = float(stats.norm.sf(at) if df is None else stats.t.sf(at, df))
     return min(1.0, 2 * upper) if alternative == "two-sided" else upper
+
+
+def wald_estimate(
+    value: float,
+    se: float | None,
+    method: str,
+    n: int,
+    confidence: float = 0.95,
+    clip: tuple[float, float] | None = (-1.0, 1.0),
+    *,
+    df: float | None = None,
+    still: str = "",
+    reach: float | None = None,
+    test: bool = True,
+) -> Estimate:
+    """A number with its Wald interval and p of 0.
+
+    Parameters
+    ----------
+    value : float
+    se : float or None
+        None or 0: no variation was seen, so that there is no p.
+    method : str
+    n : int
+    confidence : float in (0, 1)
+    clip : (float, float) or None
+        Range of the number.
+    df : float, optional
+        Degrees of freedom of `se`.
+    still : str
+        Note where there is no variation.
+    reach : float, optional
+        How far the limits are then away; default: no limits.
+    test : bool
+        Give p.
+    """
+    check_confidence(confidence)
+    if se:
+        p = tail_probability(value / se, df=df) if test else None
+        return Estimate(value, *wald_interval(value, se, confidence, df, clip), method, n, p, df)
+    if reach is None:
+        return Estimate(value, None, None, method, n, note=still)
+    return Estimate(value, *_cut(value - reach, value + reach, clip), method, n, note=still)
 
 
 # --- of a proportion --------------------------------------------------------------------------------------------------
@@ -163,57 +202,6 @@ def _midp_interval(x: float, n: float, alpha: float) -> tuple[float, float]:
         return float(stats.binom.cdf(x - 1, n, p) + stats.binom.pmf(x, n, p) / 2) - alpha / 2
 
     return brentq(upper_tail, 0, x / n, xtol=1e-15), brentq(lower_tail, x / n, 1, xtol=1e-15)
-
-
-def effective_interval(
-    share: ArrayLike,
-    variance: ArrayLike,
-    units: int,
-    confidence: float = 0.95,
-    df: float | None = None,
-    most: float = math.inf,
-) -> tuple[Vector, Vector, Vector]:
-    """Wilson's interval of proportions that are no plain counts: of clustered films, or means over training runs.
-
-    Parameters
-    ----------
-    share : float or array, in [0, 1]
-    variance : float or array
-        Of each share, however it was estimated.
-    units : int, at least 1
-        Patients in the denominator: the effective number where a share is 0 or 1 and no variance can be seen.
-    confidence : float in (0, 1)
-    df : float, optional
-        Degrees of freedom of `variance`; default: known exactly.
-    most : float
-        share (1 - share) / variance counts as at most this.
-
-    Returns
-    -------
-    lower, upper : arrays in [0, 1]
-    effective : array, at least 1
-        How many independent films would give this interval.
-
-    Raises
-    ------
-    ValueError
-        A share outside [0, 1], no units, a confidence outside (0, 1).
-
-    Notes
-    -----
-    The effective number is share (1 - share) / variance, times (z / t)^2 where the variance has few degrees of freedom
-    (Korn and Graubard 1998). With the variance of a plain count, p (1 - p) / n, it is Wilson's interval.
-    """
-    check_confidence(confidence)
-    p, spread = np.asarray(share, np.float64), np.asarray(variance, np.float64)
-    if not ((p >= 0) & (p <= 1)).all() or units < 1:
-        raise ValueError(f"share {p} of {units} units is not a proportion; give shares in [0, 1] and at least 1 unit")
-    seen = (p > 0) & (p < 1) & (spread > 0)
-    effective = np.divide(p * (1 - p), spread, out=np.full(p.shape, float(units)), where=seen)
-    normal = critical_value(confidence)
-    shrink = 1.0 if df is None else (normal / critical_value(confidence, df)) ** 2
-    effective = np.where(seen, np.maximum(np.minimum(effective, most) * shrink, 1.0), effective)
-    return *wilson(p, effective, normal), effective
 
 
 # --- from bootstrap draws ---------------------------------------------------------------------------------------------

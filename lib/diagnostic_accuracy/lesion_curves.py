@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from diagnostic_accuracy.checks import check_weights
 from diagnostic_accuracy.lesions import Marks, PreparedBoxes, prepare_boxes
+from diagnostic_accuracy.roc import Line, area_until, cumulated, read_curve
 
 Vector = NDArray[np.float64]
-Line = Literal["step", "interp", "rjafroc"]
 
 FALSE_MARKS = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 """False marks per film at which LUNA16 reads the FROC curve (the mean of the sensitivities there is its CPM)."""
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 """COCO's overlaps; numpy.linspace makes .9 of it 0.8999999999999999, and COCO judges by that."""
+
+COCO_MEASURES = ("AP", "AP50", "AP75", "AR1", "AR10", "AR100")
 
 
 def film_weights_or_ones(weights: ArrayLike | None, films: int) -> Vector:
@@ -91,10 +93,6 @@ class Froc:
         x = self.false_positives_lesion_free / self.lesion_free if lesion_free else self.per_film
         return read_curve(x, self.sensitivity, rates, line)
 
-    def mean_sensitivity(self, line: Line = "interp") -> float:
-        """Mean of the seven sensitivities at 1/8 ... 8 false positives per film (LUNA16's CPM for `interp`)."""
-        return float(self.sensitivity_at(FALSE_MARKS, line).mean())
-
     def area(self, upto: float) -> float:
         """(1/upto) x area under the straight-line curve from 0 to `upto` false positives per film, in [0, 1]."""
         return area_until(self.per_film, self.sensitivity, upto) / upto
@@ -129,52 +127,9 @@ def froc(marks: Marks, film_weights: ArrayLike | None = None) -> Froc:
     lesions = float(weights[marks.lesion_film].sum())
     if lesions == 0:
         raise ValueError("no lesion among the films: lesion sensitivity does not exist; give films with lesions")
-    order = np.argsort(-marks.score, kind="stable")
-    film, score, hit = marks.film[order], marks.score[order], marks.hit[order]
-    last = np.append(score[1:] != score[:-1], True)[: len(score)]  # ties enter together
-    mark_weight = weights[film]
-    hits, false, clean = (np.cumsum(mark_weight * part)[last] for part in (hit, ~hit, ~hit & ~marks.diseased[film]))
-    healthy = float(weights[~marks.diseased].sum())
-    return Froc(score[last], hits, false, clean, float(weights.sum()), healthy, lesions)
-
-
-def read_curve(x: Vector, y: Vector, at: float | Sequence[float], line: Line = "interp") -> Vector:
-    """Height at `at` of the rising curve (x, y), which starts in (0, 0) and stays flat after its last point.
-
-    `interp` takes the top of a vertical step, `rjafroc` its bottom where a point has exactly that x, `step` the highest
-    point not to the right.
-
-    Raises
-    ------
-    ValueError
-        `at` is negative or not finite.
-    """
-    where = np.atleast_1d(np.asarray(at, float))
-    if (where < 0).any() or not np.isfinite(where).all():
-        raise ValueError(f"the curve can be read at finite rates >= 0 only, got {where.tolist()}")
-    xs, ys = np.concatenate([[0.0], x]), np.concatenate([[0.0], y])
-    before = np.searchsorted(xs, where, side="right") - 1
-    if line == "step":
-        return ys[before]
-    after = np.minimum(before + 1, len(xs) - 1)
-    gap = np.where(after > before, xs[after] - xs[before], 1.0)
-    height = ys[before] + (ys[after] - ys[before]) * (where - xs[before]) / gap
-    height = np.where(xs[before] == where, ys[before], height)
-    if line == "rjafroc":
-        first = np.minimum(np.searchsorted(xs, where, side="left"), len(xs) - 1)
-        height = np.where((xs[first] == where) & (first > 0), ys[first], height)
-    return height
-
-
-def area_until(x: Vector, y: Vector, upto: float) -> float:
-    """Area from 0 to `upto` under the straight lines from (0, 0) through the points, flat after the last."""
-    if not upto > 0:
-        raise ValueError(f"an area needs a range above 0, got {upto}")
-    inside = x < upto
-    end = read_curve(x, y, upto)[0] if inside.all() else read_curve(x, y, upto, "rjafroc")[0]
-    xs = np.concatenate([[0.0], x[inside], [upto]])
-    ys = np.concatenate([[0.0], y[inside], [end]])
-    return float(np.trapezoid(ys, xs))
+    drawn, hit, clean = weights[marks.film], marks.hit, ~marks.hit & ~marks.diseased[marks.film]
+    points = cumulated(marks.score, drawn * hit, drawn * ~hit, drawn * clean)
+    return Froc(*points, float(weights.sum()), float(weights[~marks.diseased].sum()), lesions)
 
 
 # --- LROC -------------------------------------------------------------------------------------------------------------
@@ -211,14 +166,6 @@ class Lroc:
     def area(self) -> float:
         """Area under the curve in [0, 1]: the share of (diseased, lesion-free) pairs ranked AND localised right."""
         return area_until(self.false_positive_fraction, self.share_correct, 1.0)
-
-    def partial_area(self, upto: float) -> float:
-        """Area from 0 to a false-positive fraction; not divided by it."""
-        return area_until(self.false_positive_fraction, self.share_correct, upto)
-
-    def share_correct_at(self, fraction: float | Sequence[float], line: Line = "interp") -> Vector:
-        """Share localised correctly at a false-positive fraction (`rjafroc`: bottom of a vertical step)."""
-        return read_curve(self.false_positive_fraction, self.share_correct, fraction, line)
 
 
 def lroc(marks: Marks, film_weights: ArrayLike | None = None) -> Lroc:
@@ -264,42 +211,18 @@ def lroc_of_ratings(
     total, healthy = float(weights[ill].sum()), float(weights[~ill].sum())
     if total == 0 or healthy == 0:
         raise ValueError("LROC needs diseased and lesion-free films; one of the two is absent")
-    order = np.argsort(-height, kind="stable")
-    ranked = height[order]
-    last = np.append(ranked[1:] != ranked[:-1], True) & np.isfinite(ranked)
-    false, true = (np.cumsum((weights * part)[order])[last] for part in (~ill, right))
-    return Lroc(ranked[last], false, true, healthy, total)
+    threshold, false, true = cumulated(height, weights * ~ill, weights * right)
+    rated = np.isfinite(threshold)
+    return Lroc(threshold[rated], false[rated], true[rated], healthy, total)
 
 
 # --- precision and recall of lesions ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class LesionAveragePrecision:
-    """Average precision of lesion hits in four readings, each in [0, 1].
-
-    Attributes
-    ----------
-    step : float
-        Sum of recall gains x precision (scikit-learn, picai_eval); tied scores enter together.
-    envelope : float
-        The same with the highest precision at or beyond each recall (VOC 2010 and later).
-    coco101 : float
-        Mean of the envelope over recalls 0, .01 ... 1; tied scores enter together.
-    coco101_row_order : float
-        As pycocotools prints it: tied boxes one at a time, in file order, so it changes with it.
-    """
-
-    step: float
-    envelope: float
-    coco101: float
-    coco101_row_order: float
-
-
 def lesion_average_precision(
     marks: Marks, film_weights: ArrayLike | None = None, film_order: ArrayLike | None = None
-) -> LesionAveragePrecision:
-    """Average precision of lesion hits.
+) -> dict[str, float]:
+    """Average precision of lesion hits in four readings, each in [0, 1].
 
     Parameters
     ----------
@@ -307,6 +230,14 @@ def lesion_average_precision(
     film_weights : array, shape (films,), optional
     film_order : int array, shape (films,), optional
         Rank of each film in the file, for `coco101_row_order` only; default: as given.
+
+    Returns
+    -------
+    dict
+        step: sum of recall gains x precision (scikit-learn, picai_eval); tied scores enter together. envelope: the same
+        with the highest precision at or beyond each recall (VOC 2010 and later). coco101: mean of the envelope over
+        recalls 0, .01 ... 1. coco101_row_order: as pycocotools prints it, with tied boxes one at a time, in file order,
+        so that it changes with it.
 
     Raises
     ------
@@ -316,7 +247,7 @@ def lesion_average_precision(
     Examples
     --------
     >>> from diagnostic_accuracy.lesions import marks_from_ratings
-    >>> lesion_average_precision(marks_from_ratings([True, False], [0, 1], [0.4, 0.9], [0, -1], [0])).step
+    >>> lesion_average_precision(marks_from_ratings([True, False], [0, 1], [0.4, 0.9], [0, -1], [0]))["step"]
     0.5
     """
     curve, weights = froc(marks, film_weights), film_weights_or_ones(film_weights, marks.films)
@@ -325,12 +256,12 @@ def lesion_average_precision(
     order = np.lexsort((rank[marks.film], -marks.score))  # stable: rows of one film stay in score, then row, order
     boxes = weights[marks.film[order]]
     hits, false = np.cumsum(boxes * marks.hit[order]), np.cumsum(boxes * ~marks.hit[order])
-    return LesionAveragePrecision(
-        float((gains * precision).sum()),
-        float((gains * _envelope(precision)).sum()),
-        _on_grid(curve.sensitivity, precision),
-        _on_grid(hits / curve.lesions, _precision(hits, false)),
-    )
+    return {
+        "step": float(gains @ precision),
+        "envelope": float(gains @ _envelope(precision)),
+        "coco101": _on_grid(curve.sensitivity, precision),
+        "coco101_row_order": _on_grid(hits / curve.lesions, _precision(hits, false)),
+    }
 
 
 def _precision(hits: Vector, false: Vector) -> Vector:
@@ -348,19 +279,7 @@ def _on_grid(recall: Vector, precision: Vector) -> float:
     return float(np.append(_envelope(precision), 0.0)[np.minimum(at, len(recall))].mean())
 
 
-@dataclass(frozen=True)
-class CocoSummary:
-    """AP = mean over IoU .5 ... .95; AR1, AR10, AR100 = mean share of lesions hit by the top 1, 10, 100 boxes."""
-
-    ap: float
-    ap50: float
-    ap75: float
-    ar1: float
-    ar10: float
-    ar100: float
-
-
-def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -> CocoSummary:
+def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -> dict[str, float]:
     """COCO's summary of the boxes of one run (one finding, all sizes), by the package hotcoco.
 
     Parameters
@@ -370,8 +289,9 @@ def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -
 
     Returns
     -------
-    CocoSummary
-        Zeros without boxes.
+    dict
+        AP: mean over IoU .5 ... .95; AP50, AP75; AR1, AR10, AR100: mean share of lesions hit by the top 1, 10, 100
+        boxes. Zeros without boxes.
 
     Raises
     ------
@@ -387,18 +307,18 @@ def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -
     >>> from diagnostic_accuracy.lesions import CORNERS
     >>> lesions = pd.DataFrame([["a", 0, 0, 10, 10]], columns=["image_id", *CORNERS])
     >>> boxes = lesions.assign(score=0.8)
-    >>> round(coco_summary(["a", "b"], boxes, lesions).ap, 6)
+    >>> round(coco_summary(["a", "b"], boxes, lesions)["AP"], 6)
     1.0
     """
     return coco_of(prepare_boxes(films, boxes, lesions))
 
 
-def coco_of(prepared: PreparedBoxes) -> CocoSummary:
+def coco_of(prepared: PreparedBoxes) -> dict[str, float]:
     """COCO's summary of boxes that are checked and sorted already; see `coco_summary`."""
     if not len(prepared.lesions):
         raise ValueError("no lesion in the reference standard: COCO AP does not exist; give films with lesions")
     if not len(prepared.boxes):
-        return CocoSummary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return dict.fromkeys(COCO_MEASURES, 0.0)
     images = [{"id": place + 1, "width": 1, "height": 1} for place in range(prepared.films)]
     home = prepared.lesion_film + 1  # ids start at 1: pycocotools takes 0 for 'no match'
     truth = COCO.from_arrays(images, [{"id": 1, "name": "lesion"}], home, np.ones_like(home), _sized(prepared.lesions))
@@ -410,7 +330,8 @@ def coco_of(prepared: PreparedBoxes) -> CocoSummary:
     tables: dict[str, Any] = judged.eval or {}
     precision = np.asarray(tables["precision"])[:, :, 0, 0, 2].mean(axis=1)
     recall = np.asarray(tables["recall"])[:, 0, 0, :].mean(axis=0)
-    return CocoSummary(float(precision.mean()), float(precision[0]), float(precision[5]), *map(float, recall))
+    values = [precision.mean(), precision[0], precision[5], *recall]
+    return dict(zip(COCO_MEASURES, map(float, values), strict=True))
 
 
 def _sized(corners: Vector) -> Vector:

@@ -268,7 +268,7 @@ class _Run:
         marks, summary = prepared.judged(threshold), coco_of(prepared)
         right = np.flatnonzero(marks.diseased & marks.correct)
         right = right[np.argsort(-score[right], kind="stable")]
-        ap = np.array([summary.ap, summary.ap50, summary.ap75])
+        ap = np.array([summary["AP"], summary["AP50"], summary["AP75"]])
         return cls(
             marks, _CocoHits.of(prepared), kernel(marks, "LROC"), kernel(marks, "wAFROC"), right, score[right], ap
         )

@@ -99,19 +99,12 @@ class Marks:
     def lesions_per_film(self) -> Integers:
         return np.bincount(self.lesion_film, minlength=self.films)
 
-    def kept(self, keep: Flags) -> Marks:
-        """The same films and lesions with some of the marks."""
+    def without_duplicates(self) -> Marks:
+        """The same films and lesions; duplicates are dropped instead of counted as false positives."""
+        keep = ~self.duplicate
         near = None if self.near is None else self.near[keep]
         return replace(self, film=self.film[keep], score=self.score[keep], hit=self.hit[keep],
                        duplicate=self.duplicate[keep], near=near)  # fmt: skip
-
-    def without_duplicates(self) -> Marks:
-        """The same marks with duplicates dropped instead of counted as false positives."""
-        return self.kept(~self.duplicate)
-
-    def with_lesion_weights(self, weights: ArrayLike) -> Marks:
-        """The same marks with other lesion weights (they must sum to 1 in each diseased film)."""
-        return replace(self, lesion_weight=_lesion_weights(weights, self.lesion_film, self.diseased))
 
     def counts(self, threshold: float = -np.inf) -> MarkCounts:
         """Counts over the marks with score >= threshold."""
@@ -190,15 +183,6 @@ def _highest(film: Integers, score: Vector, films: int) -> Vector:
     return highest
 
 
-def _lesion_weights(weights: ArrayLike, lesion_film: Integers, diseased: Flags) -> Vector:
-    chosen = np.asarray(weights, float)
-    if chosen.shape != lesion_film.shape or (chosen < 0).any():
-        raise ValueError(f"give one weight >= 0 for each of the {lesion_film.size} lesions")
-    if not np.allclose(np.bincount(lesion_film, chosen, diseased.size)[diseased], 1.0):
-        raise ValueError("lesion weights must be >= 0 and sum to 1 in each diseased film")
-    return chosen
-
-
 def marks_from_ratings(
     diseased: ArrayLike,
     film: ArrayLike,
@@ -244,7 +228,9 @@ def marks_from_ratings(
     per_film = np.bincount(home, minlength=len(ill))
     if ((per_film > 0) != ill).any():
         raise ValueError("a film is diseased exactly if it has a lesion; check `diseased` against `lesion_film`")
-    weight = 1.0 / per_film[home] if lesion_weight is None else _lesion_weights(lesion_weight, home, ill)
+    weight = 1.0 / per_film[home] if lesion_weight is None else np.asarray(lesion_weight, float)
+    if weight.shape != home.shape or (weight < 0).any() or not np.allclose(np.bincount(home, weight, ill.size)[ill], 1):
+        raise ValueError(f"give each of the {home.size} lesions a weight >= 0; they must sum to 1 in a diseased film")
     ratings = np.full(len(home), -np.inf)
     ratings[hits] = score[found >= 0]
     order = np.lexsort((-score, where))

@@ -61,21 +61,19 @@ def adjust(p: ArrayLike, method: str = "holm") -> NDArray[np.float64]:
     return result
 
 
-def adjust_family(family: Mapping[str, float | None], method: str = "holm", gate_open: bool = True) -> pd.DataFrame:
-    """A declared family with its adjusted p values.
+def adjust_family(p: pd.Series) -> pd.Series:
+    """Holm's adjusted p values of a declared family.
 
     Parameters
     ----------
-    family : mapping of test name to p; None where the test could not be made
-        Such a test counts as p = 1: it was declared, so it still makes the others pay.
-    method : as `adjust`
-    gate_open : bool
-        False where gatekeeping was declared and the primary objective was not met: nothing is tested.
+    p : Series
+        NaN where the test could not be made. Such a test counts as p = 1: it was declared, so it still makes the others
+        pay.
 
     Returns
     -------
-    DataFrame
-        Index the names; columns p, p_adjusted (missing where there is none) and note.
+    Series
+        The same index; NaN where there is no p.
 
     Raises
     ------
@@ -84,23 +82,14 @@ def adjust_family(family: Mapping[str, float | None], method: str = "holm", gate
 
     Examples
     --------
-    >>> adjust_family({"sensitivity": 0.01, "specificity": 0.04})["p_adjusted"].tolist()
+    >>> adjust_family(pd.Series({"sensitivity": 0.01, "specificity": 0.04})).tolist()
     [0.02, 0.04]
     """
-    given = [value for value in family.values() if value is not None]
-    if given:
-        check_probabilities(given, name="p")
-    p = pd.Series(dict(family), dtype=float, name="p")
-    table = pd.DataFrame({"p": p, "p_adjusted": np.nan, "note": ""})
-    if not gate_open:
-        return table.assign(note=CLOSED)
-    if len(p):
-        table["p_adjusted"] = pd.Series(adjust(p.fillna(1.0), method), p.index).where(p.notna())
-    return table
+    return pd.Series(adjust(p.fillna(1.0)), p.index).where(p.notna()) if len(p) else p
 
 
 def adjust_table(
-    table: pd.DataFrame, family: Sequence[str], gate_open: Mapping[str, bool] | None = None, method: str = "holm"
+    table: pd.DataFrame, family: Sequence[str], gate_open: Mapping[str, bool] | None = None
 ) -> pd.DataFrame:
     """A table of results with the adjusted p values of a declared family.
 
@@ -113,7 +102,6 @@ def adjust_table(
         study's own prevalence, in all films (no subgroup). With several arms, the family holds the tests of all arms.
     gate_open : mapping of arm to bool, optional
         Where gatekeeping was declared: whether the arm met the primary objective. Tests of other arms are not made.
-    method : as `adjust`
 
     Returns
     -------
@@ -129,8 +117,7 @@ def adjust_table(
     )  # fmt: skip
     closed = chosen & made["arm"].map(lambda arm: gate_open is not None and not gate_open.get(arm, False))
     tested = made.index[chosen & ~closed]
-    p = {index: None if pd.isna(value) else float(value) for index, value in made.loc[tested, "p"].items()}
-    made.loc[tested, "p_adjusted"] = adjust_family(p, method)["p_adjusted"]
+    made.loc[tested, "p_adjusted"] = adjust_family(made.loc[tested, "p"])
     made.loc[closed, "p"] = np.nan
     made.loc[closed, "note"] = CLOSED
     return made

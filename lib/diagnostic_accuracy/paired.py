@@ -30,11 +30,12 @@ from diagnostic_accuracy.checks import (
     check_one_of,
     check_patients,
 )
-from diagnostic_accuracy.intervals import percentile_estimate, proportion_interval, tail_probability, wald_interval
+from diagnostic_accuracy.intervals import critical_value, percentile_estimate, proportion_interval, wald_estimate
 from diagnostic_accuracy.rates import UNDEFINED
 
 Flags = NDArray[np.bool_]
 PREDICTIVE = ("ppv", "npv")
+TEST_ONLY = "a test, without an interval"
 
 
 # --- paired tables ----------------------------------------------------------------------------------------------------
@@ -180,8 +181,6 @@ class McNemar:
         Binomial p, and its mid-p; 1 without discordant pairs.
     statistic, statistic_corrected : float or None
         Chi-square with 1 degree of freedom.
-    discordant : int
-    note : str
     """
 
     corrected: float | None
@@ -190,8 +189,6 @@ class McNemar:
     midp: float
     statistic: float | None
     statistic_corrected: float | None
-    discordant: int
-    note: str = ""
 
 
 def mcnemar(table: PairedTable) -> McNemar:
@@ -218,12 +215,12 @@ def mcnemar(table: PairedTable) -> McNemar:
     """
     b, c, total = table.arm_only, table.reference_only, table.discordant
     if total == 0:
-        return McNemar(None, None, 1.0, 1.0, None, None, 0, NO_DISCORDANT)
+        return McNemar(None, None, 1.0, 1.0, None, None)
     plain, corrected = (b - c) ** 2 / total, max(abs(b - c) - 1, 0) ** 2 / total
     lower = float(stats.binom.cdf(min(b, c), total, 0.5))
     midp = 1.0 if b == c else 2 * lower - float(stats.binom.pmf(min(b, c), total, 0.5))
     corrected_p, plain_p = (float(stats.chi2.sf(value, 1)) for value in (corrected, plain))
-    return McNemar(corrected_p, plain_p, min(1.0, 2 * lower), midp, plain, corrected, total)
+    return McNemar(corrected_p, plain_p, min(1.0, 2 * lower), midp, plain, corrected)
 
 
 def mcnemar_joint(calls: PairedCalls) -> tuple[float | None, float | None]:
@@ -309,9 +306,7 @@ def odds_ratio_interval(table: PairedTable, confidence: float = 0.95, midp: bool
 DIFFERENCE_METHODS = {"tango": "Tango", "bonett_price": "Bonett-Price", "wald": "Wald"}
 
 
-def paired_difference(
-    table: PairedTable, confidence: float = 0.95, method: str = "tango", centre: str = "adjusted"
-) -> Estimate:
+def paired_difference(table: PairedTable, confidence: float = 0.95, method: str = "tango") -> Estimate:
     """Difference of two paired shares (arm - reference) with its interval.
 
     Parameters
@@ -319,10 +314,8 @@ def paired_difference(
     table : PairedTable, at least one pair
     confidence : float in (0, 1)
     method : {"tango", "bonett_price", "wald"}
-        Tango's score interval behaves with few or no discordant pairs; Wald's is not defined without any.
-    centre : {"adjusted", "observed"}
-        Bonett-Price adds pseudo-counts; as published, the interval is centred on the adjusted difference. DTComPair
-        centres it on the observed one.
+        Tango's score interval behaves with few or no discordant pairs; Wald's is not defined without any. Bonett and
+        Price's standard error adds pseudo-counts; as in DTComPair it lies around the observed difference.
 
     Returns
     -------
@@ -332,7 +325,7 @@ def paired_difference(
     Raises
     ------
     ValueError
-        An empty table, an unknown method or centre.
+        An empty table, an unknown method.
 
     Notes
     -----
@@ -345,22 +338,20 @@ def paired_difference(
     """
     check_confidence(confidence)
     check_one_of(method, tuple(DIFFERENCE_METHODS), "method")
-    check_one_of(centre, ("adjusted", "observed"), "centre")
     if table.n == 0:
         raise ValueError("the paired table is empty; give at least one film")
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z, observed = critical_value(confidence), table.difference
     words = f"{DIFFERENCE_METHODS[method]} interval of a paired difference"
     if method == "wald" and table.discordant == 0:
-        return Estimate(0.0, None, None, words, table.n, note=NO_DISCORDANT)
+        return Estimate(observed, None, None, words, table.n, note=NO_DISCORDANT)
     if method == "tango":
         low, high = _tango(table, z)
     else:  # Bonett and Price add 1 to each discordant cell
         cell, pairs = (1.0, 2.0) if method == "bonett_price" else (0.0, 0.0)
         b, c, n = table.arm_only + cell, table.reference_only + cell, table.n + pairs
         se = math.sqrt(b + c - (b - c) ** 2 / n) / n
-        middle = (b - c) / n if centre == "adjusted" else table.difference
-        low, high = middle - z * se, middle + z * se
-    return Estimate(table.difference, max(low, -1.0), min(high, 1.0), words, table.n)
+        low, high = observed - z * se, observed + z * se
+    return Estimate(observed, max(low, -1.0), min(high, 1.0), words, table.n)
 
 
 def _tango(table: PairedTable, z: float) -> tuple[float, float]:
@@ -408,7 +399,6 @@ def clustered_difference(
     >>> clustered_difference([1, 1, 1, 0], [0, 1, 1, 0], list("aabb")).estimate
     0.25
     """
-    check_confidence(confidence)
     one, other = _pair(arm, reference)
     codes = check_patients(patients, one.size)
     each = one.astype(float) - other.astype(float)
@@ -416,39 +406,15 @@ def clustered_difference(
     sums = np.bincount(codes, each - difference)
     se = math.sqrt(float(sums @ sums)) / each.size
     method = f"paired, {sums.size} patients as clusters (Obuchowski 1998), Wald interval"
-    if se == 0:
-        reason = NO_DISCORDANT if not each.any() else NO_VARIANCE
-        return Estimate(difference, None, None, method, each.size, note=reason)
-    low, high = wald_interval(difference, se, confidence, clip=(-1.0, 1.0))
-    return Estimate(difference, low, high, method, each.size, tail_probability(difference / se))
+    return wald_estimate(
+        difference, se, method, each.size, confidence, still=NO_VARIANCE if each.any() else NO_DISCORDANT
+    )
 
 
 # --- predictive values ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ScoreTest:
-    """Test of equal predictive values.
-
-    Attributes
-    ----------
-    arm, reference : float or None
-        The two values; None where an arm makes no such call.
-    difference : float or None
-    statistic, p : float or None
-        Chi-square with 1 degree of freedom.
-    note : str
-    """
-
-    arm: float | None
-    reference: float | None
-    difference: float | None
-    statistic: float | None
-    p: float | None
-    note: str = ""
-
-
-def compare_predictive_values(calls: PairedCalls, value: str) -> ScoreTest:
+def compare_predictive_values(calls: PairedCalls, value: str) -> Estimate:
     """Weighted generalised score test of equal PPV (or NPV) of two arms on the same films.
 
     Parameters
@@ -458,7 +424,9 @@ def compare_predictive_values(calls: PairedCalls, value: str) -> ScoreTest:
 
     Returns
     -------
-    ScoreTest
+    Estimate
+        The difference, arm - reference, with p (chi-square with 1 degree of freedom) and without limits. Missing where
+        an arm makes no such call.
 
     Raises
     ------
@@ -472,25 +440,25 @@ def compare_predictive_values(calls: PairedCalls, value: str) -> ScoreTest:
     Examples
     --------
     >>> calls = PairedCalls(PairedTable(31, 3, 16, 10), PairedTable(13, 19, 4, 54))
-    >>> round(compare_predictive_values(calls, "ppv").difference, 4)
+    >>> round(compare_predictive_values(calls, "ppv").estimate, 4)
     -0.2192
     """
     right, wrong = calls.malignant, calls.normal
     if check_one_of(value, PREDICTIVE, "value") == "npv":
         right, wrong = calls.normal.reversed, calls.malignant.reversed
     first, second = right.arm + wrong.arm, right.reference + wrong.reference
+    method, n = "weighted generalised score test (Kosinski 2013)", right.n + wrong.n
     if not first or not second:
-        return ScoreTest(None, None, None, None, None, UNDEFINED[value])
-    one, other = right.arm / first, right.reference / second
+        return Estimate.missing(UNDEFINED[value], method, n)
+    gap = right.arm / first - right.reference / second
     pooled = (right.arm + right.reference) / (first + second)
     # covariance of the two values, over the films that both arms call
     shared = (right.both * (1 - pooled) ** 2 + wrong.both * pooled**2) / (first + second)
     spread = (pooled * (1 - pooled) - 2 * shared) * (1 / first + 1 / second)
-    if spread <= 1e-15 * max((one - other) ** 2, 1.0):
+    if spread <= 1e-15:
         reason = NO_DISCORDANT if right.discordant + wrong.discordant == 0 else NO_VARIANCE
-        return ScoreTest(one, other, one - other, None, None, reason)
-    statistic = (one - other) ** 2 / spread
-    return ScoreTest(one, other, one - other, statistic, float(stats.chi2.sf(statistic, 1)))
+        return Estimate(gap, None, None, method, n, note=reason)
+    return Estimate(gap, None, None, method, n, float(stats.chi2.sf(gap**2 / spread, 1)), note=TEST_ONLY)
 
 
 def predictive_bootstrap(

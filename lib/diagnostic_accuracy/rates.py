@@ -1,31 +1,23 @@
 """2x2 counts, every rate derived from them at any prevalence, and the intervals of one run's rates.
 
-Wilson's interval by default; where patients have several films, Wilson's interval at the effective number of films.
-
 References
 ----------
-Rao JNK, Scott AJ, Biometrics 1992;48:577 (design effect of clustered counts). Simel DL et al., J Clin Epidemiol
-1991;44:763 (likelihood ratios). Fagan TJ, NEJM 1975;293:257 (Bayes with likelihood ratios).
+Simel DL et al., J Clin Epidemiol 1991;44:763 (likelihood ratios). Fagan TJ, NEJM 1975;293:257 (Bayes with likelihood
+ratios).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.proportion import confint_proportions_2indep
 
-from diagnostic_accuracy.checks import (
-    Estimate,
-    check_confidence,
-    check_labels,
-    check_one_of,
-    check_patients,
-)
-from diagnostic_accuracy.intervals import METHODS, effective_interval, proportion_interval, wald_interval
+from diagnostic_accuracy.checks import Estimate, check_confidence, check_labels, check_one_of
+from diagnostic_accuracy.intervals import proportion_interval
 
 Vector = NDArray[np.float64]
 
@@ -150,23 +142,23 @@ class Confusion:
         return self.positives + self.negatives
 
     def fraction(self, name: str) -> tuple[int, int]:
-        """Numerator and denominator of a rate (see RATES); of F1, those of tp / (tp + fp + fn)."""
-        if name == "f1":
-            return self.tp, self.tp + self.fp + self.fn
+        """Numerator and denominator of a rate (see RATES)."""
         over, under = RATES[check_one_of(name, tuple(RATES), "rate")]
         return sum(getattr(self, cell) for cell in over), sum(getattr(self, cell) for cell in under)
 
+    def picked(self, name: str) -> tuple[int, int]:
+        """Malignant and normal films whose shares a likelihood ratio compares."""
+        return (self.tp, self.fp) if name == "lr_positive" else (self.fn, self.tn)
+
     def rate(self, name: str) -> float | None:
-        """A rate, F1 or likelihood ratio; None where its denominator is 0."""
+        """A rate or likelihood ratio; None where its denominator is 0."""
         if name in LIKELIHOOD_RATIOS:
             if not self.positives or not self.negatives:
                 return None
-            ill, well = (self.tp, self.fp) if name == "lr_positive" else (self.fn, self.tn)
+            ill, well = self.picked(name)
             return (ill / self.positives) / (well / self.negatives) if well else None
         over, under = self.fraction(name)
-        if not under:
-            return None
-        return 2 * over / (under + over) if name == "f1" else over / under
+        return over / under if under else None
 
 
 def confusion(labels: ArrayLike, calls: ArrayLike) -> Confusion:
@@ -189,17 +181,12 @@ def confusion(labels: ArrayLike, calls: ArrayLike) -> Confusion:
     Confusion(tp=1, fp=1, tn=1, fn=1)
     """
     positive = check_labels(labels, both_classes=False)
-    called = _calls(calls, positive.size)
+    called = check_labels(calls, "calls", both_classes=False)
+    if called.size != positive.size:
+        raise ValueError(f"calls has {called.size} values, the labels have {positive.size}; give one call per film")
     tp, called_positive, malignant = int((positive & called).sum()), int(called.sum()), int(positive.sum())
     fp = called_positive - tp
     return Confusion(tp, fp, positive.size - malignant - fp, malignant - tp)
-
-
-def _calls(calls: ArrayLike, n: int, name: str = "calls") -> NDArray[np.bool_]:
-    called = check_labels(calls, name, both_classes=False)
-    if called.size != n:
-        raise ValueError(f"{name} has {called.size} values, the labels have {n}; give one call per film, same order")
-    return called
 
 
 def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalence: ArrayLike) -> Vector:
@@ -236,65 +223,25 @@ def derived(name: str, sensitivity: ArrayLike, specificity: ArrayLike, prevalenc
 # --- intervals of one run's rates -------------------------------------------------------------------------------------
 
 
-def clustered_proportion(success: ArrayLike, patients: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """A proportion of films where patients have several: Wilson's interval at the effective number of films.
-
-    Parameters
-    ----------
-    success : boolean array of shape (n,)
-    patients : array of shape (n,)
-    confidence : float in (0, 1)
-
-    Returns
-    -------
-    Estimate
-        n counts films; `method` names films, patients and the effective number.
-
-    Raises
-    ------
-    ValueError
-        Faulty input.
-
-    Notes
-    -----
-    With x_i successes among m_i films of patient i, p = sum x / sum m has the variance of a ratio,
-    I/(I-1) sum (x_i - p m_i)^2 / (sum m)^2; the effective number is p(1-p) over it (Rao and Scott 1992), and
-    at most the number of films: a negative correlation within patients, mostly chance, never narrows the interval. At
-    p = 0 or 1, where no variance is seen, it is the number of patients.
-    """
-    hit = check_labels(np.asarray(success, dtype=float), "success", both_classes=False)
-    codes = check_patients(patients, hit.size)
-    sizes = np.bincount(codes)
-    share, films, units = float(hit.mean()), hit.size, sizes.size
-    residual = np.bincount(codes, hit.astype(float)) - share * sizes
-    variance = units / max(units - 1, 1) * float(residual @ residual) / films**2
-    low, high, effective = (float(x) for x in effective_interval(share, variance, units, confidence, most=films))
-    method = f"Wilson interval at {effective:.1f} effective films ({films} films of {units} patients)"
-    return Estimate(share, low, high, method, films, events=int(hit.sum()))
-
-
-def rate_estimate(counts: Confusion, name: str, confidence: float = 0.95, method: str = "wilson") -> Estimate:
+def rate_estimate(counts: Confusion, name: str, confidence: float = 0.95) -> Estimate:
     """One rate of a 2x2 table with its interval (films taken as independent).
 
     Parameters
     ----------
     counts : Confusion
     name : str
-        sensitivity, specificity, ppv, npv, accuracy, f1, lr_positive or lr_negative.
+        sensitivity, specificity, ppv, npv, accuracy, lr_positive or lr_negative.
     confidence : float in (0, 1)
-    method : {"wilson", "clopper_pearson", "midp"}
-        For rates and F1; likelihood ratios have a log interval.
 
     Returns
     -------
     Estimate
-        n is the rate's denominator; missing, with the reason, where that is 0.
+        Wilson's interval; n is the rate's denominator. Missing, with the reason, where that is 0.
 
     Notes
     -----
-    F1 = 2J / (1 + J) with J = tp / (tp + fp + fn), a proportion of the films that are malignant or called so: the
-    interval of J is carried over by that increasing function. A likelihood ratio is symmetric on the logarithm (Simel
-    1991, as `DTComPair::acc.paired`); where it is 0 or infinite, its limits come from Wilson's limits of the two rates.
+    The interval of a likelihood ratio is symmetric on the logarithm (Simel 1991, as `DTComPair::acc.paired`): that of
+    a ratio of proportions, by statsmodels. A ratio of 0 has no limits.
 
     Examples
     --------
@@ -303,123 +250,24 @@ def rate_estimate(counts: Confusion, name: str, confidence: float = 0.95, method
     """
     check_confidence(confidence)
     if name in LIKELIHOOD_RATIOS:
-        ill, well = (counts.tp, counts.fp) if name == "lr_positive" else (counts.fn, counts.tn)
-        se = None
-        if ill and well:
-            se = math.sqrt(1 / ill - 1 / counts.positives + 1 / well - 1 / counts.negatives)
-        return _likelihood_ratio(counts, name, se, confidence, "log interval (Simel 1991)")
+        return _likelihood_ratio(counts, name, confidence)
     successes, n = counts.fraction(name)
-    words = f"{METHODS[check_one_of(method, tuple(METHODS), 'method')]} interval"
     if n == 0:
-        return Estimate.missing(UNDEFINED[name], words, 0)
-    low, high = proportion_interval(successes, n, confidence, method)
-    return _as_f1(Estimate(successes / n, low, high, words, n, events=successes), name)
+        return Estimate.missing(UNDEFINED[name], "Wilson interval", 0)
+    low, high = proportion_interval(successes, n, confidence)
+    return Estimate(successes / n, low, high, "Wilson interval", n, events=successes)
 
 
-def _as_f1(share: Estimate, name: str) -> Estimate:
-    """The proportion tp / (tp + fp + fn) carried over to F1; any other rate as it is."""
-    if name != "f1" or share.estimate is None or share.lower is None or share.upper is None:
-        return share
-    value, low, high = (2 * j / (1 + j) for j in (share.estimate, share.lower, share.upper))
-    return Estimate(value, low, high, share.method, share.n, events=share.events)
-
-
-def _likelihood_ratio(counts: Confusion, name: str, se: float | None, confidence: float, method: str) -> Estimate:
-    """The ratio with its limits; se of its logarithm, None where that is not defined."""
-    value = counts.rate(name)
-    if not counts.positives or not counts.negatives:
-        return Estimate.missing(UNDEFINED["specificity" if counts.positives else "sensitivity"], method, counts.n)
-    if se is not None and value:
-        low, high = wald_interval(math.log(value), se, confidence)
-        return Estimate(value, math.exp(low), math.exp(high), method, counts.n)
-    ill, well = (counts.tp, counts.fp) if name == "lr_positive" else (counts.fn, counts.tn)
-    if not ill and not well:
-        return Estimate.missing(UNDEFINED["ppv" if name == "lr_positive" else "npv"], method, counts.n)
-    above, below = (
-        proportion_interval(count, n, confidence) for count, n in ((ill, counts.positives), (well, counts.negatives))
+def _likelihood_ratio(counts: Confusion, name: str, confidence: float) -> Estimate:
+    (ill, well), value, method = counts.picked(name), counts.rate(name), "log interval (Simel 1991)"
+    if value is None:
+        absent = name if ill else {"lr_positive": "ppv", "lr_negative": "npv"}[name]
+        if not counts.positives or not counts.negatives:
+            absent = "specificity" if counts.positives else "sensitivity"
+        return Estimate.missing(UNDEFINED[absent], method, counts.n)
+    if value == 0:
+        return Estimate(0.0, None, None, method, counts.n, note="a ratio of 0 has no interval on the logarithm")
+    low, high = confint_proportions_2indep(
+        ill, counts.positives, well, counts.negatives, method="log", compare="ratio", alpha=1 - confidence
     )
-    upper = above[1] / below[0] if below[0] > 0 else None
-    words = "limits from Wilson's limits of the two rates"
-    return Estimate(value, above[0] / below[1], upper, words, counts.n, note="" if well else UNDEFINED[name])
-
-
-def rates(
-    labels: ArrayLike,
-    calls: ArrayLike,
-    patients: ArrayLike | None = None,
-    confidence: float = 0.95,
-    method: str = "wilson",
-) -> dict[str, Estimate]:
-    """Every rate of a set of calls, with intervals that respect patients where they have several films.
-
-    Parameters
-    ----------
-    labels : array of shape (n,), 1 malignant, 0 normal
-    calls : array of shape (n,), 0/1 or boolean
-        `scores >= threshold`.
-    patients : array of shape (n,), optional
-    confidence : float in (0, 1)
-    method : {"wilson", "clopper_pearson", "midp"}
-        Without repeated patients; with them Wilson at the effective number of films is used.
-
-    Returns
-    -------
-    dict of sensitivity, specificity, ppv, npv, accuracy, f1, lr_positive, lr_negative to Estimate
-
-    Raises
-    ------
-    ValueError
-        Faulty input.
-
-    Examples
-    --------
-    >>> rates([1, 1, 0, 0], [1, 0, 0, 0])["specificity"].estimate
-    1.0
-    """
-    positive = check_labels(labels)
-    called = _calls(calls, positive.size)
-    counts = confusion(positive, called)
-    names = (*RATES, "f1", *LIKELIHOOD_RATIOS)
-    if patients is not None:
-        codes = check_patients(patients, positive.size)
-        if codes.max() + 1 < positive.size:
-            return {name: _clustered_rate(positive, called, codes, counts, name, confidence) for name in names}
-    return {name: rate_estimate(counts, name, confidence, method) for name in names}
-
-
-def _clustered_rate(
-    positive: NDArray[np.bool_],
-    called: NDArray[np.bool_],
-    codes: NDArray[np.int64],
-    counts: Confusion,
-    name: str,
-    confidence: float,
-) -> Estimate:
-    if name in LIKELIHOOD_RATIOS:
-        method = "log interval, patients as clusters"
-        se = _clustered_log_se(positive, called if name == "lr_positive" else ~called, codes)
-        return _likelihood_ratio(counts, name, se, confidence, method)
-    right = called & positive if name in ("ppv", "f1", "sensitivity") else called == positive
-    among = {
-        "sensitivity": positive,
-        "specificity": ~positive,
-        "ppv": called,
-        "npv": ~called,
-        "accuracy": np.ones(positive.size, bool),
-        "f1": positive | called,
-    }[name]
-    if not among.any():
-        return Estimate.missing(UNDEFINED[name], "Wilson interval at the effective number of films", 0)
-    return _as_f1(clustered_proportion(right[among], codes[among], confidence), name)
-
-
-def _clustered_log_se(positive: NDArray[np.bool_], picked: NDArray[np.bool_], codes: NDArray[np.int64]) -> float | None:
-    """Standard error of a log likelihood ratio from its variance between patients (delta method)."""
-    ill, well = float(picked[positive].mean()), float(picked[~positive].mean())
-    if not ill or not well:
-        return None
-    influence = np.where(
-        positive, (picked - ill) / (ill * positive.sum()), -(picked - well) / (well * (~positive).sum())
-    )
-    sums = np.bincount(codes, influence)
-    return math.sqrt(sums.size / max(sums.size - 1, 1) * float(sums @ sums))
+    return Estimate(value, low, high, method, counts.n)

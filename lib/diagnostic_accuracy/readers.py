@@ -16,26 +16,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diagnostic_accuracy.checks import (
-    Estimate,
-    check_confidence,
-    check_labels,
-    check_one_of,
-    check_patients,
-    check_scores,
-)
-from diagnostic_accuracy.delong import auc_covariance, placements
-from diagnostic_accuracy.intervals import (
-    NO_VARIATION,
-    edge_reach,
-    tail_probability,
-    wald_interval,
-)
+from diagnostic_accuracy.checks import Estimate, check_labels, check_one_of, check_scores
+from diagnostic_accuracy.delong import auc_covariance
+from diagnostic_accuracy.intervals import NO_VARIATION, edge_reach, wald_estimate
+from diagnostic_accuracy.lesion_figures import jackknife_covariance, rating_kernel
 
 Vector = NDArray[np.float64]
 Readings = Mapping[str, Mapping[Hashable, ArrayLike]]
@@ -52,7 +41,6 @@ class CrossedValues:
 
     Attributes
     ----------
-    measure : str
     arms : tuple of str
     readers : tuple
     values : array of shape (arms, readers)
@@ -69,7 +57,6 @@ class CrossedValues:
         Why something is not defined.
     """
 
-    measure: str
     arms: tuple[str, ...]
     readers: tuple[Hashable, ...]
     values: Vector
@@ -79,13 +66,6 @@ class CrossedValues:
     method: str
     note: str = ""
 
-    @property
-    def caution(self) -> str:
-        """What to say where there are too few readers; else empty."""
-        if len(self.readers) == 1:
-            return ONE_READER
-        return FEW_READERS if len(self.readers) < ENOUGH_READERS else ""
-
     def pick(self, arms: Sequence[str]) -> CrossedValues:
         """The same for some of the arms, in the order given.
 
@@ -94,17 +74,12 @@ class CrossedValues:
         ValueError
             An arm that is not there.
         """
-        for arm in arms:
-            if arm not in self.arms:
-                raise ValueError(f"arm {arm!r} is not among {', '.join(self.arms)}")
-        rows, size = [self.arms.index(arm) for arm in arms], len(self.readers)
-        index = np.concatenate([np.arange(row * size, (row + 1) * size) for row in rows])
+        rows = [self.arms.index(check_one_of(arm, self.arms, "arm")) for arm in arms]
+        index = np.arange(self.values.size).reshape(self.values.shape)[rows].ravel()
         values, covariance = self.values[rows], self.covariance[np.ix_(index, index)]
         sound = bool(np.isfinite(values).all() and np.isfinite(covariance).all())  # the fault may be another arm's
-        return CrossedValues(
-            self.measure, tuple(arms), self.readers, values, covariance, self.units, self.smaller, self.method,
-            "" if sound else self.note,
-        )  # fmt: skip
+        note = "" if sound else self.note
+        return replace(self, arms=tuple(arms), values=values, covariance=covariance, note=note)
 
 
 # --- from scores or calls to values and covariances -------------------------------------------------------------------
@@ -125,17 +100,6 @@ def _stack(readings: Readings) -> tuple[tuple[str, ...], tuple[Hashable, ...], l
                 "read every arm (readers or runs of one arm only are nested: see `inference`)"
             )
     return arms, readers, [readings[arm][reader] for arm in arms for reader in readers]
-
-
-def _smaller(positive: NDArray[np.bool_], codes: NDArray[np.int64]) -> int:
-    return min(np.unique(codes[films]).size for films in (positive, ~positive))
-
-
-def jackknife_covariance(left_out: Vector) -> Vector:
-    """(K - 1)/K times the sum of products of deviations; rows are values, columns the K patients left out."""
-    centred = left_out - left_out.mean(axis=1, keepdims=True)
-    units = left_out.shape[1]
-    return (units - 1) / units * centred @ centred.T
 
 
 def reader_auc(
@@ -175,35 +139,13 @@ def reader_auc(
     arms, readers, arrays = _stack(scores)
     positive = check_labels(labels)
     checked = [check_scores(a, positive.size, f"scores of reading {i + 1}") for i, a in enumerate(arrays)]
-    shape = (len(arms), len(readers))
-    if covariance == "delong":
-        fit = auc_covariance(positive, dict(enumerate(checked)), patients)
-        return CrossedValues(
-            "auc", arms, readers, fit.auc.reshape(shape), fit.covariance, fit.units, fit.smaller, fit.method, fit.note
-        )
-    codes = check_patients(patients, positive.size)
-    left_out = np.stack([_auc_without_each(positive, score, codes) for score in checked])
-    values = np.array([placements(positive, score)[positive].mean() for score in checked]).reshape(shape)
-    note = "" if np.isfinite(left_out).all() else "leaving out one patient leaves one class without films"
-    units, spread = left_out.shape[1], jackknife_covariance(left_out)
-    return CrossedValues("auc", arms, readers, values, spread, units, _smaller(positive, codes), "jackknife", note)
-
-
-def _auc_without_each(positive: NDArray[np.bool_], score: Vector, codes: NDArray[np.int64]) -> Vector:
-    """AUC without each patient's films; NaN where a class would be empty."""
-    units = int(codes.max()) + 1
-    malignant, normal = int(positive.sum()), int((~positive).sum())
-    wins = placements(positive, score) * np.where(positive, normal, malignant)
-    lost = np.bincount(codes, wins, minlength=units)  # pairs of which one film is the patient's
-    ill = np.bincount(codes[positive], minlength=units)
-    well = np.bincount(codes[~positive], minlength=units)
-    for patient in np.flatnonzero((ill > 0) & (well > 0)):  # pairs inside the patient were taken off twice
-        films = codes == patient
-        gap = score[films & positive][:, np.newaxis] - score[films & ~positive][np.newaxis, :]
-        lost[patient] -= float((gap > 0).sum() + 0.5 * (gap == 0).sum())
-    total = float(wins[positive].sum())
-    pairs = ((malignant - ill) * (normal - well)).astype(float)
-    return np.divide(total - lost, pairs, out=np.full(units, np.nan), where=pairs > 0)
+    fit = auc_covariance(positive, dict(enumerate(checked)), patients)
+    spread, method = fit.covariance, fit.method
+    if covariance == "jackknife" and not fit.note:
+        spread = jackknife_covariance([rating_kernel(positive, score) for score in checked], patients)
+        method = "jackknife"
+    values = fit.auc.reshape(len(arms), len(readers))
+    return CrossedValues(arms, readers, values, spread, fit.units, fit.smaller, method, fit.note)
 
 
 # --- the analysis -----------------------------------------------------------------------------------------------------
@@ -327,29 +269,22 @@ def compare_readers(
     >>> round(compare_readers(reader_auc([0, 0, 0, 1, 1], scores), "a", "b").estimate, 3)
     0.25
     """
-    check_confidence(confidence)
     check_one_of(random, KINDS, "random")
     pair = data.pick([arm, reference])
-    parts, means = components(pair), pair.values.mean(axis=1)
-    difference, one = float(means[0] - means[1]), parts.readers == 1
-    readers = "1 reader" if one else f"{parts.readers} readers"
+    parts, difference = components(pair), float(np.subtract(*pair.values.mean(axis=1)))
+    one = parts.readers == 1
+    readers, basis = ("1 reader", "this reader only") if one else (f"{parts.readers} readers", random)
     method = f"Obuchowski-Rockette, {readers}, {pair.method} covariances"
     if one and random == "readers":
         return Estimate.missing(ONE_READER, method, data.units)
-    if not math.isfinite(difference):
-        return Estimate.missing(pair.note or "not defined for some reader", method, data.units)
-    basis = "this reader only" if one else random
     if pair.note:
         return Estimate(difference, None, None, method, data.units, note=pair.note, basis=basis)
     variance = 2 * parts.error("patients" if one else random) / parts.readers
-    if not variance > ZERO:
-        edge = edge_reach(data.smaller, confidence)
-        low, high = max(difference - edge, -1.0), min(difference + edge, 1.0)
-        return Estimate(difference, low, high, method, data.units, note=NO_VARIATION, basis=basis)
-    se, df = math.sqrt(variance), None if one else parts.df(random)
-    low, high = wald_interval(difference, se, confidence, df, clip=(-1.0, 1.0))
-    p = tail_probability(difference / se, df=df)
-    return Estimate(difference, low, high, method, data.units, p, df, pair.caution, basis=basis)
+    se, df = (math.sqrt(variance), None if one else parts.df(random)) if variance > ZERO else (None, None)
+    reach = edge_reach(data.smaller, confidence)
+    found = wald_estimate(difference, se, method, data.units, confidence, df=df, still=NO_VARIATION, reach=reach)
+    few = ONE_READER if one else FEW_READERS if parts.readers < ENOUGH_READERS else ""
+    return replace(found, basis=basis, note=found.note or few)
 
 
 def mean_variance(data: CrossedValues, arm: str, random: str = KINDS[0]) -> tuple[float, float | None]:

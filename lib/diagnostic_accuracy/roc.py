@@ -12,14 +12,17 @@ ONE 2014;9:e92209 (precision-recall areas).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diagnostic_accuracy.checks import check_labels, check_one_of, check_scores, check_share, check_weights
+from diagnostic_accuracy.checks import check_labels, check_one_of, check_scores, check_share
 
 Vector = NDArray[np.float64]
+Line = Literal["step", "interp", "rjafroc"]
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------
@@ -34,9 +37,9 @@ class RocCurve:
     thresholds : array of shape (k + 1,)
         Descending: infinity (no film positive), then every distinct score.
     true_positives, false_positives : array of shape (k + 1,)
-        Films (or sums of weights) with a score of at least the threshold.
+        Films with a score of at least the threshold.
     positives, negatives : float
-        Malignant and normal films (or sums of weights).
+        Malignant and normal films.
     """
 
     thresholds: Vector
@@ -69,15 +72,13 @@ class RocCurve:
         return float(np.diff(self.false_positives) @ height / (2 * self.positives * self.negatives))
 
 
-def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> RocCurve:
+def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     """The empirical ROC curve with every distinct threshold.
 
     Parameters
     ----------
     labels : array of shape (n,), 1 malignant, 0 normal
     scores : array of shape (n,), any real scale, higher = more suspicious
-    weights : array of shape (n,), optional
-        How often each film counts.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = 
     Raises
     ------
     ValueError
-        What `check_labels`, `check_scores` and `check_weights` say; a class whose weights are all 0.
+        What `check_labels` and `check_scores` say.
 
     Notes
     -----
@@ -98,21 +99,31 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = 
     0.875
     """
     positive = check_labels(labels)
-    score = check_scores(scores, positive.size)
-    weight = np.ones(positive.size) if weights is None else check_weights(weights, positive.size)
-    totals = [float(weight[positive].sum()), float(weight[~positive].sum())]
-    if min(totals) == 0:
-        raise ValueError("weights leave one class without films; both classes must count")
-    order = np.argsort(score)[::-1]
-    ranked = score[order]
-    last = np.append(ranked[1:] != ranked[:-1], True)  # tied films enter together
-    hits = np.cumsum(np.where(positive, weight, 0.0)[order])[last]
-    alarms = np.cumsum(np.where(positive, 0.0, weight)[order])[last]
-    start = np.zeros(1)
-    return RocCurve(np.append(np.inf, ranked[last]), np.append(start, hits), np.append(start, alarms), *totals)
+    thresholds, hits, alarms = cumulated(check_scores(scores, positive.size), positive, ~positive)
+    counts = np.append(0.0, hits), np.append(0.0, alarms)
+    return RocCurve(np.append(np.inf, thresholds), *counts, float(hits[-1]), float(alarms[-1]))
 
 
-def auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
+def cumulated(scores: Vector, *amounts: NDArray[Any]) -> tuple[Vector, ...]:
+    """Distinct scores, falling, and the sum of each amount over what scores at least that; ties enter together.
+
+    Parameters
+    ----------
+    scores : array of shape (n,)
+    *amounts : arrays of shape (n,)
+
+    Examples
+    --------
+    >>> [values.tolist() for values in cumulated(np.array([0.1, 0.4, 0.4]), np.array([1, 1, 0]))]
+    [[0.4, 0.1], [1, 2]]
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)[: ranked.size]
+    return ranked[last], *(np.cumsum(amount[order])[last] for amount in amounts)
+
+
+def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Area under the empirical ROC curve, in [0, 1]; ties count one half.
 
     Parameters, errors: as `roc_curve`. Matches `pROC::auc` with `direction = "<"` and sklearn's `roc_auc_score`.
@@ -122,7 +133,39 @@ def auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) 
     >>> auc([0, 1], [0.2, 0.2])
     0.5
     """
-    return roc_curve(labels, scores, weights).auc
+    return roc_curve(labels, scores).auc
+
+
+# --- reading a curve --------------------------------------------------------------------------------------------------
+
+
+def read_curve(x: Vector, y: Vector, at: float | Sequence[float], line: Line = "interp") -> Vector:
+    """Height at `at` of the rising curve (x, y), which starts in (0, 0) and stays flat after its last point.
+
+    `interp` takes the top of a vertical step, `rjafroc` its bottom, `step` the highest point not to the right.
+
+    Raises
+    ------
+    ValueError
+        `at` is negative or not finite.
+    """
+    where = np.atleast_1d(np.asarray(at, float))
+    if (where < 0).any() or not np.isfinite(where).all():
+        raise ValueError(f"the curve can be read at finite rates >= 0 only, got {where.tolist()}")
+    xs, ys = np.append(0.0, x), np.append(0.0, y)
+    if line == "step":
+        return ys[np.searchsorted(xs, where, side="right") - 1]
+    # of several points at one x numpy.interp takes the last
+    return np.interp(where, xs, ys) if line == "interp" else np.interp(-where, -xs[::-1], ys[::-1])
+
+
+def area_until(x: Vector, y: Vector, upto: float) -> float:
+    """Area from 0 to `upto` under the straight lines from (0, 0) through the points, flat after the last."""
+    if not upto > 0:
+        raise ValueError(f"an area needs a range above 0, got {upto}")
+    inside = x < upto
+    ys = [0.0, *y[inside], read_curve(x, y, upto, "rjafroc")[0]]
+    return float(np.trapezoid(ys, [0.0, *x[inside], upto]))
 
 
 def partial_auc(
@@ -175,23 +218,12 @@ def partial_auc(
     if focus == "sensitivity":  # the same curve seen from the other axis: specificity over the share of misses
         x, y = (1 - curve.sensitivity)[::-1], curve.specificity[::-1]
     left, right = 1 - highest, 1 - lowest
-    area = _area_to(x, y, right) - _area_to(x, y, left)
+    area = area_until(x, y, right) - (area_until(x, y, left) if left > 0 else 0.0)
     if not corrected:
         return area
     most = right - left
     least = most * (left + right) / 2
     return None if area < least * (1 - 1e-12) else (1 + (area - least) / (most - least)) / 2
-
-
-def _area_to(x: Vector, y: Vector, end: float) -> float:
-    """Area under straight lines through (x, y), x ascending, from x[0] to `end`; vertical steps have no area."""
-    area = np.append(0.0, np.cumsum(np.diff(x) * (y[1:] + y[:-1]) / 2))
-    index = int(np.searchsorted(x, end, side="right")) - 1
-    if index == x.size - 1:
-        return float(area[-1])
-    step = end - x[index]
-    slope = (y[index + 1] - y[index]) / (x[index + 1] - x[index])
-    return float(area[index] + step * (y[index] + slope * step / 2))
 
 
 def sensitivity_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: float) -> float:
@@ -222,7 +254,7 @@ def sensitivity_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity
     """
     check_share(specificity, "specificity", ends=True)
     curve = roc_curve(labels, scores)
-    return _read(curve.specificity, curve.sensitivity, specificity)
+    return float(np.interp(-specificity, -curve.specificity, curve.sensitivity))
 
 
 def specificity_at_sensitivity(labels: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
@@ -235,16 +267,7 @@ def specificity_at_sensitivity(labels: ArrayLike, scores: ArrayLike, sensitivity
     """
     check_share(sensitivity, "sensitivity", ends=True)
     curve = roc_curve(labels, scores)
-    return _read(curve.sensitivity[::-1], curve.specificity[::-1], sensitivity)
-
-
-def _read(given: Vector, wanted: Vector, value: float) -> float:
-    """Read `wanted` (ascending) where `given` (descending, from 1 to 0) equals `value`."""
-    if bool(np.any(given == value)):
-        return float(wanted[given >= value].max())
-    after = int(np.argmax(given < value))
-    share = (given[after - 1] - value) / (given[after - 1] - given[after])
-    return float(wanted[after - 1] + share * (wanted[after] - wanted[after - 1]))
+    return float(np.interp(-sensitivity, -curve.sensitivity[::-1], curve.specificity[::-1]))
 
 
 # --- precision and recall ---------------------------------------------------------------------------------------------
@@ -273,34 +296,14 @@ class PrecisionRecallCurve:
         """Sum over thresholds of (gain in recall) x precision: a step sum, never a trapezoid."""
         return float(np.diff(self.recall, prepend=0.0) @ self.precision)
 
-    @property
-    def f1(self) -> Vector:
-        """Harmonic mean of precision and recall at each threshold; 0 where both are 0."""
-        total = self.precision + self.recall
-        return np.divide(2 * self.precision * self.recall, total, out=np.zeros_like(total), where=total > 0)
 
-
-@dataclass(frozen=True)
-class MaxF1:
-    """The largest F1 and the threshold that reaches it (the lowest of several: more tumours found)."""
-
-    f1: float
-    threshold: float
-
-
-def precision_recall_curve(
-    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None, pi: float | None = None
-) -> PrecisionRecallCurve:
+def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
     """The precision-recall curve at every distinct score; tied films enter together.
 
     Parameters
     ----------
     labels : array of shape (n,), 1 malignant, 0 not
     scores : array of shape (n,), any real scale, higher = more suspicious
-    weights : array of shape (n,), optional
-        How often each film counts.
-    pi : float in (0, 1), optional
-        Share of malignant films that precision is computed for; default: that of these films.
 
     Returns
     -------
@@ -309,7 +312,7 @@ def precision_recall_curve(
     Raises
     ------
     ValueError
-        As `roc_curve`, or a share outside (0, 1).
+        As `roc_curve`.
 
     Notes
     -----
@@ -320,22 +323,13 @@ def precision_recall_curve(
     >>> precision_recall_curve([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1]).recall.tolist()
     [0.5, 0.5, 1.0, 1.0]
     """
-    curve = roc_curve(labels, scores, weights)
+    curve = roc_curve(labels, scores)
     ill, well = curve.true_positives[1:], curve.false_positives[1:]
     share = curve.positives / (curve.positives + curve.negatives)
-    if pi is not None:  # counts of a set of films with that share
-        share = check_share(pi, "pi")
-        ill, well = ill * share / curve.positives, well * (1 - share) / curve.negatives
-    counted = ill + well > 0  # films of weight 0 may hold the highest scores
-    ill, well = ill[counted], well[counted]
-    return PrecisionRecallCurve(
-        curve.thresholds[1:][counted], ill / (ill + well), curve.sensitivity[1:][counted], share
-    )
+    return PrecisionRecallCurve(curve.thresholds[1:], ill / (ill + well), curve.sensitivity[1:], share)
 
 
-def average_precision(
-    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None, pi: float | None = None
-) -> float:
+def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
     """Average precision: sum over thresholds of (gain in recall) x precision.
 
     Parameters and errors as `precision_recall_curve`.
@@ -356,17 +350,13 @@ def average_precision(
     >>> round(average_precision([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1]), 4)
     0.8333
     """
-    return precision_recall_curve(labels, scores, weights, pi).average_precision
+    return precision_recall_curve(labels, scores).average_precision
 
 
-def max_f1(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> MaxF1:
-    """The largest F1 = 2 TP / (2 TP + FP + FN) over all thresholds.
+def max_f1(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
+    """The largest F1 = 2 TP / (2 TP + FP + FN) over all thresholds, and the lowest threshold that reaches it.
 
     Parameters and errors as `precision_recall_curve`.
-
-    Returns
-    -------
-    MaxF1
 
     Notes
     -----
@@ -376,13 +366,13 @@ def max_f1(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = Non
     Examples
     --------
     >>> max_f1([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
-    MaxF1(f1=0.8, threshold=0.7)
+    (0.8, 0.7)
     """
-    curve = roc_curve(labels, scores, weights)
+    curve = roc_curve(labels, scores)
     tp, fp = curve.true_positives[1:], curve.false_positives[1:]
     f1 = 2 * tp / (tp + fp + curve.positives)  # never 0 / 0: there is a malignant film
     best = int(f1.size - 1 - np.argmax(f1[::-1]))
-    return MaxF1(float(f1[best]), float(curve.thresholds[1:][best]))
+    return float(f1[best]), float(curve.thresholds[1:][best])
 
 
 def interpolated_area(labels: ArrayLike, scores: ArrayLike, steps: bool = False) -> float:

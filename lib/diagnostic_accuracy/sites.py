@@ -29,9 +29,10 @@ from scipy import special
 from statsmodels.stats.meta_analysis import combine_effects
 
 from diagnostic_accuracy.bootstrap import Draws
-from diagnostic_accuracy.contrasts import Contrast, contrast, t_quantile
+from diagnostic_accuracy.contrasts import Contrast, contrast
 from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.inference import MOST_UNDEFINED, Question, question
+from diagnostic_accuracy.intervals import critical_value
 from diagnostic_accuracy.scores import READERS
 
 Floats = NDArray[np.float64]
@@ -89,10 +90,9 @@ def pool(effects: Floats, variances: Floats) -> Pooled:
     """
     with np.errstate(divide="ignore"):  # equal effects: Cochran's Q is 0
         found = combine_effects(effects, variances, method_re="iterated", atol=1e-9, maxiter=200)
-    weights = 1 / (variances + found.tau2)
     variance = float(found.sd_eff_w_re**2 * max(1.0, found.scale_hksj_re))
-    return Pooled(float(found.mean_effect_re), variance, float(found.tau2), max(float(found.i2), 0.0),
-                  weights / weights.sum())  # fmt: skip
+    i2, weights = max(float(found.i2), 0.0), found.weights_rel_re
+    return Pooled(float(found.mean_effect_re), variance, float(found.tau2), i2, weights)
 
 
 def pool_sites(parts: Mapping[str, Draws], reference: str, confidence: float = 0.95) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def _estimates(found: Pooled, runs: Contrast, asked: Question, logit: bool) -> d
     basis = f"sites and {asked.unit_word}, {runs.basis}" if alone else f"sites, {runs.basis}"
 
     def limits(df: float, variance: float) -> tuple[float, float]:
-        half = t_quantile(asked.confidence, df) * np.sqrt(variance)
+        half = critical_value(asked.confidence, df) * np.sqrt(variance)
         ends = np.array([found.mean - half, found.mean + half])
         low, high = special.expit(ends) if logit else np.clip(ends, -1, 1)
         return float(low), float(high)

@@ -145,8 +145,7 @@ def adjust_subgroups(table: pd.DataFrame, declared: Sequence[str] = ()) -> pd.Da
     for interaction in (False, True):
         for known in (False, True):
             chosen = made.index[tests & (planned == known) & ((made["reference_group"] != "") == interaction)]
-            p = {row: None if pd.isna(value) else float(value) for row, value in made.loc[chosen, "p"].items()}
-            made.loc[chosen, "p_adjusted"] = adjust_family(p)["p_adjusted"]
+            made.loc[chosen, "p_adjusted"] = adjust_family(made.loc[chosen, "p"])
     marked = made.index[(made["reference"] != "") & ~planned]
     made.loc[marked, "note"] = [f"{note}; {EXPLORATORY}" if note else EXPLORATORY for note in made.loc[marked, "note"]]
     return made

@@ -252,7 +252,6 @@ def test_readers_are_crossed(read, measure):
     place = {} if measure == "auc" else {"point": "half", "threshold_from": "given"}
     key = (measure, "film") if measure == "auc" else (measure, "half", "given", "film")
     data = CrossedValues(
-        measure,
         ("unaided", "aided"),
         tuple("ABCDE"),
         read.observed[key].reshape(2, 5),

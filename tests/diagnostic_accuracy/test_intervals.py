@@ -9,12 +9,12 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from diagnostic_accuracy.intervals import (
     Limits,
     edge_reach,
-    effective_interval,
-    logit_interval,
     mover_sum,
+    on_logit,
     percentile_estimate,
     proportion_interval,
     tail_probability,
+    wald_estimate,
     wald_interval,
 )
 
@@ -46,41 +46,24 @@ def test_no_proportion(x, n):
         proportion_interval(x, n)
 
 
-def test_effective_interval_of_a_plain_count_is_wilsons():
-    for successes, n in ((17, 20), (1, 30), (0, 9), (9, 9)):
-        share = successes / n
-        low, high, effective = effective_interval(share, share * (1 - share) / n, n)
-        assert (low, high) == pytest.approx(proportion_interval(successes, n))
-        assert effective == pytest.approx(n)
-
-
-def test_effective_interval_with_few_degrees_of_freedom():
-    # Korn and Graubard 1998: n* = p (1 - p) / variance x (z / t)^2; here 0.09 / 0.0009 x (1.95996 / 2.77645)^2
-    low, high, effective = effective_interval(0.9, 0.0009, 80, df=4)
-    assert effective == pytest.approx(100 * (1.959963984540054 / 2.7764451051977987) ** 2)
-    assert (low, high) == pytest.approx(proportion_interval(0.9 * float(effective), float(effective)))
-
-
-def test_the_effective_number_is_at_most_the_films_there_are():
-    # p (1 - p) / variance = 900 counts as 80, then times (z / t)^2
-    low, high, effective = effective_interval(0.9, 0.0001, 80, df=4, most=80)
-    assert effective == pytest.approx(80 * (1.959963984540054 / 2.7764451051977987) ** 2)
-    assert (low, high) == pytest.approx(proportion_interval(0.9 * float(effective), float(effective)))
-
-
-@pytest.mark.parametrize(("share", "units"), [(1.2, 5), (-0.1, 5), (0.5, 0)])
-def test_effective_interval_of_no_proportion(share, units):
-    with pytest.raises(ValueError, match="is not a proportion"):
-        effective_interval(share, 0.01, units)
-
-
 def test_from_a_standard_error():
     assert wald_interval(0.5, 0.1) == pytest.approx((0.5 - 0.1959963984540054, 0.5 + 0.1959963984540054))
     assert wald_interval(0.5, 0.1, df=4) == pytest.approx((0.5 - 0.27764451051977987, 0.5 + 0.27764451051977987))
     assert wald_interval(0.9, 0.1, clip=(0, 1))[1] == 1
-    low, high = logit_interval(0.5, 0.1)  # symmetric around 0.5 on both scales; slope of the logit there is 4
+    low, high = on_logit(
+        0.5, 0.1, 1.959963984540054
+    )  # symmetric around 0.5 on both scales; slope of the logit there is 4
     assert np.log(high / (1 - high)) == pytest.approx(1.959963984540054 * 0.4)
     assert low == pytest.approx(1 - high)
+
+
+def test_an_estimate_with_and_without_variation():
+    ours = wald_estimate(0.2, 0.1, "test", 40, df=4)
+    assert (ours.lower, ours.upper) == pytest.approx((0.2 - 0.27764451051977987, 0.2 + 0.27764451051977987))
+    assert ours.p == pytest.approx(tail_probability(2.0, df=4))
+    still = wald_estimate(0.9, None, "test", 40, still="nothing varies", reach=0.2)
+    assert (still.lower, still.upper, still.p, still.note) == (pytest.approx(0.7), 1.0, None, "nothing varies")
+    assert wald_estimate(0.9, 0.0, "test", 40, still="nothing varies").lower is None
 
 
 def test_the_far_limit_without_variation_is_wilsons():

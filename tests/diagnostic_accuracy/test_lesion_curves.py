@@ -7,23 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnostic_accuracy.lesion_curves import froc, lesion_average_precision, lroc, lroc_of_ratings, read_curve
+from diagnostic_accuracy.lesion_curves import froc, lesion_average_precision, lroc, lroc_of_ratings
 from diagnostic_accuracy.lesion_draws import free_response_draws
 from diagnostic_accuracy.lesion_figures import (
     KERNELS,
     compare_figures,
     exact_bootstrap_covariance,
     false_positives_per_film,
-    figure_covariance,
     figure_of_merit,
-    garwood,
+    jackknife_covariance,
     kernel,
-    leave_one_out,
     lesion_sensitivity,
     lesion_sensitivity_difference,
     replicate_figures,
 )
 from diagnostic_accuracy.lesions import Marks, marks_from_ratings
+from diagnostic_accuracy.roc import area_until, read_curve
 
 
 def small() -> Marks:
@@ -62,10 +61,10 @@ def test_froc_points_by_hand() -> None:
 def test_average_precision_by_hand() -> None:
     ap = lesion_average_precision(small())
     # recalls 1/3, 2/3, 2/3 at precisions 1, 2/3, 1/2
-    assert ap.step == pytest.approx(1 / 3 + 2 / 9)
-    assert ap.envelope == pytest.approx(1 / 3 + 2 / 9)
+    assert ap["step"] == pytest.approx(1 / 3 + 2 / 9)
+    assert ap["envelope"] == pytest.approx(1 / 3 + 2 / 9)
     # 34 of 101 levels (0 .. .33) at 1, 33 (.34 .. .66) at 2/3, 34 at 0
-    assert ap.coco101 == pytest.approx((34 + 33 * 2 / 3) / 101)
+    assert ap["coco101"] == pytest.approx((34 + 33 * 2 / 3) / 101)
 
 
 def test_figures_of_merit_by_hand() -> None:
@@ -98,9 +97,10 @@ def test_lroc_by_hand() -> None:
     assert curve.false_positive_fraction.tolist() == [0, 0.5]
     # (0,0) up to (0,.5), line to (.5,1), flat: .5 x .75 + .5 x 1
     assert curve.area == pytest.approx(0.875)
-    assert curve.share_correct_at([0.25, 0.5]) == pytest.approx([0.75, 1.0])
-    assert curve.share_correct_at(0.25, "step") == pytest.approx([0.5])
-    assert curve.partial_area(0.25) == pytest.approx(0.25 * (0.5 + 0.75) / 2)
+    points = curve.false_positive_fraction, curve.share_correct
+    assert read_curve(*points, [0.25, 0.5]) == pytest.approx([0.75, 1.0])
+    assert read_curve(*points, 0.25, "step") == pytest.approx([0.5])
+    assert area_until(*points, 0.25) == pytest.approx(0.25 * (0.5 + 0.75) / 2)
 
 
 def test_reading_a_vertical_step() -> None:
@@ -126,7 +126,7 @@ def test_weights_equal_repetition_and_replicates_equal_weights(seed: int) -> Non
         assert figure_of_merit(marks, name, weights) == pytest.approx(expected)
         assert replicate_figures(one, weights[None]) == pytest.approx([expected])
     assert free_response_draws(marks, weights[None], [0.5])[0] == pytest.approx(froc(repeated).sensitivity_at([0.5]))
-    assert lesion_average_precision(marks, weights).step == pytest.approx(lesion_average_precision(repeated).step)
+    assert lesion_average_precision(marks, weights)["step"] == pytest.approx(lesion_average_precision(repeated)["step"])
 
 
 def repeat_films(marks: Marks, times: np.ndarray) -> Marks:
@@ -154,8 +154,9 @@ def test_leaving_a_film_out_equals_weight_zero(seed: int) -> None:
     marks = random_marks(seed, 18)
     for name in KERNELS:
         one = kernel(marks, name)
-        expected = [one.value(np.arange(18) != k) for k in range(18)]
-        assert leave_one_out(one) == pytest.approx(expected)
+        left = np.array([one.value(np.arange(18) != k) for k in range(18)])
+        # (K - 1)/K times the sum of squared deviations
+        assert jackknife_covariance([one])[0, 0] == pytest.approx(17 / 18 * ((left - left.mean()) ** 2).sum())
 
 
 def test_scores_enter_through_their_order_alone() -> None:
@@ -183,7 +184,7 @@ def test_exact_bootstrap_error_is_what_many_replicates_show() -> None:
 
 
 def test_identical_runs_have_no_standard_error_but_a_reason() -> None:
-    *_, difference = compare_figures(small(), small())
+    difference = compare_figures(small(), small())
     assert difference.estimate == 0
     assert difference.p is None
     assert difference.lower is None
@@ -194,7 +195,7 @@ def test_swapping_runs_mirrors_the_comparison() -> None:
     first, second = (random_marks(s) for s in (1, 1))
     second = Marks(first.diseased, first.film, first.score[::-1].copy(), first.hit, first.duplicate, first.lesion_film,
                    first.lesion_rating / 2, first.lesion_weight)  # fmt: skip
-    one, other = compare_figures(first, second)[2], compare_figures(second, first)[2]
+    one, other = compare_figures(first, second), compare_figures(second, first)
     assert one.estimate == pytest.approx(-other.estimate)
     assert one.p == pytest.approx(other.p)
 
@@ -202,19 +203,22 @@ def test_swapping_runs_mirrors_the_comparison() -> None:
 def test_intervals_at_the_ends_are_explained() -> None:
     marks = small()
     none = lesion_sensitivity(marks, 2.0)
-    assert none.clustered.estimate == 0
-    assert none.logit.note
-    assert none.wilson.upper == pytest.approx(0.5615, abs=1e-3)  # Wilson 0 of 3: z2 / (3 + z2)
+    assert none["wald"].estimate == 0
+    assert none["logit"].note
+    assert none["wilson"].upper == pytest.approx(0.5615, abs=1e-3)  # Wilson 0 of 3: z2 / (3 + z2)
     single = marks_from_ratings([True, False], [0], [0.5], [0], [0])
-    assert lesion_sensitivity(single, 0.1).clustered.lower is None
+    assert lesion_sensitivity(single, 0.1)["wald"].lower is None
     assert lesion_sensitivity_difference(single, single, 0.1).note
-    assert false_positives_per_film(marks, 0.0).poisson.n == 2
+    rate = false_positives_per_film(marks, 0.0)["poisson"]
+    assert (rate.events, rate.estimate) == (2, 0.5)
 
 
-def test_garwood_of_nothing_is_the_rule_of_three_and_more() -> None:
+def test_an_exact_rate_of_nothing_is_the_rule_of_three_and_more() -> None:
     # no event in 100: upper = -ln(.025)/100
-    assert garwood(0, 100).lower == 0
-    assert garwood(0, 100).upper == pytest.approx(-np.log(0.025) / 100)
+    silent = marks_from_ratings([True] + [False] * 99, [0], [0.5], [0], [0])
+    rate = false_positives_per_film(silent, 0.1)["poisson"]
+    assert rate.lower == 0
+    assert rate.upper == pytest.approx(-np.log(0.025) / 100)
 
 
 def test_one_class_is_refused_with_a_way_out() -> None:
@@ -235,7 +239,7 @@ def test_no_boxes_at_all_is_a_defined_answer() -> None:
     marks = marks_from_ratings([True, False], [], [], [], [0])
     assert froc(marks).sensitivity_at().tolist() == [0.0] * 7
     assert froc(marks).area(1) == 0
-    assert lesion_average_precision(marks).step == 0
+    assert lesion_average_precision(marks)["step"] == 0
     assert lroc(marks).area == 0
     assert figure_of_merit(marks, "wAFROC") == 0.5
 
@@ -248,14 +252,13 @@ def test_patients_of_one_film_each_give_the_jackknife_over_films() -> None:
         return Marks(common.diseased, common.film, common.score, common.hit, common.duplicate, common.lesion_film,
                      common.lesion_rating * quieter, common.lesion_weight)  # fmt: skip
 
-    runs = {0: run(1.0), 1: run(0.6)}
-    values, by_film = figure_covariance(runs, "wAFROC")
-    assert values == pytest.approx([figure_of_merit(marks, "wAFROC") for marks in runs.values()])
-    assert figure_covariance(runs, "wAFROC", np.arange(common.films))[1] == pytest.approx(by_film)
+    kernels = [kernel(run(quieter), "wAFROC") for quieter in (1.0, 0.6)]
+    by_film = jackknife_covariance(kernels)
+    assert jackknife_covariance(kernels, np.arange(common.films)) == pytest.approx(by_film)
     # two films a patient: leaving a patient out is weight 0 for both films; (K-1)/K times the sum of squares
     patients = np.arange(common.films) // 2
-    left = np.array([kernel(runs[0], "wAFROC").value(patients != k) for k in range(common.films // 2)])
+    left = np.array([kernels[0].value(patients != k) for k in range(common.films // 2)])
     expected = (left.size - 1) / left.size * ((left - left.mean()) ** 2).sum()
-    assert figure_covariance(runs, "wAFROC", patients)[1][0, 0] == pytest.approx(expected)
+    assert jackknife_covariance(kernels, patients)[0, 0] == pytest.approx(expected)
     with pytest.raises(ValueError, match="same films"):
-        figure_covariance({0: common, 1: small()})
+        jackknife_covariance([kernels[0], kernel(small(), "wAFROC")])

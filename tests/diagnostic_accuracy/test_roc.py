@@ -77,21 +77,6 @@ def test_turned_scores_turn_the_area(case):
     assert auc(1 - labels, scores) == pytest.approx(1 - auc(labels, scores), abs=1e-12)
 
 
-@given(films(), st.data())
-def test_weights_repeat_films(case, data):
-    labels, scores = case
-    weights = np.array(data.draw(st.lists(st.integers(1, 3), min_size=labels.size, max_size=labels.size)))
-    repeated = np.repeat(np.arange(labels.size), weights)
-    one, other = roc_curve(labels, scores, weights), roc_curve(labels[repeated], scores[repeated])
-    assert one.auc == pytest.approx(other.auc, abs=1e-12)
-    assert one.true_positives.tolist() == other.true_positives.tolist()
-
-
-def test_weights_that_remove_a_class_are_refused():
-    with pytest.raises(ValueError, match="one class without films"):
-        roc_curve(LABELS, SCORES, [0, 0, 1, 1])
-
-
 def test_partial_area_of_a_known_curve():
     # points (fpr, tpr): (0,0) (0,.5) (.5,1) (1,1); area for fpr in [0, .5] = (.5 + 1) / 2 * .5 = .375
     assert partial_auc(LABELS, SCORES, 0.5) == pytest.approx(0.375)

@@ -46,7 +46,7 @@ def test_the_interaction_of_separate_patients_is_that_of_two_delong_tests():
         label, values = part.label, part.values
         aucs = {arm: roc_auc_score(label, values[arm, 0]) for arm in ("old", "new")}
         gaps[sex] = aucs["new"] - aucs["old"]
-        found = compare_auc(label, values["new", 0], values["old", 0]).difference
+        found = compare_auc(label, values["new", 0], values["old", 0])
         variances[sex] = ((found.upper - found.lower) / (2 * stats.norm.ppf(0.975))) ** 2
     level = row["group"][-1], row["reference_group"][-1]
     assert row["estimate"] == pytest.approx(gaps[level[0]] - gaps[level[1]], abs=1e-12)

@@ -31,7 +31,7 @@ def plain(study: Finished) -> Explored:
         "from pathlib import Path\nfrom osteotl.figures import read_films, worst_misses\n"
         f'worst_misses(tables, *read_films(step.outputs), analysis["arms"], {films}, count=10)',
         "from diagnostic_accuracy.delong import compare_auc\nouter = scores.external\n"
-        'compare_auc(outer.label, outer.values["transfer", 1], outer.values["transfer", 0]).difference',
+        'compare_auc(outer.label, outer.values["transfer", 1], outer.values["transfer", 0])',
         'scores.external.values["transfer"].mean(axis=1).groupby(scores.label).plot.kde(legend=True);',
     ])  # fmt: skip
 

@@ -13,6 +13,7 @@ from diagnostic_accuracy.estimates import Estimate
 from diagnostic_accuracy.lesion_curves import coco_summary
 from diagnostic_accuracy.lesions import Marks, marks_from_ratings, match_boxes
 from diagnostic_accuracy.readers import CrossedValues
+from diagnostic_accuracy.roc import area_until, read_curve
 from oracles.registry import Case, quantity
 from oracles.replicates import whole_analysis
 
@@ -108,8 +109,8 @@ def sens_at_fppi(case: Case, rule: str, arm: str, expected: Any) -> dict[str, An
         "interp": curve.sensitivity_at(rates, "interp"),
         "step_fp_lesion_free": curve.sensitivity_at(rates, "step", lesion_free=True),
         "step_duplicates_ignored": clean.sensitivity_at(rates, "step"),
-        "mean_step": curve.mean_sensitivity("step"),
-        "mean_interp": curve.mean_sensitivity("interp"),
+        "mean_step": curve.sensitivity_at(line="step").mean(),
+        "mean_interp": curve.sensitivity_at(line="interp").mean(),
     }
 
 
@@ -130,19 +131,18 @@ def average_precision(case: Case, rule: str, arm: str) -> dict[str, float]:
     ap = loc.lesion_average_precision(judged)
     backwards = loc.lesion_average_precision(judged, film_order=-np.arange(judged.films))
     return {
-        "step": ap.step,
-        "envelope": ap.envelope,
-        "coco101_grouped": ap.coco101,
-        "step_duplicates_ignored": loc.lesion_average_precision(judged.without_duplicates()).step,
-        "coco101_row_order": ap.coco101_row_order,
-        "coco101_reversed_image_order": backwards.coco101_row_order,
+        "step": ap["step"],
+        "envelope": ap["envelope"],
+        "coco101_grouped": ap["coco101"],
+        "step_duplicates_ignored": loc.lesion_average_precision(judged.without_duplicates())["step"],
+        "coco101_row_order": ap["coco101_row_order"],
+        "coco101_reversed_image_order": backwards["coco101_row_order"],
     }
 
 
 @quantity(rf"coco\.{ARM}")
 def coco(case: Case, arm: str) -> dict[str, float]:
-    s = coco_summary(films(case), case.frame[case.frame["arm"] == int(arm)], extra(case, "truth"))
-    return {"AP": s.ap, "AP50": s.ap50, "AP75": s.ap75, "AR1": s.ar1, "AR10": s.ar10, "AR100": s.ar100}
+    return coco_summary(films(case), case.frame[case.frame["arm"] == int(arm)], extra(case, "truth"))
 
 
 @quantity(rf"lroc\.{RULE}\.{ARM}")
@@ -152,10 +152,18 @@ def lroc(case: Case, rule: str, arm: str, expected: dict[str, float]) -> dict[st
     for name in set(expected) - set(values):
         kind, fraction = name.split("@")
         if kind == "partial_lroc_area":
-            values[name] = curve.partial_area(float(fraction))
+            values[name] = _partial_area(curve, fraction)
         else:
-            values[name] = float(curve.share_correct_at(float(fraction), kind.removeprefix("pcl_"))[0])
+            values[name] = _share_correct(curve, fraction, kind.removeprefix("pcl_"))
     return values
+
+
+def _partial_area(curve: loc.Lroc, fraction: str) -> float:
+    return area_until(curve.false_positive_fraction, curve.share_correct, float(fraction))
+
+
+def _share_correct(curve: loc.Lroc, fraction: str, line: str) -> float:
+    return float(read_curve(curve.false_positive_fraction, curve.share_correct, float(fraction), line)[0])
 
 
 def _lroc_points(curve: loc.Lroc) -> dict[str, Any]:
@@ -174,13 +182,13 @@ def lroc_points(case: Case, rule: str, arm: str) -> dict[str, Any]:
 @quantity(rf"(?P<figure>wAFROC|LROC|HrAuc)_(?P<method>delong|jackknife)\.{RULE}")
 def compared(case: Case, figure: str, method: str, rule: str) -> dict[str, Any]:
     pair = marks(case, rule, 1), marks(case, rule, 2)
-    *runs, difference = lf.compare_figures(*pair, figure, method)
+    difference = lf.compare_figures(*pair, figure, method)
     kernels = [lf.kernel(m, figure) for m in pair]
     maker = {"delong": lf.delong_covariance, "jackknife": lf.jackknife_covariance}[method]
     covariance, exact = maker(kernels), lf.exact_bootstrap_covariance(kernels)
     error = _error_of_difference(covariance)
     return {
-        "estimate": [run.estimate for run in runs],
+        "estimate": [one.value() for one in kernels],
         "var": np.diag(covariance),
         "cov": covariance[0, 1],
         "diff": difference.estimate,
@@ -203,6 +211,11 @@ def _limits(ours: Estimate, error: float | None = 0.0) -> list[float | None]:
     return [ours.estimate] * 2 if error == 0 and ours.note else [ours.lower, ours.upper]
 
 
+def _error(ours: Estimate) -> float:
+    """Standard error of a normal interval; 0 where the variance is 0."""
+    return 0.0 if ours.lower is None else (ours.upper - ours.lower) / 2 / 1.959963984540054
+
+
 @quantity(rf"lesion_sensitivity_ge_(?P<score>[0-9.]+?)_intervals\.{RULE}")
 def sensitivity_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
     cut = float(score)
@@ -210,14 +223,14 @@ def sensitivity_intervals(case: Case, score: str, rule: str) -> dict[str, Any]:
     for arm in (1, 2):
         s = lf.lesion_sensitivity(marks(case, rule, arm), cut)
         values[f"arm{arm}"] = {
-            "p": s.clustered.estimate,
-            "var_clustered": s.variance,
-            "ci95_wald_clustered": _limits(s.clustered, s.variance),
-            "ci95_logit_clustered": [s.logit.lower, s.logit.upper],
-            "ci95_wilson_ignoring_clusters": [s.wilson.lower, s.wilson.upper],
+            "p": s["wald"].estimate,
+            "var_clustered": _error(s["wald"]) ** 2,
+            "ci95_wald_clustered": _limits(s["wald"]),
+            "ci95_logit_clustered": [s["logit"].lower, s["logit"].upper],
+            "ci95_wilson_ignoring_clusters": [s["wilson"].lower, s["wilson"].upper],
         }
     d = lf.lesion_sensitivity_difference(marks(case, rule, 1), marks(case, rule, 2), cut)
-    error = 0.0 if d.lower is None else (d.upper - d.lower) / 2 / 1.959963984540054
+    error = _error(d)
     z = d.estimate / error if error else None
     values["difference"] = {"diff": d.estimate, "se": error, "z": z, "ci95": _limits(d, error)}
     return values
@@ -229,11 +242,11 @@ def false_positive_intervals(case: Case, score: str, rule: str) -> dict[str, Any
     for arm in (1, 2):
         f = lf.false_positives_per_film(marks(case, rule, arm), float(score))
         values[f"arm{arm}"] = {
-            "fp": f.poisson.n,
-            "mean": f.normal.estimate,
-            "se": 0.0 if f.normal.lower is None else (f.normal.upper - f.normal.lower) / 2 / 1.959963984540054,
-            "ci95_normal": _limits(f.normal),
-            "ci95_poisson_garwood": [f.poisson.lower, f.poisson.upper],
+            "fp": f["poisson"].events,
+            "mean": f["normal"].estimate,
+            "se": _error(f["normal"]),
+            "ci95_normal": _limits(f["normal"]),
+            "ci95_poisson_garwood": [f["poisson"].lower, f["poisson"].upper],
         }
     return values
 
@@ -253,8 +266,8 @@ def _drawn(judged: Marks, weights: np.ndarray) -> dict[str, Any]:
         "diseased": weights[judged.diseased].sum(),
         "lesions": curve.lesions,
         "lroc_area": loc.lroc(judged, weights).area,
-        "ap_step": ap.step,
-        "ap_envelope": ap.envelope,
+        "ap_step": ap["step"],
+        "ap_envelope": ap["envelope"],
         "sens_at_fppi_step": curve.sensitivity_at(line="step"),
         "sens_at_fppi_interp": curve.sensitivity_at(line="interp"),
         "lesion_sensitivity_ge_0_5": weights[judged.film[cut & judged.hit]].sum() / curve.lesions,
@@ -268,11 +281,11 @@ def _drawn(judged: Marks, weights: np.ndarray) -> dict[str, Any]:
 # --- readers: FROC ----------------------------------------------------------------------------------------------------
 
 
-def reader_marks(case: Case) -> dict[tuple[int, int], Marks]:
-    return case.cached("readers", lambda: _reader_marks(case))
+def reader_marks(case: Case, column: str | None = None) -> dict[tuple[int, int], Marks]:
+    return case.cached(("readers", column), lambda: _reader_marks(case, column or "weight"))
 
 
-def _reader_marks(case: Case) -> dict[tuple[int, int], Marks]:
+def _reader_marks(case: Case, column: str) -> dict[tuple[int, int], Marks]:
     truth = extra(case, "truth")
     ids = pd.Index(truth["case"].unique())
     ill = truth.groupby("case", sort=False)["y"].first().to_numpy() == 1
@@ -289,7 +302,7 @@ def _reader_marks(case: Case) -> dict[tuple[int, int], Marks]:
             rows["rating"],
             found,
             ids.get_indexer(lesions["case"]),
-            lesions["weight"],
+            lesions[column],
         )
     return made
 
@@ -299,19 +312,11 @@ def grid(values: dict[tuple[int, int], Any]) -> list[list[Any]]:
     return [[v for (m, _), v in sorted(values.items()) if m == modality] for modality in sorted({m for m, _ in values})]
 
 
-def weighted(case: Case, column: str | None) -> dict[tuple[int, int], Marks]:
-    if column is None:
-        return reader_marks(case)
-    truth = extra(case, "truth")
-    chosen = truth.loc[truth["lesion"].notna(), column].to_numpy()
-    return {key: m.with_lesion_weights(chosen) for key, m in reader_marks(case).items()}
-
-
 @quantity(
     r"fom\.(?P<figure>wAFROC1?|AFROC1?|FROC|HrAuc|HrSe|HrSp|MaxLLF|MaxNLF|MaxNLFAllCases)(\.(?P<column>weight\w*))?"
 )
 def reader_figures(case: Case, figure: str, column: str | None) -> list[list[float]]:
-    return grid({key: lf.figure_of_merit(m, figure) for key, m in weighted(case, column).items()})
+    return grid({key: lf.figure_of_merit(m, figure) for key, m in reader_marks(case, column).items()})
 
 
 @quantity(r"fom_jackknife_var\.(?P<figure>\w+)")
@@ -321,12 +326,13 @@ def reader_jackknife(case: Case, figure: str) -> list[list[float]]:
 
 @quantity(r"OR\.(?P<figure>\w+?)(\.(?P<column>weight\w*))?")
 def readers_compared(case: Case, figure: str, column: str | None) -> dict[str, Any]:
-    runs = dict(sorted(weighted(case, column).items()))
+    runs = dict(sorted(reader_marks(case, column).items()))
     arms, readers = (tuple(sorted({key[place] for key in runs})) for place in (0, 1))
-    values, covariance = lf.figure_covariance(runs, figure)
-    table, films = values.reshape(len(arms), len(readers)), next(iter(runs.values())).films
+    kernels = [lf.kernel(m, figure) for m in runs.values()]
+    table, films = np.reshape([one.value() for one in kernels], (len(arms), len(readers))), kernels[0].films
+    covariance = lf.jackknife_covariance(kernels)
     names = tuple(map(str, arms))
-    return whole_analysis(CrossedValues(figure, names, readers, table, covariance, films, films, "jackknife"))
+    return whole_analysis(CrossedValues(names, readers, table, covariance, films, films, "jackknife"))
 
 
 @quantity(r"sens_at_fppi")
@@ -372,14 +378,12 @@ def reader_lroc_variance(case: Case, method: str) -> list[list[float]]:
 
 @quantity(r"partial_lroc_area@(?P<fraction>[0-9.]+)")
 def reader_partial_area(case: Case, fraction: str) -> list[list[float]]:
-    return grid({k: loc.lroc_of_ratings(*v).partial_area(float(fraction)) for k, v in lroc_readers(case).items()})
+    return grid({k: _partial_area(loc.lroc_of_ratings(*v), fraction) for k, v in lroc_readers(case).items()})
 
 
 @quantity(r"pcl_(?P<line>interp|rjafroc|step)@(?P<fraction>[0-9.]+)")
 def reader_share_correct(case: Case, line: str, fraction: str) -> list[list[float]]:
-    return grid(
-        {k: loc.lroc_of_ratings(*v).share_correct_at(float(fraction), line)[0] for k, v in lroc_readers(case).items()}
-    )
+    return grid({k: _share_correct(loc.lroc_of_ratings(*v), fraction, line) for k, v in lroc_readers(case).items()})
 
 
 @quantity(r"lroc_points\.m(?P<modality>\d+)r(?P<reader>\d+)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from diagnostic_accuracy import paired
 from diagnostic_accuracy.intervals import wald_interval
@@ -44,13 +45,18 @@ def _wald(value: float, n: int) -> dict[str, float]:
     return {"est": value, "se": se, "lcl": low, "ucl": high}
 
 
+def _counts(calls: PairedCalls, side: str) -> Confusion:
+    """The 2x2 table of the arm or of the reference."""
+    tp, fp = getattr(calls.malignant, side), getattr(calls.normal, side)
+    return Confusion(tp, fp, calls.normal.n - fp, calls.malignant.n - tp)
+
+
 @quantity(r"acc\.paired")
 def accuracies(case: Case) -> dict[str, Any]:
     calls = _calls(case)
     result = {}
     for test, side in (("test1", "reference"), ("test2", "arm")):
-        tp, fp = getattr(calls.malignant, side), getattr(calls.normal, side)
-        counts = Confusion(tp, fp, calls.normal.n - fp, calls.malignant.n - tp)
+        counts = _counts(calls, side)
         measures: dict[str, Any] = {}
         for name in ("sensitivity", "specificity", "ppv", "npv"):
             measures[name] = _wald(counts.rate(name), counts.fraction(name)[1])
@@ -102,7 +108,7 @@ def mcnemar_joint(case: Case) -> list[float | None]:
 @quantity(r"sesp\.diff\.ci\.(?P<method>wald|bonett-price)")
 def wald_like(case: Case, method: str) -> dict[str, Any]:
     def values(table: PairedTable) -> dict[str, Any]:
-        ours = paired.paired_difference(table, method=method.replace("-", "_"), centre="observed")
+        ours = paired.paired_difference(table, method=method.replace("-", "_"))
         low, high = (ours.lower, ours.upper) if ours.lower is not None else (0.0, 0.0)
         return {"diff.se": (high - low) / (2 * wald_interval(0, 1)[1]), "diff.lcl": low, "diff.ucl": high}
 
@@ -134,14 +140,14 @@ def tango(case: Case) -> dict[str, Any]:
 
 @quantity(r"pv\.wgs_kosinski")
 def predictive_scores(case: Case) -> dict[str, Any]:
-    result = {}
+    calls, result = _calls(case), {}
     for value in ("ppv", "npv"):
-        ours = paired.compare_predictive_values(_calls(case), value)
+        ours = paired.compare_predictive_values(calls, value)
         result[value] = {
-            "test1": ours.reference,
-            "test2": ours.arm,
-            "diff": ours.difference,
-            "test.statistic": ours.statistic,
+            "test1": _counts(calls, "reference").rate(value),
+            "test2": _counts(calls, "arm").rate(value),
+            "diff": ours.estimate,
+            "test.statistic": None if ours.p is None else stats.chi2.isf(ours.p, 1),
             "p.value": ours.p,
         }
     return result

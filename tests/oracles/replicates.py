@@ -71,7 +71,7 @@ def _pairs(data: CrossedValues) -> dict[str, dict[str, Estimate]]:
     for i, j in places:
         row = f"trt{i + 1}-trt{j + 1}"
         for kind, random in KINDS.items():
-            if len(places) == 1 and data.measure == "auc":
+            if len(places) == 1:
                 found[kind][row] = compare_readers(data, data.arms[i], data.arms[j], random=random)
                 continue
             gap, se, df = float(means[i] - means[j]), np.sqrt(2 * parts.error(random) / parts.readers), parts.df(random)

@@ -25,13 +25,13 @@ def step_sum(case: Case, score: str) -> float:
 
 @quantity(r"max_f1\.(?P<score>\w+)")
 def largest_f1(case: Case, score: str) -> dict[str, float]:
-    best = max_f1(case["y"], case[score])
-    return {"f1": best.f1, "threshold": best.threshold}
+    f1, threshold = max_f1(case["y"], case[score])
+    return {"f1": f1, "threshold": threshold}
 
 
 @quantity(r"rocr_max_f1")
 def largest_f1_of_the_only_score(case: Case) -> float:
-    return max_f1(case["y"], case["s"]).f1
+    return max_f1(case["y"], case["s"])[0]
 
 
 @quantity(r"prroc")

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from diagnostic_accuracy.delong import AucComparison, auc_covariance, compare_auc, compare_auc_unpaired
+from diagnostic_accuracy.delong import (
+    AucCovariance,
+    auc_covariance,
+    compare_auc,
+    compare_auc_unpaired,
+    placement_covariance,
+)
+from diagnostic_accuracy.estimates import Estimate
 from diagnostic_accuracy.intervals import tail_probability, wald_interval
 from diagnostic_accuracy.margins import noninferiority_p
 from diagnostic_accuracy.rates import Confusion
@@ -22,8 +29,11 @@ from diagnostic_accuracy.thresholds import find_threshold
 from oracles.registry import Case, quantity
 
 
-def _fit(case: Case) -> Any:
-    return case.cached("delong", lambda: auc_covariance(case["y"], {"s1": case["s1"], "s2": case["s2"]}))
+def _fit(case: Case, patients: Any = None) -> AucCovariance:
+    def fit() -> AucCovariance:
+        return auc_covariance(case["y"], {"s1": case["s1"], "s2": case["s2"]}, patients)
+
+    return fit() if patients is not None else case.cached("delong", fit)
 
 
 def _curve(case: Case, score: str) -> RocCurve:
@@ -59,49 +69,58 @@ def interval(case: Case, level: str, score: str) -> list[float]:
     return list(wald_interval(float(fit.auc[0]), se, int(level) / 100, clip=(0, 1)))
 
 
-def _limit(comparison: AucComparison) -> tuple[float, float]:
+def _difference(case: Case, patients: Any = None) -> tuple[Estimate, float | None]:
+    """The difference in AUC and its standard error: 0 without variation, None where it cannot be estimated."""
+    ours, fit = compare_auc(case["y"], case["s1"], case["s2"], patients), _fit(case, patients)
+    if fit.note:
+        return ours, None
+    gap = fit.placed[:1] - fit.placed[1:]
+    variance = float(placement_covariance(gap, fit.positive, fit.patients)[0, 0])
+    return ours, 0.0 if ours.p is None else float(np.sqrt(variance))
+
+
+def _limit(ours: Estimate, error: float | None) -> tuple[float, float]:
     """z and two-sided p; where our answer is 'no variation', the limits that pROC gives."""
-    if comparison.statistic is not None:
-        return comparison.statistic, comparison.difference.p
-    if comparison.se is None:
+    if error:
+        return ours.estimate / error, ours.p
+    if error is None:
         return np.nan, np.nan
-    sign = float(np.sign(comparison.difference.estimate))
+    sign = float(np.sign(ours.estimate))
     return (sign * np.inf, 0.0) if sign else (0.0, 1.0)
 
 
 @quantity(r"delong_paired")
 def paired(case: Case) -> dict[str, Any]:
-    ours = compare_auc(case["y"], case["s1"], case["s2"])
-    z, p = _limit(ours)
-    difference = ours.difference
+    ours, error = _difference(case)
+    z, p = _limit(ours, error)
     # without variation we give limits that are apart, pROC an interval without width
-    limits = [difference.lower, difference.upper] if ours.se != 0 else [difference.estimate] * 2
-    return {"z": z, "p_two_sided": p, "diff": difference.estimate, "ci95": limits}
+    limits = [ours.lower, ours.upper] if error != 0 else [ours.estimate] * 2
+    return {"z": z, "p_two_sided": p, "diff": ours.estimate, "ci95": limits}
 
 
 @quantity(r"delong_paired_(?P<alternative>greater|less)")
 def paired_one_sided(case: Case, alternative: str) -> float:
-    ours = compare_auc(case["y"], case["s1"], case["s2"], alternative=alternative)
-    return ours.difference.p if ours.difference.p is not None else tail_probability(_limit(ours)[0], alternative)
+    return tail_probability(_limit(*_difference(case))[0], alternative)
 
 
 @quantity(r"delong_unpaired")
 def unpaired(case: Case) -> dict[str, Any]:
-    ours = compare_auc_unpaired(case["y"], case["s1"], case["y"], case["s2"])
-    return {"stat": ours.statistic, "df": ours.difference.df, "p": ours.difference.p}
+    ours, fit = compare_auc_unpaired(case["y"], case["s1"], case["y"], case["s2"]), _fit(case)
+    error = np.sqrt(np.trace(fit.covariance))
+    return {"stat": None if ours.p is None else ours.estimate / error, "df": ours.df, "p": ours.p}
 
 
 @quantity(r"tost_(?P<margin>[\d.]+)")
 def equivalence(case: Case, margin: str) -> dict[str, Any]:
-    ours = compare_auc(case["y"], case["s1"], case["s2"])
-    if ours.se is None:
+    ours, error = _difference(case)
+    difference, bound = ours.estimate, float(margin)
+    if error is None:
         nothing = dict.fromkeys(("se", "p_lower", "p_upper", f"p_noninferiority_{margin}"))
-        return {"diff": ours.difference.estimate, **nothing, "ci90": [None, None]}
-    difference, bound = ours.difference.estimate, float(margin)
-    lower, upper = noninferiority_p(difference, ours.se, bound), noninferiority_p(-difference, ours.se, bound)
-    ends = list(wald_interval(difference, ours.se, 0.90))
+        return {"diff": difference, **nothing, "ci90": [None, None]}
+    lower, upper = noninferiority_p(difference, error, bound), noninferiority_p(-difference, error, bound)
+    ends = list(wald_interval(difference, error, 0.90))
     own = f"p_noninferiority_{margin}"
-    return {"diff": difference, "se": ours.se, "p_lower": lower, "p_upper": upper, own: lower, "ci90": ends}
+    return {"diff": difference, "se": error, "p_lower": lower, "p_upper": upper, own: lower, "ci90": ends}
 
 
 @quantity(
@@ -190,12 +209,11 @@ def specificity_interpolated(case: Case, value: str, score: str) -> float:
 @quantity(r"obuchowski1997(?P<singletons>_singletons)?")
 def clustered(case: Case, singletons: str | None) -> dict[str, Any]:
     patients = np.arange(len(case.frame)) if singletons else case["patient"]
-    fit = auc_covariance(case["y"], {"A": case["s1"], "B": case["s2"]}, patients)
-    ours = compare_auc(case["y"], case["s1"], case["s2"], patients)
+    fit, (ours, error) = _fit(case, patients), _difference(case, patients)
     result: dict[str, Any] = {}
-    parts = [(arm, fit.auc[i], fit.covariance[i, i]) for i, arm in enumerate(fit.arms)]
-    for name, value, spread in [*parts, ("AminusB", ours.difference.estimate, ours.se**2)]:
+    parts = [(arm, fit.auc[i], fit.covariance[i, i]) for i, arm in enumerate("AB")]
+    for name, value, spread in [*parts, ("AminusB", ours.estimate, error**2)]:
         low, high = wald_interval(float(value), float(np.sqrt(spread)))
         result |= {f"auc.{name}": value, f"auc.var.{name}": spread, f"auc.se.{name}": np.sqrt(spread)}
         result |= {f"ci.bot.{name}": low, f"ci.top.{name}": high}
-    return result | {"p.value": ours.difference.p}
+    return result | {"p.value": ours.p}
