@@ -28,7 +28,7 @@ from diagnostic_accuracy.paired import (
     paired_calls,
     paired_difference,
     paired_table,
-    predictive_bootstrap,
+    ppv_bootstrap,
 )
 from diagnostic_accuracy.rates import confusion, rate_estimate
 
@@ -176,7 +176,7 @@ def _calls(films: _Films, columns: tuple[int, int], place: dict[str, Any], confi
     for rate, side in films.sides.items():
         a, b = (calls[side] == films.label[side] for calls in (one, other))
         rows += _rate(a, b, None if films.patient is None else films.patient[side], confidence, place | {"group": rate})
-    drawn = predictive_bootstrap(films.label, one, other, "ppv", films.patient, replicates, 0, confidence)
+    drawn = ppv_bootstrap(films.label, one, other, films.patient, replicates, confidence)
     score = compare_predictive_values(paired_calls(films.label, one, other), "ppv")
     at = place | {"group": "ppv"}
     return [*rows, _row(drawn, at, "ppv_bootstrap"), _row(score, at, "ppv_score_test")]

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from diagnostic_accuracy.roc import precision_recall_curve, roc_curve
 from diagnostic_accuracy.scores import Scores
 
 Floats = NDArray[np.float64]
+Points = tuple[Floats, Floats, Floats]  # threshold, x (rising), y
 
 MOST_POINTS = 2_000  # of a drawn curve: more cannot be seen, and a million films must still make a small page
 LOESS_FILMS = 20_000  # from here the smoother takes longer than the curve is worth
@@ -38,40 +40,40 @@ def roc_curves(scores: Scores) -> pd.DataFrame:
     The threshold of the first point, and of every point of a mean curve, is missing.
     """
 
-    def points(label: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats, Floats]:
+    def points(label: NDArray[np.bool_], score: Floats) -> Points:
         curve = roc_curve(label, score)
         threshold = np.where(np.isfinite(curve.thresholds), curve.thresholds, np.nan)
         return threshold, 1 - curve.specificity, curve.sensitivity
 
-    return _curves(scores, points, np.linspace(0, 1, 401))
+    return _of_scores(scores, points, np.linspace(0, 1, 401))
 
 
 def precision_recall_curves(scores: Scores) -> pd.DataFrame:
     """Precision-recall curves of the external cases: arm, run, threshold, x (recall), y (precision)."""
 
-    def points(label: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats, Floats]:
+    def points(label: NDArray[np.bool_], score: Floats) -> Points:
         curve = precision_recall_curve(label, score)
         return curve.thresholds, curve.recall, curve.precision
 
-    return _curves(scores, points, np.linspace(0.01, 1, 400))
+    return _of_scores(scores, points, np.linspace(0.01, 1, 400))
 
 
-def _curves(scores: Scores, points: Callable[..., tuple[Floats, Floats, Floats]], grid: Floats) -> pd.DataFrame:
-    external = scores.external
-    label = external.label.to_numpy()
-    parts, heights = [], {arm: list[Floats]() for arm in scores.arms}
-    for arm, run in scores.runs:
-        threshold, x, y = points(label, external.values[arm, run].to_numpy())
-        order = np.argsort(x, kind="stable")
-        heights[arm].append(np.interp(grid, x[order], y[order]))
+def _of_scores(scores: Scores, points: Callable[..., Points], grid: Floats) -> pd.DataFrame:
+    label, values = scores.external.label.to_numpy(), scores.external.values
+    return _with_means({run: points(label, values[run].to_numpy()) for run in scores.runs}, grid, ())
+
+
+def _with_means(curves: Mapping[tuple[str, object], Points], grid: Floats, start: Sequence[float]) -> pd.DataFrame:
+    """The curve of each run, thinned, and the mean over the runs of each arm; `start`: x, and y, of a first point."""
+    parts: list[dict[str, Any]] = []
+    heights: dict[str, list[Floats]] = {}
+    for (arm, run), (threshold, x, y) in curves.items():
+        heights.setdefault(arm, []).append(np.interp(grid, np.append(start, x), np.append(start, y)))
         kept = thin(x.size)
-        parts.append(
-            pd.DataFrame({"arm": arm, "run": str(run), "threshold": threshold[kept], "x": x[kept], "y": y[kept]})
-        )
+        parts.append({"arm": arm, "run": str(run), "threshold": threshold[kept], "x": x[kept], "y": y[kept]})
     for arm, rows in heights.items():
-        mean = {"arm": arm, "run": "", "threshold": np.nan, "x": grid, "y": np.mean(rows, axis=0)}
-        parts.append(pd.DataFrame(mean))
-    return pd.concat(parts, ignore_index=True)
+        parts.append({"arm": arm, "run": "", "threshold": np.nan, "x": grid, "y": np.mean(rows, axis=0)})
+    return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
 
 
 def risks_of(draws: Draws, recalibration: str) -> pd.DataFrame:
@@ -114,26 +116,14 @@ def _calibration(label: NDArray[np.bool_], risk: Floats, smoother: str, confiden
     return [deciles, line.assign(curve="smooth")]
 
 
-def draw_histogram(draws: Draws, measure: str, reference: str, bins: int = 40) -> pd.DataFrame:
-    """Histogram in `bins` of the draws of a difference of means: measure, arm, reference, left, right, count."""
-    parts = []
+def draw_histogram(draws: Draws, measure: str, reference: str) -> pd.DataFrame:
+    """Histogram of the draws of a difference of means: measure, arm, reference, left, right, count."""
+    rows: list[tuple[Any, ...]] = []
     for arm in (arm for arm in draws.scores.arms if arm != reference):
         gap = draws.difference(arm, reference, measure, "film")
-        count, edges = np.histogram(gap[np.isfinite(gap)], bins=bins)
-        frame = {
-            "measure": measure,
-            "arm": arm,
-            "reference": reference,
-            "left": edges[:-1],
-            "right": edges[1:],
-            "count": count,
-        }
-        parts.append(pd.DataFrame(frame))
-    return (
-        pd.concat(parts, ignore_index=True)
-        if parts
-        else pd.DataFrame(columns=["measure", "arm", "reference", "left", "right", "count"])
-    )
+        count, edges = np.histogram(gap[np.isfinite(gap)], bins=40)
+        rows += [(measure, arm, reference, *bar) for bar in zip(edges[:-1], edges[1:], count, strict=True)]
+    return pd.DataFrame(rows, columns=["measure", "arm", "reference", "left", "right", "count"])
 
 
 def lesion_curves(marks: Mapping[tuple[str, object], Marks]) -> dict[str, pd.DataFrame]:
@@ -142,25 +132,15 @@ def lesion_curves(marks: Mapping[tuple[str, object], Marks]) -> dict[str, pd.Dat
     x is false marks per film (FROC) or the share of normal films with a mark (LROC); y is the share of lesions hit, or
     of malignant films whose highest mark is on the lesion. An empty run is the mean over runs, taken vertically.
     """
-    read: dict[str, Callable[[Marks], tuple[Floats, Floats, Floats]]] = {
-        "froc": lambda m: (froc(m).threshold, froc(m).per_film, froc(m).sensitivity),
-        "lroc": lambda m: (lroc(m).threshold, lroc(m).false_positive_fraction, lroc(m).share_correct),
+    free, localised = dict[tuple[str, object], Points](), dict[tuple[str, object], Points]()
+    for run, one in marks.items():
+        curve, other = froc(one), lroc(one)
+        free[run] = curve.threshold, curve.per_film, curve.sensitivity
+        localised[run] = other.threshold, other.false_positive_fraction, other.share_correct
+    return {
+        "froc": _with_means(free, np.linspace(0, 4, 401), (0.0,)),
+        "lroc": _with_means(localised, np.linspace(0, 1, 401), (0.0,)),
     }
-    grids = {"froc": np.linspace(0, 4, 401), "lroc": np.linspace(0, 1, 401)}
-    found = {}
-    for name, curve in read.items():
-        parts, heights = [], dict[str, list[Floats]]()
-        for (arm, run), one in marks.items():
-            threshold, x, y = curve(one)
-            heights.setdefault(arm, []).append(np.interp(grids[name], np.r_[0.0, x], np.r_[0.0, y]))
-            kept = thin(x.size)
-            frame = {"arm": arm, "run": str(run), "threshold": threshold[kept], "x": x[kept], "y": y[kept]}
-            parts.append(pd.DataFrame(frame))
-        for arm, rows in heights.items():
-            mean = {"arm": arm, "run": "", "threshold": np.nan, "x": grids[name], "y": np.mean(rows, axis=0)}
-            parts.append(pd.DataFrame(mean))
-        found[name] = pd.concat(parts, ignore_index=True)
-    return found
 
 
 def placed_films(marks: Mapping[tuple[str, object], Marks], films: pd.Index) -> pd.DataFrame:

@@ -61,7 +61,6 @@ class AucCovariance:
 
     Attributes
     ----------
-    arms : tuple of labels, such as names or (arm, run)
     auc : array of shape (arms,)
     placed : array of shape (arms, n)
         Placement values.
@@ -73,7 +72,6 @@ class AucCovariance:
         Why the covariance cannot be estimated; else empty.
     """
 
-    arms: tuple[Hashable, ...]
     auc: Vector
     placed: Vector
     scores: tuple[Vector, ...]
@@ -85,7 +83,7 @@ class AucCovariance:
     def covariance(self) -> Vector:
         """Array of shape (arms, arms); NaN where it cannot be estimated (`note` says why)."""
         if self.note:
-            return np.full((len(self.arms), len(self.arms)), np.nan)
+            return np.full((self.auc.size, self.auc.size), np.nan)
         return placement_covariance(self.placed, self.positive, self.patients)
 
     @property
@@ -149,7 +147,7 @@ def auc_covariance(
         if not note and _units(films, clusters) < 2:
             note = reason if clusters is None else reason.replace("film", "patient")
     area = placed[:, positive].mean(axis=1)
-    return AucCovariance(tuple(scores), area, placed, tuple(checked), positive, clusters, note)
+    return AucCovariance(area, placed, tuple(checked), positive, clusters, note)
 
 
 def _units(films: Flags, clusters: Codes | None) -> int:

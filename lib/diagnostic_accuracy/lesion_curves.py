@@ -128,8 +128,9 @@ def froc(marks: Marks, film_weights: ArrayLike | None = None) -> Froc:
     if lesions == 0:
         raise ValueError("no lesion among the films: lesion sensitivity does not exist; give films with lesions")
     drawn, hit, clean = weights[marks.film], marks.hit, ~marks.hit & ~marks.diseased[marks.film]
-    points = cumulated(marks.score, drawn * hit, drawn * ~hit, drawn * clean)
-    return Froc(*points, float(weights.sum()), float(weights[~marks.diseased].sum()), lesions)
+    score, hits, false, lesion_free = cumulated(marks.score, drawn * hit, drawn * ~hit, drawn * clean)
+    healthy = float(weights[~marks.diseased].sum())
+    return Froc(score, hits, false, lesion_free, float(weights.sum()), healthy, lesions)
 
 
 # --- LROC -------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ that `inference` gives lesion measures the same kind of interval as all others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from diagnostic_accuracy._kernels import compiled
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.lesion_curves import OVERLAPS, coco_of
-from diagnostic_accuracy.lesion_figures import Kernel, kernel, replicate_figures
+from diagnostic_accuracy.lesion_figures import kernel, replicate_figures
 from diagnostic_accuracy.lesions import Marks, PreparedBoxes, Rule, least_overlap, prepare_boxes
 from diagnostic_accuracy.scores import Scores
+from diagnostic_accuracy.subgroups import within
 from diagnostic_accuracy.thresholds import Point
 
 Vector = NDArray[np.float64]
@@ -37,8 +38,6 @@ def lesion_measures(
     detections: pd.DataFrame,
     reference_boxes: pd.DataFrame,
     rule: Rule | float = "iou30",
-    false_marks: Sequence[float] = FALSE_MARKS,
-    fraction: float | None = None,
 ) -> dict[tuple[str, object], Marks]:
     """Add the lesion measures of every run to the draws.
 
@@ -48,29 +47,25 @@ def lesion_measures(
         From `bootstrap`.
     detections : DataFrame
         image_id, arm, seed (the run), x_min, y_min, x_max, y_max, score, and where known fraction: one row a box. Boxes
-        on other films, or of other runs, are not used.
+        on other films, of other runs, or of other label fractions than the largest are not used.
     reference_boxes : DataFrame
         image_id, x_min, y_min, x_max, y_max and optionally lesion_id: one row a lesion.
     rule : {"iou50", "iou30", "iou10", "centre"} or float
         When a box hits a lesion (`lesions.match_boxes`); COCO's AP has its own overlaps.
-    false_marks : sequence of float above 0, rising
-        False marks per film at which the FROC curve is read.
-    fraction : float, optional
-        Label fraction to take; default: the largest one.
 
     Returns
     -------
     dict of (arm, run) to Marks
         For curves and counts. Added to the draws are the keys ('lroc_auc',), ('wafroc_auc',), ('froc_sensitivity',
-        false marks), ('coco_ap',) for IoU .50 to .95, ('coco_ap', .5), ('coco_ap', .75), and ('lroc_sensitivity',
-        point, threshold_from) for every operating point: malignant films called positive with the highest box on the
-        lesion; and ('localisation_error', point, threshold_from): called positive, with the highest box elsewhere.
+        false marks per film) at `FALSE_MARKS`, ('coco_ap',) for IoU .50 to .95, ('coco_ap', .5), ('coco_ap', .75), and
+        for every operating point ('lroc_sensitivity', point, threshold_from): malignant films called positive with the
+        highest box on the lesion; ('localisation_error', point, threshold_from): with the highest box elsewhere.
 
     Raises
     ------
     ValueError
         A malignant film without lesion box or another film with one; an arm without any box; what `match_boxes`
-        raises; false marks that do not rise.
+        raises.
 
     Notes
     -----
@@ -90,15 +85,12 @@ def lesion_measures(
     >>> draws.observed["lroc_auc",].tolist()
     [0.75]
     """
-    rates = np.asarray(false_marks, float)
-    if rates.ndim != 1 or not (np.diff(rates, prepend=0.0) > 0).all():
-        raise ValueError(f"false_marks is {list(false_marks)}; give rising numbers above 0")
-    threshold = least_overlap(rule)
+    threshold, external = least_overlap(rule), draws.scores.external.values
     judged = {
-        run: _Run.of(prepared, threshold, draws.scores.external.values[run].to_numpy(float))
-        for run, prepared in _prepared(draws, detections, reference_boxes, fraction).items()
+        run: _Run(prepared, threshold, external[run].to_numpy(float))
+        for run, prepared in _prepared(draws, detections, reference_boxes).items()
     }
-    _add(draws, list(judged.values()), rates)
+    _add(draws, list(judged.values()))
     return {run: one.marks for run, one in judged.items()}
 
 
@@ -135,14 +127,13 @@ def lesion_subgroups(
     fewer = replace(draws, replicates=min(replicates, draws.replicates))
     films = draws.scores.external.values.index
     prepared = _prepared(draws, detections, reference_boxes).values()
-    runs = [(_CocoHits.of(one), np.bincount(one.lesion_film, minlength=len(films))) for one in prepared]
+    runs = [(_CocoHits(one), np.bincount(one.lesion_film, minlength=len(films))) for one in prepared]
     made = {}
     for name, part in groups.items():
         own = films.isin(part.external.values.index).astype(np.uint16)
         blocks = [own[None, :], *(weights * own for _, _, weights in fewer.weights())]
         ap = np.stack([np.concatenate([hits.average_precision(w, lesions) for w in blocks]) for hits, lesions in runs])
-        made[name] = replace(fewer, scores=part, points=[], recalibrations=(), patients=False, net_benefit_at=(),
-                             observed={}, values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
+        made[name] = within(fewer, part)
         for key, columns in ((("coco_ap",), ap.mean(axis=2)), (("coco_ap", 0.5), ap[:, :, 0])):
             made[name].add(key, columns[:, 0], np.ascontiguousarray(columns[:, 1:].T))
     return made
@@ -166,30 +157,29 @@ def box_errors(draws: Draws, marks: Mapping[tuple[str, object], Marks], point: P
         `boxes_background` and `lesions_missed` (see `lesions.MarkCounts`). `n` counts films.
     """
     cuts = draws.thresholds[point.name, point.threshold_from]
-    counts = {run: marks[run].counts(cut) for run, cut in zip(draws.runs, cuts, strict=True)}
+    counts = pd.DataFrame([marks[run].counts(cut) for run, cut in zip(draws.runs, cuts, strict=True)])
+    arms, runs = zip(*draws.runs, strict=True)
+    means = counts.groupby(list(arms), sort=False).mean()
     names = {"hits": "boxes_hit", "duplicates": "boxes_duplicate", "misplaced": "boxes_misplaced",
              "background": "boxes_background", "misses": "lesions_missed"}  # fmt: skip
     place = {"section": "localisation", "unit": "film", "point": point.name, "threshold_from": point.threshold_from}
-    films, rows = len(draws.scores.external.values), []
+    rows = []
     for name, measure in names.items():
-        found = {run: getattr(count, name) for run, count in counts.items()}
-        told = [(arm, str(run), count, "a count, without an interval") for (arm, run), count in found.items()]
-        means = pd.Series(list(found.values()), [arm for arm, _ in found]).groupby(level=0, sort=False).mean()
-        told += [(arm, "", mean, "a mean over runs, without an interval") for arm, mean in means.items()]
-        for arm, run, number, note in told:
-            one = Estimate(number, None, None, "count of boxes or lesions", films, note=note)
+        told = [(arm, str(run), count, "a count") for arm, run, count in zip(arms, runs, counts[name], strict=True)]
+        told += [(arm, "", mean, "a mean over runs") for arm, mean in means[name].items()]
+        for arm, run, number, what in told:
+            one = Estimate(number, None, None, "count of boxes or lesions", len(draws.scores.external.values),
+                           note=f"{what}, without an interval")  # fmt: skip
             rows.append(one.row(**place, measure=measure, arm=arm, run=run))
     return results(rows)
 
 
-def _prepared(
-    draws: Draws, detections: pd.DataFrame, reference_boxes: pd.DataFrame, fraction: float | None = None
-) -> dict[Any, PreparedBoxes]:
+def _prepared(draws: Draws, detections: pd.DataFrame, reference_boxes: pd.DataFrame) -> dict[Any, PreparedBoxes]:
     """Boxes of each run beside the lesions of the external films, checked."""
     films = draws.scores.external.values.index
     truth = reference_boxes[reference_boxes["image_id"].isin(films)]
     _check_reference(films, draws.scores.external.label.to_numpy(), truth)
-    boxes = _boxes_by_run(draws, detections[detections["image_id"].isin(films)], fraction)
+    boxes = _boxes_by_run(draws, detections[detections["image_id"].isin(films)])
     return {run: prepare_boxes(films, rows, truth) for run, rows in boxes.items()}
 
 
@@ -205,13 +195,13 @@ def _check_reference(films: pd.Index, label: NDArray[np.bool_], truth: pd.DataFr
         raise ValueError("\n".join(faults))
 
 
-def _boxes_by_run(draws: Draws, detections: pd.DataFrame, fraction: float | None) -> dict[Any, pd.DataFrame]:
+def _boxes_by_run(draws: Draws, detections: pd.DataFrame) -> dict[Any, pd.DataFrame]:
     """Boxes of each run of the draws, in their order; a run may have none, an arm may not."""
     if missing := [name for name in ("image_id", "arm", "seed") if name not in detections]:
         raise ValueError(f"the detections lack the columns {', '.join(missing)}; give one row a box")
     rows = detections
     if "fraction" in rows:
-        rows = rows[rows["fraction"] == (rows["fraction"].max() if fraction is None else fraction)]
+        rows = rows[rows["fraction"] == rows["fraction"].max()]
     boxed = {str(arm) for arm in rows["arm"].unique()}
     lacking = [arm for arm in draws.scores.arms if arm not in boxed]
     if lacking:
@@ -220,26 +210,19 @@ def _boxes_by_run(draws: Draws, detections: pd.DataFrame, fraction: float | None
     return {run: groups.get(run, rows.iloc[:0]) for run in draws.runs}
 
 
-@dataclass(frozen=True)
 class _CocoHits:
     """Boxes in COCO's order, up to the last that hits at some overlap, and which of them hit at each overlap."""
 
-    film: NDArray[np.int64]
-    place: NDArray[np.int64]  # of the boxes that hit at some overlap
-    hits: NDArray[np.int64]  # indices into `place`, overlap after overlap
-    start: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, prepared: PreparedBoxes) -> _CocoHits:
+    def __init__(self, prepared: PreparedBoxes) -> None:
         first = np.searchsorted(prepared.box_film, prepared.box_film, side="left")
         kept = np.arange(len(first)) - first < MOST_BOXES
         order = np.lexsort((prepared.box_film[kept], -prepared.score[kept]))
         hit = np.array([prepared.judged(float(overlap)).hit[kept][order] for overlap in OVERLAPS])
-        place = np.flatnonzero(hit.any(axis=0))
-        hits = [np.flatnonzero(row[place]) for row in hit]
-        last = place[-1] + 1 if place.size else 0
-        start = np.cumsum([0, *(row.size for row in hits)])
-        return cls(prepared.box_film[kept][order][:last], place, np.concatenate(hits), start)
+        self.place = np.flatnonzero(hit.any(axis=0))  # of the boxes that hit at some overlap
+        hits = [np.flatnonzero(row[self.place]) for row in hit]
+        self.hits = np.concatenate(hits)  # indices into `place`, overlap after overlap
+        self.start = np.cumsum([0, *(row.size for row in hits)])
+        self.film = prepared.box_film[kept][order][: self.place[-1] + 1 if self.place.size else 0]
 
     def average_precision(self, weights: Counts, lesions_per_film: NDArray[np.int64]) -> Vector:
         """AP at every overlap, shape (draws, overlaps)."""
@@ -251,36 +234,23 @@ class _CocoHits:
         return values
 
 
-@dataclass(frozen=True)
 class _Run:
     """One run, matched: what every draw is computed from."""
 
-    marks: Marks
-    coco: _CocoHits
-    lroc: Kernel
-    wafroc: Kernel
-    films: NDArray[np.int64]  # malignant films that are localised correctly, by falling score
-    scores: Vector  # of these films
-    observed_ap: Vector
+    def __init__(self, prepared: PreparedBoxes, threshold: float, score: Vector) -> None:
+        self.marks, self.summary, self.coco = prepared.judged(threshold), coco_of(prepared), _CocoHits(prepared)
+        self.areas = [kernel(self.marks, "LROC"), kernel(self.marks, "wAFROC")]
+        right = np.flatnonzero(self.marks.diseased & self.marks.correct)
+        self.films = right[np.argsort(-score[right], kind="stable")]  # localised correctly, by falling score
+        self.scores = score[self.films]
 
-    @classmethod
-    def of(cls, prepared: PreparedBoxes, threshold: float, score: Vector) -> _Run:
-        marks, summary = prepared.judged(threshold), coco_of(prepared)
-        right = np.flatnonzero(marks.diseased & marks.correct)
-        right = right[np.argsort(-score[right], kind="stable")]
-        ap = np.array([summary["AP"], summary["AP50"], summary["AP75"]])
-        return cls(
-            marks, _CocoHits.of(prepared), kernel(marks, "LROC"), kernel(marks, "wAFROC"), right, score[right], ap
-        )
-
-    def measures(self, weights: Counts, cuts: Vector, rates: Vector) -> Vector:
+    def measures(self, weights: Counts, cuts: Vector) -> Vector:
         """Columns lroc, wafroc, three of COCO, FROC at each rate, LROC sensitivity at each point; a row a draw."""
-        lesions = self.marks.lesions_per_film
-        ap = self.coco.average_precision(weights, lesions)
-        areas = [replicate_figures(one, weights) for one in (self.lroc, self.wafroc)]
+        ap = self.coco.average_precision(weights, self.marks.lesions_per_film)
+        areas = [replicate_figures(one, weights) for one in self.areas]
         columns = [*areas, ap.mean(axis=1), ap[:, 0], ap[:, 5]]
         return np.column_stack(
-            [*columns, free_response_draws(self.marks, weights, rates), self._localised(weights, cuts)]
+            [*columns, free_response_draws(self.marks, weights, FALSE_MARKS), self._localised(weights, cuts)]
         )
 
     def _localised(self, weights: Counts, cuts: Vector) -> Vector:
@@ -294,21 +264,21 @@ class _Run:
         return np.divide(found, total, out=np.full(cuts.shape, np.nan), where=defined)
 
 
-def _add(draws: Draws, judged: list[_Run], rates: Vector) -> None:
+def _add(draws: Draws, judged: list[_Run]) -> None:
     keys: list[Key] = [("lroc_auc",), ("wafroc_auc",), ("coco_ap",), ("coco_ap", 0.5), ("coco_ap", 0.75)]
-    keys += [("froc_sensitivity", float(rate)) for rate in rates]
+    keys += [("froc_sensitivity", rate) for rate in FALSE_MARKS]
     points = [(point.name, point.threshold_from) for point in draws.points]
     keys += [("lroc_sensitivity", *point) for point in points]
     drawn = np.empty((draws.replicates, len(judged), len(keys)))
     for first, last, weights in draws.weights():
         for r, run in enumerate(judged):
             cuts = [draws.values["threshold", *point][first:last, r] for point in points]
-            drawn[first:last, r] = run.measures(weights, np.array(cuts).reshape(len(points), last - first).T, rates)
+            drawn[first:last, r] = run.measures(weights, np.array(cuts).reshape(len(points), last - first).T)
     once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
     for r, run in enumerate(judged):
         cut = np.array([[draws.thresholds[point][r] for point in points]])
-        observed[r] = run.measures(once, cut.reshape(1, len(points)), rates)
-        observed[r, 2:5] = run.observed_ap
+        observed[r] = run.measures(once, cut.reshape(1, len(points)))
+        observed[r, 2:5] = [run.summary[name] for name in ("AP", "AP50", "AP75")]
     for k, key in enumerate(keys):
         draws.add(key, observed[:, k], np.ascontiguousarray(drawn[:, :, k]))
     for point in points:  # called, but not for a mark on the lesion

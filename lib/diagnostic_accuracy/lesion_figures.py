@@ -8,7 +8,7 @@ what stands here concerns one run, and readers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -404,10 +404,13 @@ def lesion_sensitivity(marks: Marks, threshold: float, confidence: float = 0.95)
     low, high = proportion_confint(found.sum(), n, 1 - confidence, "wilson")
     reason = FEW_FILMS if se is None else WIDTH_ZERO
     wald = wald_estimate(share, se, f"{words}, Wald", n, confidence, None, still=reason, test=False)
-    limits = on_logit(share, se, critical_value(confidence)) if se else (None, None)
+    logit = replace(wald, method=f"{words}, logit")
+    if se:
+        lower, upper = on_logit(share, se, critical_value(confidence))
+        logit = replace(logit, lower=lower, upper=upper)
     return {
         "wald": wald,
-        "logit": Estimate(share, *limits, f"{words}, logit", n, note=wald.note),
+        "logit": logit,
         "wilson": Estimate(share, float(low), float(high), "Wilson, lesions taken as independent", n),
     }
 

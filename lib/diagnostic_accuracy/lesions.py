@@ -106,75 +106,38 @@ class Marks:
         return replace(self, film=self.film[keep], score=self.score[keep], hit=self.hit[keep],
                        duplicate=self.duplicate[keep], near=near)  # fmt: skip
 
-    def counts(self, threshold: float = -np.inf) -> MarkCounts:
-        """Counts over the marks with score >= threshold."""
+    def counts(self, threshold: float = -np.inf) -> dict[str, float | None]:
+        """Counts over the marks with score >= threshold, and their ratios.
+
+        False positives are of three kinds, as in TIDE (Bolya D et al., ECCV 2020): duplicates; misplaced, that is no
+        hit but near a lesion; and background, the rest (None where it is not known which marks are near). A lesion that
+        no mark hits is missed, whether or not one is near. A ratio is None where its denominator is 0.
+
+        Returns
+        -------
+        dict
+            films, diseased, lesions, marks, hits, false_positives, false_positives_lesion_free, duplicates, misplaced,
+            background, misses, films_with_a_hit; lesion_sensitivity, false_positives_per_film,
+            false_positives_per_lesion_free_film, precision, f1.
+        """
         kept = self.score >= threshold
-        hits, false = self.hit & kept, ~self.hit & kept
-        duplicates = self.duplicate & kept
-        misplaced = None if self.near is None else int((false & self.near & ~duplicates).sum())
-        return MarkCounts(
-            films=self.films,
-            diseased=int(self.diseased.sum()),
-            lesions=self.lesions,
-            marks=int(kept.sum()),
-            hits=int(hits.sum()),
-            false_positives=int(false.sum()),
-            false_positives_lesion_free=int((false & ~self.diseased[self.film]).sum()),
-            duplicates=int(duplicates.sum()),
-            misplaced=misplaced,
-            misses=self.lesions - int(hits.sum()),
-            films_with_a_hit=len(np.unique(self.film[hits])),
-        )
-
-
-@dataclass(frozen=True)
-class MarkCounts:
-    """Counts at one score threshold; rates are None where their denominator is 0.
-
-    False positives are of three kinds, as in TIDE (Bolya D et al., ECCV 2020): duplicates; misplaced, that is no hit
-    but near a lesion; and background, the rest (None where it is not known which marks are near). A lesion that no mark
-    hits is missed, whether or not one is near.
-    """
-
-    films: int
-    diseased: int
-    lesions: int
-    marks: int
-    hits: int
-    false_positives: int
-    false_positives_lesion_free: int
-    duplicates: int
-    misplaced: int | None
-    misses: int
-    films_with_a_hit: int
-
-    @property
-    def background(self) -> int | None:
-        return None if self.misplaced is None else self.false_positives - self.duplicates - self.misplaced
-
-    @property
-    def lesion_sensitivity(self) -> float | None:
-        return _ratio(self.hits, self.lesions)
-
-    @property
-    def false_positives_per_film(self) -> float | None:
-        return _ratio(self.false_positives, self.films)
-
-    @property
-    def false_positives_per_lesion_free_film(self) -> float | None:
-        return _ratio(self.false_positives_lesion_free, self.films - self.diseased)
-
-    @property
-    def precision(self) -> float | None:
-        return _ratio(self.hits, self.marks)
-
-    @property
-    def f1(self) -> float | None:
-        return _ratio(2 * self.hits, self.marks + self.lesions)
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+        hits, false, duplicates = self.hit & kept, ~self.hit & kept, self.duplicate & kept
+        clean = int((false & ~self.diseased[self.film]).sum())
+        found: dict[str, Any] = {"films": self.films, "diseased": int(self.diseased.sum()), "lesions": self.lesions}
+        found |= {"marks": int(kept.sum()), "hits": int(hits.sum()), "false_positives": int(false.sum())}
+        found |= {"false_positives_lesion_free": clean, "duplicates": int(duplicates.sum())}
+        near = None if self.near is None else false & ~duplicates & self.near
+        found["misplaced"] = None if near is None else int(near.sum())
+        found["background"] = None if near is None else int((false & ~duplicates & ~near).sum())
+        found |= {"misses": self.lesions - found["hits"], "films_with_a_hit": len(np.unique(self.film[hits]))}
+        ratios = {
+            "lesion_sensitivity": (found["hits"], self.lesions),
+            "false_positives_per_film": (found["false_positives"], self.films),
+            "false_positives_per_lesion_free_film": (clean, self.films - found["diseased"]),
+            "precision": (found["hits"], found["marks"]),
+            "f1": (2 * found["hits"], found["marks"] + self.lesions),
+        }
+        return found | {name: part / whole if whole else None for name, (part, whole) in ratios.items()}
 
 
 def _highest(film: Integers, score: Vector, films: int) -> Vector:
@@ -214,7 +177,7 @@ def marks_from_ratings(
     Examples
     --------
     >>> marks = marks_from_ratings([True, False], [0, 1], [0.9, 0.4], [0, -1], [0])
-    >>> marks.counts(0.5).lesion_sensitivity
+    >>> marks.counts(0.5)["lesion_sensitivity"]
     1.0
     """
     found, where = np.asarray(lesion, np.int64), np.asarray(film, np.int64)

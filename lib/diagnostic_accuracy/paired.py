@@ -461,28 +461,23 @@ def compare_predictive_values(calls: PairedCalls, value: str) -> Estimate:
     return Estimate(gap, None, None, method, n, float(stats.chi2.sf(gap**2 / spread, 1)), note=TEST_ONLY)
 
 
-def predictive_bootstrap(
+def ppv_bootstrap(
     labels: ArrayLike,
     arm: ArrayLike,
     reference: ArrayLike,
-    value: str,
     patients: ArrayLike | None = None,
     draws: int = 2000,
-    seed: int = 0,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Difference of PPVs (or NPVs), arm - reference, by a paired bootstrap within classes.
+    """Difference of PPVs, arm - reference, by a paired bootstrap within classes; the draws are always the same.
 
     Parameters
     ----------
     labels : array of shape (n,), 1 malignant, 0 normal
     arm, reference : array of shape (n,), 0/1 calls
-    value : {"ppv", "npv"}
     patients : array of shape (n,), optional
         Patients are drawn with all their films, within classes; one with films of both counts as malignant.
     draws : int, at least 100
-    seed : int
-        The same seed gives the same draws.
     confidence : float in (0, 1)
 
     Returns
@@ -503,35 +498,31 @@ def predictive_bootstrap(
     Examples
     --------
     >>> labels, arm, reference = [1, 1, 1, 0, 0, 0] * 9, [1, 1, 1, 1, 0, 0] * 9, [1, 1, 0, 1, 1, 0] * 9
-    >>> predictive_bootstrap(labels, arm, reference, "ppv").estimate
+    >>> ppv_bootstrap(labels, arm, reference).estimate
     0.25
     """
     check_confidence(confidence)
-    check_one_of(value, PREDICTIVE, "value")
     if draws < 100:
         raise ValueError(f"draws is {draws}; give at least 100 (2,000 is usual)")
     positive = check_labels(labels)
-    calls = [flags == (value == "ppv") for flags in _pair(arm, reference, positive.size)]
+    calls = _pair(arm, reference, positive.size)
     codes, method = check_patients(patients, positive.size), f"paired bootstrap, {draws} draws, percentile interval"
-    right = positive if value == "ppv" else ~positive
     # per patient: films called by each arm, and those of them called rightly
-    columns = [part for called in calls for part in (called & right, called)]
+    columns = [part for called in calls for part in (called & positive, called)]
     counts = np.stack([np.bincount(codes, column) for column in columns], axis=1)
-    observed = _predictive_difference(counts.sum(axis=0, keepdims=True))[0]
+    observed = _ppv_difference(counts.sum(axis=0, keepdims=True))[0]
     if not np.isfinite(observed):
-        return Estimate.missing(UNDEFINED[value], method, positive.size)
-    drawn, rng = np.zeros((draws, 4)), np.random.default_rng(seed)
+        return Estimate.missing(UNDEFINED["ppv"], method, positive.size)
+    drawn, rng = np.zeros((draws, 4)), np.random.default_rng(0)
     malignant = np.bincount(codes[positive], minlength=len(counts)) > 0
     for stratum in (malignant, ~malignant):
         if stratum.any():
             kinds, often = np.unique(counts[stratum], axis=0, return_counts=True)
             drawn += rng.multinomial(often.sum(), often / often.sum(), size=draws) @ kinds
-    return percentile_estimate(
-        observed, _predictive_difference(drawn), method, positive.size, confidence, NO_DISCORDANT
-    )
+    return percentile_estimate(observed, _ppv_difference(drawn), method, positive.size, confidence, NO_DISCORDANT)
 
 
-def _predictive_difference(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ppv_difference(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Difference of right / called of the arm and the reference in each row; NaN where one makes no such call."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return counts[:, 0] / counts[:, 1] - counts[:, 2] / counts[:, 3]

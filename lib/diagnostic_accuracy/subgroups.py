@@ -30,6 +30,12 @@ EXPLORATORY = "exploratory: the subgroup was not declared beforehand"
 AUC: Key = ("auc", "film")
 
 
+def within(draws: Draws, part: Scores) -> Draws:
+    """The same draws for some of the films, without measures, points and recalibration."""
+    return replace(draws, scores=part, points=[], recalibrations=(), patients=False, net_benefit_at=(), observed={},
+                   values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
+
+
 def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int = 2000) -> dict[str, Draws]:
     """The draws of a study, measured within subgroups.
 
@@ -55,8 +61,7 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
     kept: dict[str, NDArray[np.intp]] = {}
     sides: dict[str, list[_Sorted]] = {}
     for name, part in groups.items():
-        made[name] = replace(fewer, scores=part, points=points, recalibrations=(), patients=False, net_benefit_at=(),
-                             observed={}, values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
+        made[name] = replace(within(fewer, part), points=points)
         own = part.external
         kept[name] = films.get_indexer(own.values.index)
         sides[name] = [_Sorted.of(score, own.label.to_numpy()) for score in own.values.to_numpy().T]
@@ -111,7 +116,7 @@ def compare_subgroups(parts: Mapping[str, Draws], reference: str, confidence: fl
         base = max(names, key=lambda name: int(parts[name].scores.external.label.sum()))
         for name in (name for name in names if name != base):
             one, other = parts[name], parts[base]
-            gap = replace(one, points=[], observed={}, values={}, undefined={}, _finite={})
+            gap = within(one, one.scores)
             gap.add(AUC, one.observed[AUC] - other.observed[AUC], one.values[AUC] - other.values[AUC])
             asked = question(gap, "auc", confidence, {"unit": "film"})
             films = pd.concat([one.scores.external.label, other.scores.external.label])

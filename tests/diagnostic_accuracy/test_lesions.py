@@ -42,7 +42,7 @@ def test_second_box_on_a_lesion_is_a_duplicate_and_a_false_positive() -> None:
     assert marks.hit.tolist() == [True, False]
     assert marks.duplicate.tolist() == [False, True]
     assert marks.lesion_rating.tolist() == [0.8]
-    assert marks.without_duplicates().counts().false_positives == 0
+    assert marks.without_duplicates().counts()["false_positives"] == 0
 
 
 def test_a_box_whose_best_lesion_is_taken_falls_back_on_its_next() -> None:
@@ -66,14 +66,14 @@ def test_centre_rule_takes_the_centre_of_the_predicted_box_edges_included() -> N
 def test_counts_and_ratings_of_a_film() -> None:
     marks = match([(0, 0, 100, 100, 0.4), (200, 200, 300, 300, 0.9)], [LESION, (500, 500, 600, 600)])
     counts = marks.counts()
-    assert (counts.films, counts.diseased, counts.lesions, counts.marks) == (2, 1, 2, 2)
-    assert (counts.hits, counts.false_positives, counts.misses, counts.films_with_a_hit) == (1, 1, 1, 1)
-    assert counts.false_positives_per_film == 0.5
-    assert counts.false_positives_per_lesion_free_film == 0
-    assert counts.f1 == 2 * 1 / (2 + 2)
+    assert [counts[name] for name in ("films", "diseased", "lesions", "marks")] == [2, 1, 2, 2]
+    assert [counts[name] for name in ("hits", "false_positives", "misses", "films_with_a_hit")] == [1, 1, 1, 1]
+    assert counts["false_positives_per_film"] == 0.5
+    assert counts["false_positives_per_lesion_free_film"] == 0
+    assert counts["f1"] == 2 * 1 / (2 + 2)
     assert marks.highest.tolist() == [0.9, -np.inf]
     assert marks.correct.tolist() == [False, False]  # its top box is the false one
-    assert marks.counts(0.95).precision is None
+    assert marks.counts(0.95)["precision"] is None
 
 
 def test_tied_top_boxes_count_as_correct_only_if_all_are_hits() -> None:

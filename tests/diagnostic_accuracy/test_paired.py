@@ -19,7 +19,7 @@ from diagnostic_accuracy.paired import (
     paired_calls,
     paired_difference,
     paired_table,
-    predictive_bootstrap,
+    ppv_bootstrap,
 )
 
 tables = st.builds(PairedTable, *[st.integers(0, 25)] * 4).filter(lambda table: table.n > 0)
@@ -188,7 +188,7 @@ def test_score_test_of_swapped_and_of_identical_arms(value):
 def test_an_arm_that_calls_nothing_positive():
     assert compare_predictive_values(SILENT, "ppv").note == "no film was called positive"
     assert compare_predictive_values(SILENT, "npv").p is not None
-    assert predictive_bootstrap(*films_of(SILENT), "ppv").note == "no film was called positive"
+    assert ppv_bootstrap(*films_of(SILENT)).note == "no film was called positive"
     with pytest.raises(ValueError, match="value is 'sensitivity'"):
         compare_predictive_values(CALLS, "sensitivity")
 
@@ -197,7 +197,7 @@ def test_bootstrap_of_predictive_values_has_the_standard_error_of_the_delta_meth
     """Counts within classes are independent binomials, so var(PPV) follows from the gradient by hand."""
     calls = PairedCalls(PairedTable(600, 60, 320, 200), PairedTable(260, 380, 80, 1080))
     labels, arm, reference = films_of(calls)
-    ours = predictive_bootstrap(labels, arm, reference, "ppv", draws=4000)
+    ours = ppv_bootstrap(labels, arm, reference, draws=4000)
     right, wrong = np.array([660, 920]), np.array([640, 340])
     assert ours.estimate == pytest.approx(float(np.subtract(*(right / (right + wrong)))))
     # gradient of tp / (tp + fp): fp / n^2 and -tp / n^2, with the multinomial covariances of the paired counts
@@ -215,11 +215,11 @@ def test_bootstrap_of_predictive_values_has_the_standard_error_of_the_delta_meth
 
 def test_bootstrap_draws_patients_and_repeats_itself():
     labels, arm, reference = films_of(CALLS)
-    ours = predictive_bootstrap(labels, arm, reference, "npv", np.arange(labels.size))
-    assert ours == predictive_bootstrap(labels, arm, reference, "npv")
+    ours = ppv_bootstrap(labels, arm, reference, np.arange(labels.size))
+    assert ours == ppv_bootstrap(labels, arm, reference)
     doubled = [np.repeat(v, 2) for v in (labels, arm, reference)]
-    twice = predictive_bootstrap(*doubled, "npv", np.repeat(np.arange(labels.size), 2))
+    twice = ppv_bootstrap(*doubled, np.repeat(np.arange(labels.size), 2))
     assert (twice.lower, twice.upper) == pytest.approx((ours.lower, ours.upper))
-    assert predictive_bootstrap(*films_of(IDENTICAL), "ppv").note == checks.NO_DISCORDANT
+    assert ppv_bootstrap(*films_of(IDENTICAL)).note == checks.NO_DISCORDANT
     with pytest.raises(ValueError, match="draws is 10"):
-        predictive_bootstrap(labels, arm, reference, "ppv", draws=10)
+        ppv_bootstrap(labels, arm, reference, draws=10)

@@ -56,32 +56,28 @@ def marks(case: Case, rule: str, arm: str | int) -> Marks:
 def counts(case: Case, rule: str, arm: str) -> dict[str, Any]:
     c = marks(case, rule, arm).counts()
     return {
-        "images": c.films,
-        "diseased": c.diseased,
-        "lesions": c.lesions,
-        "boxes": c.marks,
-        "hits": c.hits,
-        "false_positives": c.false_positives,
-        "of_which_duplicates": c.duplicates,
-        "misses": c.misses,
-        "images_with_a_hit": c.films_with_a_hit,
+        "images": c["films"],
+        "diseased": c["diseased"],
+        "lesions": c["lesions"],
+        "boxes": c["marks"],
+        "hits": c["hits"],
+        "false_positives": c["false_positives"],
+        "of_which_duplicates": c["duplicates"],
+        "misses": c["misses"],
+        "images_with_a_hit": c["films_with_a_hit"],
     }
 
 
 @quantity(rf"at_score_ge_(?P<score>[0-9.]+?)\.{RULE}\.{ARM}")
 def at_score(case: Case, score: str, rule: str, arm: str) -> dict[str, Any]:
     c = marks(case, rule, arm).counts(float(score))
-    return {
-        "hits": c.hits,
-        "false_positives": c.false_positives,
-        "misses": c.misses,
-        "lesion_sensitivity": c.lesion_sensitivity,
-        "fp_per_image": c.false_positives_per_film,
-        "fp_per_lesion_free_image": c.false_positives_per_lesion_free_film,
-        "precision": c.precision,
-        "f1": c.f1,
-        "images_with_a_hit": c.films_with_a_hit,
+    named = {
+        "fp_per_image": c["false_positives_per_film"],
+        "fp_per_lesion_free_image": c["false_positives_per_lesion_free_film"],
+        "images_with_a_hit": c["films_with_a_hit"],
     }
+    same = ("hits", "false_positives", "misses", "lesion_sensitivity", "precision", "f1")
+    return named | {name: c[name] for name in same}
 
 
 def _froc_points(curve: loc.Froc) -> dict[str, Any]:
