@@ -1,4 +1,4 @@
-"""Compiled loops of the joint bootstrap; `bootstrap` and `thresholds` are their only callers.
+"""Compiled loops of the joint bootstrap; those of ranking and rates stand in `_cases`.
 
 Every loop takes rows of case weights, one row a draw, so that drawn and given weights are treated alike. Random numbers
 are counter-based: word `w` of draw `b` is a function of (seed, b, w) alone (SplitMix64's finaliser; Steele, Lea & Flood
@@ -217,79 +217,6 @@ def first_at_least(counts, wanted):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def cumulate(weights, order, label, tp, fp):  # type: ignore[no-untyped-def]
-    """tp[i], fp[i] = weighted malignant and normal cases among the i highest scored."""
-    ill, well = np.int64(0), np.int64(0)
-    for i in range(order.shape[0]):
-        w = np.int64(weights[order[i]])
-        if label[order[i]]:
-            ill += w
-        else:
-            well += w
-        tp[i + 1], fp[i + 1] = ill, well
-
-
-@compiled()
-def rank(weights, order, label, groups, pi, auc, precision):  # type: ignore[no-untyped-def]
-    """AUC and average precision of every draw, the share of malignant cases held at pi[b].
-
-    Rows of `groups` are the distinct scores that a malignant case has: how many cases score above, and at least, it.
-    """
-    n = order.shape[0]
-    tp, fp = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    for b in range(weights.shape[0]):
-        cumulate(weights[b], order, label, tp, fp)
-        pos, neg = float(tp[n]), float(fp[n])
-        if pos == 0.0 or neg == 0.0:
-            auc[b], precision[b] = np.nan, np.nan
-            continue
-        twice, area = 0.0, 0.0
-        well = (1.0 - pi[b]) / neg
-        ill = pi[b] / pos
-        for g in range(groups.shape[0]):
-            above, end = groups[g, 0], groups[g, 1]
-            gained = float(tp[end] - tp[above])
-            if gained > 0.0:
-                twice += gained * (2.0 * neg - float(fp[end]) - float(fp[above]))
-                found = ill * float(tp[end])
-                area += gained * found / (found + well * float(fp[end]))
-        auc[b] = twice / (2.0 * pos * neg)
-        precision[b] = area / pos
-
-
-@compiled()
-def rates(weights, order, label, descending, thresholds, sensitivity, specificity):  # type: ignore[no-untyped-def]
-    """Sensitivity and specificity of `score >= threshold`; thresholds: (draws, points), outputs: (points, draws).
-
-    `descending` holds the negated scores in the order `order`, hence ascending. Of falling thresholds each is looked
-    for from where the one before it was found.
-    """
-    n = order.shape[0]
-    tp, fp = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    for b in range(weights.shape[0]):
-        cumulate(weights[b], order, label, tp, fp)
-        pos, neg = float(tp[n]), float(fp[n])
-        called, before = 0, -np.inf
-        for k in range(thresholds.shape[1]):
-            cut = -thresholds[b, k]
-            if math.isnan(cut) or pos == 0.0 or neg == 0.0:
-                sensitivity[k, b], specificity[k, b] = np.nan, np.nan
-                continue
-            if cut < before:
-                called = 0
-            before, step = cut, 1
-            while called + step <= n and descending[called + step - 1] <= cut:
-                called += step
-                step *= 2
-            while step > 1:
-                step //= 2
-                if called + step <= n and descending[called + step - 1] <= cut:
-                    called += step
-            sensitivity[k, b] = tp[called] / pos
-            specificity[k, b] = (neg - fp[called]) / neg
-
-
-@compiled()
 def overlap(weights, label, x, rising):  # type: ignore[no-untyped-def]
     """Whether the classes' drawn cases overlap on x; not where a class has none. `rising` sorts the cases by x."""
     low_ill, high_ill, low_well, high_well = np.inf, -np.inf, np.inf, -np.inf
@@ -378,14 +305,13 @@ def sums(weights, risks, first, last):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
+def shift(weights, x, line, events, shifted, expected, v, t):  # type: ignore[no-untyped-def]
     """Calibration-in-the-large: the s with sum w / (1 + exp(-(s + line(x)))) = events, by Halley's method.
 
-    `shifted` must hold the risks at s = 0.
+    `expected`, `v`, `t` are the sums at s = 0; `shifted` is room for risks.
     """
     s = 0.0
     for _ in range(MOST_STEPS):
-        expected, v, _square, t = sums(weights, shifted, 0, x.shape[0])
         if not v > 0.0:
             return np.nan
         newton = (events - expected) / v
@@ -395,6 +321,7 @@ def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
         if abs(step) < 1e-5:  # what remains is of the order of its cube
             return s
         risks_at(line[0] + s, line[1], x, shifted)
+        expected, v, _square, t = sums(weights, shifted, 0, x.shape[0])
     return np.nan
 
 
@@ -402,20 +329,21 @@ def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
 def judge(weights, x, positives, pi, lines, out):  # type: ignore[no-untyped-def]
     """Calibration of recalibrated risks in every draw; the share of malignant cases is held at pi[b].
 
-    `lines` (draws, 2) holds the recalibration. Columns of `out`: Brier score, log of observed / expected,
+    `lines` (draws, 2) holds the recalibration; one row of weights stands for all draws. Columns of `out`: Brier score, log of observed / expected,
     calibration-in-the-large; NaN where a class or the line is missing.
     """
-    n = x.shape[0]
+    n, pos, neg = x.shape[0], 0.0, 0.0
     row, risks = np.empty(n), np.empty(n)
-    for b in range(weights.shape[0]):
-        pos, neg = weigh(weights[b], positives, pi[b], row)
+    for b in range(lines.shape[0]):
+        if b < weights.shape[0]:
+            pos, neg = weigh(weights[b], positives, pi[b], row)
         if math.isnan(lines[b, 1]) or pos == 0.0 or neg == 0.0:
             out[b] = np.nan
             continue
         risks_at(lines[b, 0], lines[b, 1], x, risks)
-        e1, _v1, q1, _t1 = sums(row, risks, 0, positives)
-        e0, _v0, q0, _t0 = sums(row, risks, positives, n)
+        e1, v1, q1, t1 = sums(row, risks, 0, positives)
+        e0, v0, q0, t0 = sums(row, risks, positives, n)
         total, events = pos + neg, pi[b] * (pos + neg)
         out[b, 0] = (events - 2.0 * e1 + q1 + q0) / total
         out[b, 1] = math.log(events / (e1 + e0))
-        out[b, 2] = shift(row, x, lines[b], events, risks)
+        out[b, 2] = shift(row, x, lines[b], events, risks, e1 + e0, v1 + v0, t1 + t0)
