@@ -2,7 +2,7 @@
 
 References
 ----------
-Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Zou GY, Donner A, Stat Med 2008;27:1693
+Wilson EB, JASA 1927;22:209. Obuchowski NA, Stat Med 1998;17:1495 (clusters). Clopper CJ, Pearson ES, Biometrika 1934;26:404. Zou GY, Donner A, Stat Med 2008;27:1693
 (MOVER). Davison AC, Hinkley DV, Bootstrap Methods and their Application, 1997 (percentile intervals).
 """
 
@@ -50,6 +50,16 @@ def on_logit(share: float, se: float, critical: float) -> tuple[float, float]:
     """Interval of a number strictly between 0 and 1, symmetric on its logit (delta method)."""
     half = critical * se / (share * (1 - share))
     return float(expit(logit(share) - half)), float(expit(logit(share) + half))
+
+
+def clustered_error(values: Vector, clusters: NDArray[np.int64]) -> float:
+    """Standard error of a mean whose values come in clusters: sqrt(sum of squared residual sums of the clusters) / n.
+
+    Obuchowski 1998; equal to the robust variance of a GEE with identity link and independence (geepack), and to
+    statsmodels' cluster-robust OLS without correction.
+    """
+    sums = np.bincount(clusters, values - values.mean())
+    return float(np.sqrt(sums @ sums)) / values.size
 
 
 def edge_reach(n: float, confidence: float = 0.95, critical: float | None = None) -> float:

@@ -21,7 +21,7 @@ from diagnostic_accuracy.lesion_curves import OVERLAPS, coco_of
 from diagnostic_accuracy.lesion_figures import kernel, replicate_figures
 from diagnostic_accuracy.lesions import Marks, PreparedBoxes, Rule, least_overlap, prepare_boxes
 from diagnostic_accuracy.scores import Scores
-from diagnostic_accuracy.subgroups import within
+from diagnostic_accuracy.subgroups import sample_and_draws, within
 from diagnostic_accuracy.thresholds import Point
 
 Vector = NDArray[np.float64]
@@ -131,7 +131,7 @@ def lesion_subgroups(
     made = {}
     for name, part in groups.items():
         own = films.isin(part.external.values.index).astype(np.uint16)
-        blocks = [own[None, :], *(weights * own for _, _, weights in fewer.weights())]
+        blocks = [weights * own for weights, _ in sample_and_draws(fewer)]
         ap = np.stack([np.concatenate([hits.average_precision(w, lesions) for w in blocks]) for hits, lesions in runs])
         made[name] = within(fewer, part)
         for key, columns in ((("coco_ap",), ap.mean(axis=2)), (("coco_ap", 0.5), ap[:, :, 0])):
@@ -269,18 +269,14 @@ def _add(draws: Draws, judged: list[_Run]) -> None:
     keys += [("froc_sensitivity", rate) for rate in FALSE_MARKS]
     points = [(point.name, point.threshold_from) for point in draws.points]
     keys += [("lroc_sensitivity", *point) for point in points]
-    drawn = np.empty((draws.replicates, len(judged), len(keys)))
-    for first, last, weights in draws.weights():
-        for r, run in enumerate(judged):
-            cuts = [draws.values["threshold", *point][first:last, r] for point in points]
-            drawn[first:last, r] = run.measures(weights, np.array(cuts).reshape(len(points), last - first).T)
-    once, observed = np.ones((1, len(judged[0].marks.diseased)), np.uint16), np.empty((len(judged), len(keys)))
-    for r, run in enumerate(judged):
-        cut = np.array([[draws.thresholds[point][r] for point in points]])
-        observed[r] = run.measures(once, cut.reshape(1, len(points)))
-        observed[r, 2:5] = [run.summary[name] for name in ("AP", "AP50", "AP75")]
+    blocks = []
+    for weights, cuts in sample_and_draws(draws):
+        own = np.array(list(cuts.values())).reshape(len(points), len(weights), len(judged))
+        blocks.append(np.stack([run.measures(weights, own[:, :, r].T) for r, run in enumerate(judged)], axis=1))
+    values = np.concatenate(blocks)
+    values[0, :, 2:5] = [[run.summary[name] for name in ("AP", "AP50", "AP75")] for run in judged]
     for k, key in enumerate(keys):
-        draws.add(key, observed[:, k], np.ascontiguousarray(drawn[:, :, k]))
+        draws.add(key, values[0, :, k], np.ascontiguousarray(values[1:, :, k]))
     for point in points:  # called, but not for a mark on the lesion
         called, right = ("sensitivity", *point, "film"), ("lroc_sensitivity", *point)
         wrong = [np.maximum(held[called] - held[right], 0.0) for held in (draws.observed, draws.values)]

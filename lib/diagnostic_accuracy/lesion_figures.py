@@ -13,14 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.regression.linear_model import OLS
-from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.rates import confint_poisson
 
 from diagnostic_accuracy._kernels import compiled
-from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of, check_patients
+from diagnostic_accuracy.checks import Estimate, check_one_of, check_patients
 from diagnostic_accuracy.delong import placement_covariance
-from diagnostic_accuracy.intervals import critical_value, on_logit, wald_estimate
+from diagnostic_accuracy.intervals import clustered_error, critical_value, on_logit, proportion_interval, wald_estimate
 from diagnostic_accuracy.lesion_curves import Froc, film_weights_or_ones, froc
 from diagnostic_accuracy.lesions import Marks
 
@@ -66,6 +64,10 @@ class Kernel:
     weight: Vector
     unit: Vector
 
+    def __post_init__(self) -> None:
+        _positive(float(self.is_noise.sum()), "lesion-free")
+        _positive(float(self.unit.sum()), "diseased")
+
     @property
     def films(self) -> int:
         return len(self.noise)
@@ -93,37 +95,20 @@ def kernel(marks: Marks, figure: Figure) -> Kernel:
     ValueError
         A figure without kernel, or no lesion-free film where one is needed (use wAFROC1 or AFROC1 there).
     """
-    if figure in ("wAFROC", "wAFROC1", "AFROC", "AFROC1"):
-        everyone = figure.endswith("1")
-        weighted = figure.startswith("w")
-        return _checked(
-            Kernel(
-                marks.highest_false_positive,
-                np.full(marks.films, True) if everyone else ~marks.diseased,
-                marks.lesion_film,
-                marks.lesion_rating,
-                marks.lesion_weight if weighted else np.ones(marks.lesions),
-                marks.diseased.astype(float) if weighted else marks.lesions_per_film.astype(float),
-            )
-        )
-    if figure == "HrAuc":
-        return rating_kernel(marks.diseased, marks.highest)
-    if figure == "LROC":
-        return rating_kernel(marks.diseased, marks.highest, marks.correct)
-    raise ValueError(f"{figure!r} has no kernel; choose one of {', '.join(KERNELS)}")
+    if check_one_of(figure, KERNELS, "figure") in ("HrAuc", "LROC"):
+        return rating_kernel(marks.diseased, marks.highest, marks.correct if figure == "LROC" else None)
+    noise = np.full(marks.films, True) if figure.endswith("1") else ~marks.diseased
+    weight, unit = marks.lesion_weight, marks.diseased.astype(float)
+    if not figure.startswith("w"):
+        weight, unit = np.ones(marks.lesions), marks.lesions_per_film.astype(float)
+    return Kernel(marks.highest_false_positive, noise, marks.lesion_film, marks.lesion_rating, weight, unit)
 
 
 def rating_kernel(diseased: ArrayLike, rating: ArrayLike, correct: ArrayLike | None = None) -> Kernel:
     """Kernel of the ROC area of one rating per film, or of the LROC area where `correct` is given."""
     ill, height = np.asarray(diseased, bool), np.asarray(rating, float)
     credit = np.ones(len(ill)) if correct is None else np.asarray(correct, float)
-    return _checked(Kernel(height, ~ill, np.flatnonzero(ill), height[ill], credit[ill], ill.astype(float)))
-
-
-def _checked(made: Kernel) -> Kernel:
-    _positive(float(made.is_noise.sum()), "lesion-free")
-    _positive(float(made.unit.sum()), "diseased")
-    return made
+    return Kernel(height, ~ill, np.flatnonzero(ill), height[ill], credit[ill], ill.astype(float))
 
 
 def _positive(total: float, what: str) -> float:
@@ -253,26 +238,23 @@ def jackknife_covariance(kernels: list[Kernel], patients: ArrayLike | None = Non
 def exact_bootstrap_covariance(kernels: list[Kernel]) -> Vector:
     """Covariance of the stratified bootstrap with infinitely many draws, shape (runs, runs).
 
-    cov = ((K0-1) cov(V10) + (K1-1) cov(V01) + cov(psi)) / (K0 K1) with population covariances. Kernel rows are made a
-    block at a time: time O(K0 K1), memory O(K0).
+    cov = ((K0-1) cov(V10) + (K1-1) cov(V01) + cov(psi)) / (K0 K1) with population covariances. Time and memory
+    O(K0 K1).
     """
-    noise, ill = kernels[0].is_noise, _diseased(kernels)
-    n0, n1 = int(noise.sum()), int(ill.sum())
-    placed = np.array([one.placed() for one in kernels])
-    products = np.zeros((len(kernels), len(kernels)))
-    for film in np.flatnonzero(ill).tolist():
-        rows = np.array([_kernel_row(k, film)[noise] for k in kernels])
-        products += rows @ rows.T
-    mean = placed[:, ill].mean(axis=1)
-    pairs = products / (n0 * n1) - np.outer(mean, mean)
-    spread = [np.cov(placed[:, films], bias=True) for films in (ill, noise)]
-    return np.atleast_2d((n0 - 1) * spread[0] + (n1 - 1) * spread[1] + pairs) / (n0 * n1)
+    ill = _diseased(kernels)
+    psi = np.array([_pairs(one)[ill][:, one.is_noise] for one in kernels])
+    _, n1, n0 = psi.shape
+    by_ill, by_noise, pairs = (
+        np.cov(values, bias=True) for values in (psi.mean(axis=2), psi.mean(axis=1), psi.reshape(len(kernels), -1))
+    )
+    return np.atleast_2d((n0 - 1) * by_ill + (n1 - 1) * by_noise + pairs) / (n0 * n1)
 
 
-def _kernel_row(one: Kernel, film: int) -> Vector:
-    mine = one.film == film
-    rating, weight = one.rating[mine, None], one.weight[mine, None]
-    return (weight * ((one.noise < rating) + 0.5 * (one.noise == rating))).sum(axis=0)
+def _pairs(one: Kernel) -> Vector:
+    """The kernel of every pair: films of the signal x noise films."""
+    rating, table = one.rating[:, None], np.zeros((one.films, one.films))
+    np.add.at(table, one.film, one.weight[:, None] * ((one.noise < rating) + 0.5 * (one.noise == rating)))
+    return table
 
 
 # --- bootstrap replicates ---------------------------------------------------------------------------------------------
@@ -386,8 +368,8 @@ def lesion_sensitivity(marks: Marks, threshold: float, confidence: float = 0.95)
 
     Notes
     -----
-    Ratio estimator with films as clusters (Obuchowski 1998, Rao and Scott 1992): statsmodels' OLS on a constant with
-    its cluster-robust variance.
+    Ratio estimator with films as clusters (Obuchowski 1998, Rao and Scott 1992): statsmodels' cluster-robust OLS with
+    its correction m/(m-1).
 
     Examples
     --------
@@ -396,12 +378,11 @@ def lesion_sensitivity(marks: Marks, threshold: float, confidence: float = 0.95)
     >>> lesion_sensitivity(marks, 0.5)["wilson"].estimate
     0.5
     """
-    check_confidence(confidence)
     if not marks.lesions:
         raise ValueError("no lesion in the reference standard: lesion sensitivity does not exist; give lesion boxes")
     found, n, words = marks.lesion_rating >= threshold, marks.lesions, "films as clusters"
     share, se = _over_films(found, marks)
-    low, high = proportion_confint(found.sum(), n, 1 - confidence, "wilson")
+    low, high = proportion_interval(int(found.sum()), n, confidence)
     reason = FEW_FILMS if se is None else WIDTH_ZERO
     wald = wald_estimate(share, se, f"{words}, Wald", n, confidence, None, still=reason, test=False)
     logit = replace(wald, method=f"{words}, logit")
@@ -411,17 +392,17 @@ def lesion_sensitivity(marks: Marks, threshold: float, confidence: float = 0.95)
     return {
         "wald": wald,
         "logit": logit,
-        "wilson": Estimate(share, float(low), float(high), "Wilson, lesions taken as independent", n),
+        "wilson": Estimate(share, low, high, "Wilson, lesions taken as independent", n),
     }
 
 
 def _over_films(of_lesions: NDArray[Any], marks: Marks) -> tuple[float, float | None]:
     """Mean over lesions and its standard error with films as clusters; None with one film only, 0 without variation."""
-    if marks.diseased.sum() < 2:
+    films = int(marks.diseased.sum())
+    if films < 2:
         return float(of_lesions.mean()), None
-    constant = OLS(of_lesions.astype(float), np.ones(marks.lesions))
-    fit = constant.fit(cov_type="cluster", cov_kwds={"groups": marks.lesion_film})
-    return float(of_lesions.mean()), float(fit.bse[0]) if fit.bse[0] > ROUNDING else 0.0
+    se = np.sqrt(films / (films - 1)) * clustered_error(of_lesions.astype(float), marks.lesion_film)
+    return float(of_lesions.mean()), float(se) if se > ROUNDING else 0.0
 
 
 def lesion_sensitivity_difference(first: Marks, second: Marks, threshold: float, confidence: float = 0.95) -> Estimate:

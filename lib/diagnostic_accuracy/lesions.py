@@ -116,24 +116,31 @@ class Marks:
         Returns
         -------
         dict
-            films, diseased, lesions, marks, hits, false_positives, false_positives_lesion_free, duplicates, misplaced,
-            background, misses, films_with_a_hit; lesion_sensitivity, false_positives_per_film,
-            false_positives_per_lesion_free_film, precision, f1.
+            films, diseased, lesions, marks, hits, false_positives, duplicates, misplaced, background, misses,
+            films_with_a_hit; lesion_sensitivity, false_positives_per_film, false_positives_per_lesion_free_film,
+            precision, f1.
         """
         kept = self.score >= threshold
-        hits, false, duplicates = self.hit & kept, ~self.hit & kept, self.duplicate & kept
-        clean = int((false & ~self.diseased[self.film]).sum())
-        found: dict[str, Any] = {"films": self.films, "diseased": int(self.diseased.sum()), "lesions": self.lesions}
-        found |= {"marks": int(kept.sum()), "hits": int(hits.sum()), "false_positives": int(false.sum())}
-        found |= {"false_positives_lesion_free": clean, "duplicates": int(duplicates.sum())}
-        near = None if self.near is None else false & ~duplicates & self.near
-        found["misplaced"] = None if near is None else int(near.sum())
-        found["background"] = None if near is None else int((false & ~duplicates & ~near).sum())
-        found |= {"misses": self.lesions - found["hits"], "films_with_a_hit": len(np.unique(self.film[hits]))}
+        hits, false, other = self.hit & kept, ~self.hit & kept, ~self.hit & kept & ~self.duplicate
+        clean, diseased = int((false & ~self.diseased[self.film]).sum()), int(self.diseased.sum())
+        misplaced = None if self.near is None else int((other & self.near).sum())
+        found: dict[str, Any] = {
+            "films": self.films,
+            "diseased": diseased,
+            "lesions": self.lesions,
+            "marks": int(kept.sum()),
+            "hits": int(hits.sum()),
+            "false_positives": int(false.sum()),
+            "duplicates": int((false & self.duplicate).sum()),
+            "misplaced": misplaced,
+            "background": None if misplaced is None else int(other.sum()) - misplaced,
+            "misses": self.lesions - int(hits.sum()),
+            "films_with_a_hit": len(np.unique(self.film[hits])),
+        }
         ratios = {
             "lesion_sensitivity": (found["hits"], self.lesions),
             "false_positives_per_film": (found["false_positives"], self.films),
-            "false_positives_per_lesion_free_film": (clean, self.films - found["diseased"]),
+            "false_positives_per_lesion_free_film": (clean, self.films - diseased),
             "precision": (found["hits"], found["marks"]),
             "f1": (2 * found["hits"], found["marks"] + self.lesions),
         }

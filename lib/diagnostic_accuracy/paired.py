@@ -30,7 +30,13 @@ from diagnostic_accuracy.checks import (
     check_one_of,
     check_patients,
 )
-from diagnostic_accuracy.intervals import critical_value, percentile_estimate, proportion_interval, wald_estimate
+from diagnostic_accuracy.intervals import (
+    clustered_error,
+    critical_value,
+    percentile_estimate,
+    proportion_interval,
+    wald_estimate,
+)
 from diagnostic_accuracy.rates import UNDEFINED
 
 Flags = NDArray[np.bool_]
@@ -391,8 +397,7 @@ def clustered_difference(
 
     Notes
     -----
-    Variance = sum_k (sum of (d_j - mean d) over patient k's films)^2 / n^2: Obuchowski 1998, equal to the robust
-    variance of a GEE with identity link and independence (geepack). No factor K/(K-1), as there.
+    Variance as `intervals.clustered_error`: no factor K/(K-1), as in geepack.
 
     Examples
     --------
@@ -402,13 +407,9 @@ def clustered_difference(
     one, other = _pair(arm, reference)
     codes = check_patients(patients, one.size)
     each = one.astype(float) - other.astype(float)
-    difference = float(each.mean())
-    sums = np.bincount(codes, each - difference)
-    se = math.sqrt(float(sums @ sums)) / each.size
-    method = f"paired, {sums.size} patients as clusters (Obuchowski 1998), Wald interval"
-    return wald_estimate(
-        difference, se, method, each.size, confidence, still=NO_VARIANCE if each.any() else NO_DISCORDANT
-    )
+    reason = NO_VARIANCE if each.any() else NO_DISCORDANT
+    method = f"paired, {codes.max() + 1} patients as clusters (Obuchowski 1998), Wald interval"
+    return wald_estimate(float(each.mean()), clustered_error(each, codes), method, each.size, confidence, still=reason)
 
 
 # --- predictive values ------------------------------------------------------------------------------------------------

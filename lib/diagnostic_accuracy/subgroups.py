@@ -11,7 +11,7 @@ Altman DG, Bland JM. Interaction revisited: the difference between two estimates
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +37,15 @@ def within(draws: Draws, part: Scores) -> Draws:
                    values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
 
 
+def sample_and_draws(draws: Draws) -> Iterator[tuple[Weights, dict[tuple[str, str], Floats]]]:
+    """Weights of the external films, and thresholds of every point (rows x runs): of the sample, then of the draws."""
+    places = [(point.name, point.threshold_from) for point in draws.points]
+    once = np.ones((1, len(draws.scores.external.values)), np.uint16)
+    yield once, {place: draws.thresholds[place][None, :] for place in places}
+    for first, last, weights in draws.weights():
+        yield weights, {place: draws.values["threshold", *place][first:last] for place in places}
+
+
 def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int = 2000) -> dict[str, Draws]:
     """The draws of a study, measured within subgroups.
 
@@ -55,30 +64,29 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
         With ('auc', 'film'), and sensitivity and specificity at the first point, unless its thresholds were found on
         the external films. A draw in which a group lacks a class does not define them.
     """
-    fewer = replace(draws, replicates=min(replicates, draws.replicates))
     points = [point for point in draws.points[:1] if point.threshold_from != "external"]
+    fewer = replace(draws, replicates=min(replicates, draws.replicates), points=points)
     films = draws.scores.external.values.index
-    made: dict[str, Draws] = {}
-    kept: dict[str, NDArray[np.intp]] = {}
-    sides: dict[str, list[Cases]] = {}
-    for name, part in groups.items():
-        made[name] = replace(within(fewer, part), points=points)
-        own = part.external
-        kept[name] = films.get_indexer(own.values.index)
-        sides[name] = [Cases.of(score, own.label.to_numpy()) for score in own.values.to_numpy().T]
-    places = [(point.name, point.threshold_from) for point in points]
+    kept = {name: films.get_indexer(part.external.values.index) for name, part in groups.items()}
+    sides = {name: _sides(part) for name, part in groups.items()}
     drawn: dict[str, list[dict[Key, Floats]]] = {name: [] for name in groups}
-    for first, last, weights in fewer.weights():
-        cuts = {place: draws.values["threshold", *place][first:last] for place in places}
-        for name in made:
+    for weights, cuts in sample_and_draws(fewer):
+        for name in groups:
             drawn[name].append(_measured(sides[name], weights.take(kept[name], axis=1), cuts))
+    made = {name: replace(within(fewer, part), points=points) for name, part in groups.items()}
     for name, group in made.items():
-        cuts = {place: draws.thresholds[place][None, :] for place in places}
-        once = np.ones((1, len(kept[name])), np.uint16)
-        for key, observed in _measured(sides[name], once, cuts).items():
-            group.add(key, observed[0], np.concatenate([block[key] for block in drawn[name]]))
-        group.thresholds.update({place: draws.thresholds[place] for place in places})
+        for key in drawn[name][0]:
+            values = np.concatenate([block[key] for block in drawn[name]])
+            group.add(key, values[0], values[1:])
+        group.thresholds.update(
+            {(p.name, p.threshold_from): draws.thresholds[p.name, p.threshold_from] for p in points}
+        )
     return made
+
+
+def _sides(part: Scores) -> list[Cases]:
+    label = part.external.label.to_numpy()
+    return [Cases.of(score, label) for score in part.external.values.to_numpy().T]
 
 
 def _measured(runs: list[Cases], weights: Weights, cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
