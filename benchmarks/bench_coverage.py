@@ -33,7 +33,7 @@ from diagnostic_accuracy._logistic import fit_line
 from diagnostic_accuracy.bootstrap import bootstrap
 from diagnostic_accuracy.estimates import join
 from diagnostic_accuracy.inference import infer
-from diagnostic_accuracy.lesion_curves import coco_of, froc
+from diagnostic_accuracy.lesion_curves import coco_summary, froc
 from diagnostic_accuracy.lesion_draws import FALSE_MARKS, lesion_measures
 from diagnostic_accuracy.lesion_figures import figure_of_merit
 from diagnostic_accuracy.lesions import prepare_boxes
@@ -208,7 +208,7 @@ def lesion_truth(boxes: tuple[pd.DataFrame, pd.DataFrame], label: Any, scores: A
     for a, j in np.ndindex(scores.shape[:2]):
         rows = boxes[0][(boxes[0]["arm"] == ARMS[a]) & (boxes[0]["seed"] == j)]
         prepared = prepare_boxes(_names("external", label.size), rows, boxes[1])
-        marks, coco, malignant = prepared.judged(HIT), coco_of(prepared), scores[a, j][label]
+        marks, coco, malignant = prepared.judged(HIT), coco_summary(prepared), scores[a, j][label]
         values = {("lroc_auc",): figure_of_merit(marks, "LROC"), ("wafroc_auc",): figure_of_merit(marks, "wAFROC")}
         values |= {("coco_ap",): coco["AP"], ("coco_ap", 0.5): coco["AP50"]}
         heights = froc(marks).sensitivity_at(FALSE_MARKS)

@@ -52,8 +52,8 @@ def precision_recall_curves(scores: Scores) -> pd.DataFrame:
     """Precision-recall curves of the external cases: arm, run, threshold, x (recall), y (precision)."""
 
     def points(label: NDArray[np.bool_], score: Floats) -> Points:
-        curve = precision_recall_curve(label, score)
-        return curve.thresholds, curve.recall, curve.precision
+        thresholds, precision, recall = precision_recall_curve(label, score)
+        return thresholds, recall, precision
 
     return _of_scores(scores, points, np.linspace(0.01, 1, 400))
 

@@ -1,8 +1,8 @@
 """Variance and comparison of AUCs within one run: DeLong for independent films, Obuchowski where patients repeat.
 
 Both rest on placement values: for a malignant film the share of normal films that score below it, for a normal film the
-share of malignant films that score above it (ties one half). They come from ranks, so that a million films take a
-fraction of a second and no table of pairs is built.
+share of malignant films that score above it (ties one half). They come from one sort of each arm, so that a million
+films take a fraction of a second and no table of pairs is built.
 
 References
 ----------
@@ -48,11 +48,14 @@ def placements(positive: Flags, score: Vector) -> Vector:
     Inputs are taken as checked; `positive` is true for malignant films. The mean over malignant films, and over normal
     films, is the AUC.
     """
-    below = stats.rankdata(score)
-    for films in (positive, ~positive):
-        below[films] -= stats.rankdata(score[films])
-    malignant = int(positive.sum())
-    return np.where(positive, below / (positive.size - malignant), (malignant - below) / malignant)
+    order = np.argsort(score)
+    ranked, ill, placed = score[order], positive[order], np.empty(score.size)
+    for films in (ill, ~ill):
+        others = ranked[~films]
+        below, upto = (np.searchsorted(others, ranked[films], side) for side in ("left", "right"))
+        won = below + upto if films is ill else 2 * others.size - below - upto
+        placed[order[films]] = won / (2 * others.size)
+    return placed
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,6 @@ class AucCovariance:
     auc : array of shape (arms,)
     placed : array of shape (arms, n)
         Placement values.
-    scores : tuple of arrays of shape (n,)
     positive : boolean array of shape (n,)
     patients : integer array of shape (n,) or None
         Clusters, where some patient has several films.
@@ -74,7 +76,6 @@ class AucCovariance:
 
     auc: Vector
     placed: Vector
-    scores: tuple[Vector, ...]
     positive: Flags
     patients: Codes | None
     note: str
@@ -147,7 +148,7 @@ def auc_covariance(
         if not note and _units(films, clusters) < 2:
             note = reason if clusters is None else reason.replace("film", "patient")
     area = placed[:, positive].mean(axis=1)
-    return AucCovariance(area, placed, tuple(checked), positive, clusters, note)
+    return AucCovariance(area, placed, positive, clusters, note)
 
 
 def _units(films: Flags, clusters: Codes | None) -> int:
@@ -276,7 +277,7 @@ def compare_auc(
     note = NO_VARIATION
     if np.array_equal(*fit.placed):
         # equal placement values do not mean equal ranks: two perfect arms may order the malignant films differently
-        alike = np.array_equal(*(stats.rankdata(score) for score in fit.scores))
+        alike = np.array_equal(stats.rankdata(arm), stats.rankdata(reference))
         difference, note = 0.0, IDENTICAL_ARMS if alike else SAME_PLACES
     return wald_estimate(difference, None, method, n, confidence, still=note, reach=edge_reach(fit.smaller, confidence))
 

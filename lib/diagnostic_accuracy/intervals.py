@@ -2,8 +2,9 @@
 
 References
 ----------
-Wilson EB, JASA 1927;22:209. Obuchowski NA, Stat Med 1998;17:1495 (clusters). Clopper CJ, Pearson ES, Biometrika 1934;26:404. Zou GY, Donner A, Stat Med 2008;27:1693
-(MOVER). Davison AC, Hinkley DV, Bootstrap Methods and their Application, 1997 (percentile intervals).
+Wilson EB, JASA 1927;22:209. Clopper CJ, Pearson ES, Biometrika 1934;26:404. Obuchowski NA, Stat Med 1998;17:1495
+(clusters). Zou GY, Donner A, Stat Med 2008;27:1693 (MOVER). Davison AC, Hinkley DV, Bootstrap Methods and their
+Application, 1997 (percentile intervals).
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ Vector = NDArray[np.float64]
 # Note of a difference that has limits, but neither variance nor p.
 NO_VARIATION = "no sampling variation was seen: the limits rest on the number of films alone, and there is no test"
 MOST_UNDEFINED = 0.01  # share of draws that may leave a number undefined
-ALTERNATIVES = ("two-sided", "greater", "less")
 METHODS = {"wilson": "Wilson", "clopper_pearson": "Clopper-Pearson", "midp": "mid-p"}
 
 
@@ -79,12 +79,9 @@ def critical_value(confidence: float, df: float | None = None) -> float:
 
 def tail_probability(statistic: float, alternative: str = "two-sided", df: float | None = None) -> float:
     """p value of a z (or t) statistic; "greater" asks whether the arm is better than the reference."""
-    check_one_of(alternative, ALTERNATIVES, "alternative")
-    if alternative == "less":
-        statistic = -statistic
-    at = abs(statistic) if alternative == "two-sided" else statistic
-    upper = float(stats.norm.sf(at) if df is None else stats.t.sf(at, df))
-    return min(1.0, 2 * upper) if alternative == "two-sided" else upper
+    tails = {"two-sided": (2, abs(statistic)), "greater": (1, statistic), "less": (1, -statistic)}
+    count, at = tails[check_one_of(alternative, tuple(tails), "alternative")]
+    return count * float(stats.norm.sf(at) if df is None else stats.t.sf(at, df))
 
 
 def wald_estimate(

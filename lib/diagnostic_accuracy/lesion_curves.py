@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from hotcoco import COCO, COCOeval
 from numpy.typing import ArrayLike, NDArray
 
 from diagnostic_accuracy.checks import check_weights
-from diagnostic_accuracy.lesions import Marks, PreparedBoxes, prepare_boxes
+from diagnostic_accuracy.lesions import Marks, PreparedBoxes
 from diagnostic_accuracy.roc import Line, area_until, cumulated, read_curve
 
 Vector = NDArray[np.float64]
@@ -280,13 +279,13 @@ def _on_grid(recall: Vector, precision: Vector) -> float:
     return float(np.append(_envelope(precision), 0.0)[np.minimum(at, len(recall))].mean())
 
 
-def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -> dict[str, float]:
+def coco_summary(prepared: PreparedBoxes) -> dict[str, float]:
     """COCO's summary of the boxes of one run (one finding, all sizes), by the package hotcoco.
 
     Parameters
     ----------
-    films, boxes, lesions
-        As `lesions.match_boxes`; films in the order in which COCO would list them.
+    prepared : PreparedBoxes
+        From `lesions.prepare_boxes`; films in the order in which COCO would list them.
 
     Returns
     -------
@@ -297,7 +296,7 @@ def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -
     Raises
     ------
     ValueError
-        No lesion, or what `match_boxes` raises.
+        No lesion.
 
     Notes
     -----
@@ -305,17 +304,13 @@ def coco_summary(films: ArrayLike, boxes: pd.DataFrame, lesions: pd.DataFrame) -
 
     Examples
     --------
-    >>> from diagnostic_accuracy.lesions import CORNERS
+    >>> import pandas as pd
+    >>> from diagnostic_accuracy.lesions import CORNERS, prepare_boxes
     >>> lesions = pd.DataFrame([["a", 0, 0, 10, 10]], columns=["image_id", *CORNERS])
     >>> boxes = lesions.assign(score=0.8)
-    >>> round(coco_summary(["a", "b"], boxes, lesions)["AP"], 6)
+    >>> round(coco_summary(prepare_boxes(["a", "b"], boxes, lesions))["AP"], 6)
     1.0
     """
-    return coco_of(prepare_boxes(films, boxes, lesions))
-
-
-def coco_of(prepared: PreparedBoxes) -> dict[str, float]:
-    """COCO's summary of boxes that are checked and sorted already; see `coco_summary`."""
     if not len(prepared.lesions):
         raise ValueError("no lesion in the reference standard: COCO AP does not exist; give films with lesions")
     if not len(prepared.boxes):

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from diagnostic_accuracy._kernels import compiled
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.lesion_curves import OVERLAPS, coco_of
+from diagnostic_accuracy.lesion_curves import OVERLAPS, coco_summary
 from diagnostic_accuracy.lesion_figures import kernel, replicate_figures
 from diagnostic_accuracy.lesions import Marks, PreparedBoxes, Rule, least_overlap, prepare_boxes
 from diagnostic_accuracy.scores import Scores
@@ -238,7 +238,7 @@ class _Run:
     """One run, matched: what every draw is computed from."""
 
     def __init__(self, prepared: PreparedBoxes, threshold: float, score: Vector) -> None:
-        self.marks, self.summary, self.coco = prepared.judged(threshold), coco_of(prepared), _CocoHits(prepared)
+        self.marks, self.summary, self.coco = prepared.judged(threshold), coco_summary(prepared), _CocoHits(prepared)
         self.areas = [kernel(self.marks, "LROC"), kernel(self.marks, "wAFROC")]
         right = np.flatnonzero(self.marks.diseased & self.marks.correct)
         self.films = right[np.argsort(-score[right], kind="stable")]  # localised correctly, by falling score

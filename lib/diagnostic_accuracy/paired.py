@@ -128,11 +128,9 @@ class PairedCalls:
 
 def _pair(arm: ArrayLike, reference: ArrayLike, n: int | None = None) -> tuple[Flags, Flags]:
     one, other = (check_labels(c, name, both_classes=False) for c, name in ((arm, "arm"), (reference, "reference")))
-    for name, calls in (("arm", one), ("reference", other)):
-        if n is not None and calls.size != n:
-            raise ValueError(f"{name} has {calls.size} calls, the labels have {n}; give one call per film")
-    if one.size != other.size:
-        raise ValueError(f"arm has {one.size} films, reference {other.size}; pairs need the same films in order")
+    if not one.size == other.size == (one.size if n is None else n):
+        wanted = "" if n is None else f", the labels have {n}"
+        raise ValueError(f"arm has {one.size} calls, reference {other.size}{wanted}; give one call per film, in order")
     return one, other
 
 

@@ -261,10 +261,7 @@ def rate_estimate(counts: Confusion, name: str, confidence: float = 0.95) -> Est
 def _likelihood_ratio(counts: Confusion, name: str, confidence: float) -> Estimate:
     (ill, well), value, method = counts.picked(name), counts.rate(name), "log interval (Simel 1991)"
     if value is None:
-        absent = name if ill else {"lr_positive": "ppv", "lr_negative": "npv"}[name]
-        if not counts.positives or not counts.negatives:
-            absent = "specificity" if counts.positives else "sensitivity"
-        return Estimate.missing(UNDEFINED[absent], method, counts.n)
+        return Estimate.missing("a class has no film, or no normal film was called so", method, counts.n)
     if value == 0:
         return Estimate(0.0, None, None, method, counts.n, note="a ratio of 0 has no interval on the logarithm")
     low, high = confint_proportions_2indep(

@@ -87,12 +87,10 @@ class CrossedValues:
 
 def _stack(readings: Readings) -> tuple[tuple[str, ...], tuple[Hashable, ...], list[ArrayLike]]:
     """Arms, readers and the arrays, arm by arm, in the first arm's order of readers."""
-    if not readings:
-        raise ValueError("no arm was given; give arm -> reader -> array")
+    if not any(readings.values()):
+        raise ValueError("no reading was given; give arm -> reader -> array")
     arms = tuple(readings)
     readers = tuple(readings[arms[0]])
-    if not readers:
-        raise ValueError(f"arm {arms[0]!r} has no reader; give at least one")
     for arm in arms[1:]:
         if lacking := sorted(set(readings[arm]) ^ set(readers), key=str):
             raise ValueError(

@@ -273,32 +273,8 @@ def specificity_at_sensitivity(labels: ArrayLike, scores: ArrayLike, sensitivity
 # --- precision and recall ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class PrecisionRecallCurve:
-    """Precision (PPV) against recall (sensitivity) at every distinct score, from the strictest threshold on.
-
-    Attributes
-    ----------
-    thresholds : array of shape (k,)
-        Every distinct score, descending. (At infinity no film is called positive and precision is not defined.)
-    precision, recall : array of shape (k,), in [0, 1]
-    prevalence : float
-        Share of malignant films: precision at random ranking.
-    """
-
-    thresholds: Vector
-    precision: Vector
-    recall: Vector
-    prevalence: float
-
-    @property
-    def average_precision(self) -> float:
-        """Sum over thresholds of (gain in recall) x precision: a step sum, never a trapezoid."""
-        return float(np.diff(self.recall, prepend=0.0) @ self.precision)
-
-
-def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRecallCurve:
-    """The precision-recall curve at every distinct score; tied films enter together.
+def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[Vector, Vector, Vector]:
+    """Precision (PPV) and recall (sensitivity) at every distinct score; tied films enter together.
 
     Parameters
     ----------
@@ -307,7 +283,9 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRec
 
     Returns
     -------
-    PrecisionRecallCurve
+    thresholds, precision, recall : arrays of shape (k,)
+        Thresholds are the distinct scores, descending. (At infinity no film is called positive and precision is not
+        defined.)
 
     Raises
     ------
@@ -320,17 +298,16 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike) -> PrecisionRec
 
     Examples
     --------
-    >>> precision_recall_curve([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1]).recall.tolist()
+    >>> precision_recall_curve([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])[2].tolist()
     [0.5, 0.5, 1.0, 1.0]
     """
     curve = roc_curve(labels, scores)
     ill, well = curve.true_positives[1:], curve.false_positives[1:]
-    share = curve.positives / (curve.positives + curve.negatives)
-    return PrecisionRecallCurve(curve.thresholds[1:], ill / (ill + well), curve.sensitivity[1:], share)
+    return curve.thresholds[1:], ill / (ill + well), curve.sensitivity[1:]
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Average precision: sum over thresholds of (gain in recall) x precision.
+    """Average precision: sum over thresholds of (gain in recall) x precision, a step sum and never a trapezoid.
 
     Parameters and errors as `precision_recall_curve`.
 
@@ -350,7 +327,8 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
     >>> round(average_precision([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1]), 4)
     0.8333
     """
-    return precision_recall_curve(labels, scores).average_precision
+    _, precision, recall = precision_recall_curve(labels, scores)
+    return float(np.diff(recall, prepend=0.0) @ precision)
 
 
 def max_f1(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:

@@ -73,14 +73,12 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
     for weights, cuts in sample_and_draws(fewer):
         for name in groups:
             drawn[name].append(_measured(sides[name], weights.take(kept[name], axis=1), cuts))
-    made = {name: replace(within(fewer, part), points=points) for name, part in groups.items()}
+    locked = {(p.name, p.threshold_from): draws.thresholds[p.name, p.threshold_from] for p in points}
+    made = {name: replace(within(fewer, part), points=points, thresholds=locked) for name, part in groups.items()}
     for name, group in made.items():
         for key in drawn[name][0]:
             values = np.concatenate([block[key] for block in drawn[name]])
             group.add(key, values[0], values[1:])
-        group.thresholds.update(
-            {(p.name, p.threshold_from): draws.thresholds[p.name, p.threshold_from] for p in points}
-        )
     return made
 
 

@@ -72,7 +72,7 @@ def test_the_sample_itself_has_the_values_of_the_curves_and_of_hotcoco(measured)
     films = draws.scores.external.values.index
     for r, (arm, run) in enumerate(draws.runs):
         rows = detections[(detections["arm"] == arm) & (detections["seed"] == run) & detections["image_id"].isin(films)]
-        theirs = coco_summary(films, rows, lesions[lesions["image_id"].isin(films)])
+        theirs = coco_summary(prepare_boxes(films, rows, lesions[lesions["image_id"].isin(films)]))
         ours = [draws.observed[key][r] for key in (("coco_ap",), ("coco_ap", 0.5), ("coco_ap", 0.75))]
         assert ours == [theirs[name] for name in ("AP", "AP50", "AP75")]
         assert draws.observed["lroc_auc",][r] == pytest.approx(lroc(marks[arm, run]).area)
@@ -92,7 +92,7 @@ def test_coco_of_a_draw_is_hotcocos_on_physically_repeated_films():
             rows = detections[(detections["arm"] == arm) & (detections["seed"] == run)]
             tables = [copies.merge(t, on="image_id").drop(columns="image_id").rename(columns={"copy": "image_id"})
                       for t in (rows, lesions)]  # fmt: skip
-            theirs = coco_summary(copies["copy"], *tables)
+            theirs = coco_summary(prepare_boxes(copies["copy"], *tables))
             ours = [draws.values[key][b, r] for key in (("coco_ap",), ("coco_ap", 0.5), ("coco_ap", 0.75))]
             assert ours == pytest.approx([theirs[name] for name in ("AP", "AP50", "AP75")], abs=1e-12)
 
@@ -178,7 +178,7 @@ def test_average_precision_of_a_subgroup_is_hotcocos_on_its_films_alone():
             copies["copy"] = copies["image_id"] + "/" + copies.groupby("image_id").cumcount().astype(str)
             tables = [copies.merge(t, on="image_id").drop(columns="image_id").rename(columns={"copy": "image_id"})
                       for t in (rows, lesions)]  # fmt: skip
-            theirs = coco_summary(copies["copy"], *tables)
+            theirs = coco_summary(prepare_boxes(copies["copy"], *tables))
             held = {key: v[r] for key, v in found.observed.items()} if b is None else {
                 key: v[b, r] for key, v in found.values.items()}  # fmt: skip
             assert [held["coco_ap",], held["coco_ap", 0.5]] == pytest.approx([theirs["AP"], theirs["AP50"]], abs=1e-12)

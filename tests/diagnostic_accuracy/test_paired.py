@@ -98,9 +98,9 @@ def test_bad_input():
         PairedTable(0, -1, 0, 0)
     with pytest.raises(ValueError, match="table is empty"):
         paired_difference(PairedTable(0, 0, 0, 0))
-    with pytest.raises(ValueError, match="arm has 2 films, reference 1"):
+    with pytest.raises(ValueError, match="arm has 2 calls, reference 1;"):
         paired_table([0, 1], [1])
-    with pytest.raises(ValueError, match="reference has 1 calls"):
+    with pytest.raises(ValueError, match="reference 1, the labels have 2"):
         paired_calls([0, 1], [0, 1], [1])
     with pytest.raises(ValueError, match=r"arm\[0\] is 0.5"):
         paired_table([0.5], [1])

@@ -18,11 +18,12 @@ SCORES = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_s
 
 def test_curve_by_hand():
     # thresholds .9 .8 .7 .1 call 1 2 3 4 films; malignant among them 1 1 2 2 of 2
-    curve = our_curve([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
-    assert curve.precision.tolist() == [1, 1 / 2, 2 / 3, 2 / 4]
-    assert curve.recall.tolist() == [0.5, 0.5, 1, 1]
-    assert curve.prevalence == 0.5
-    assert curve.average_precision == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    films = [1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1]
+    thresholds, precision, recall = our_curve(*films)
+    assert thresholds.tolist() == films[1]
+    assert precision.tolist() == [1, 1 / 2, 2 / 3, 2 / 4]
+    assert recall.tolist() == [0.5, 0.5, 1, 1]
+    assert average_precision(*films) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
 
 
 def test_tied_films_enter_together():
@@ -42,10 +43,10 @@ def test_equal_to_scikit_learn(rows):
     label, score = np.array(rows, int).T
     assert average_precision(label, score) == pytest.approx(average_precision_score(label, score), abs=1e-12)
     precision, recall, thresholds = precision_recall_curve(label, score)
-    curve = our_curve(label, score)
-    assert curve.thresholds[::-1].tolist() == thresholds.tolist()
-    assert curve.precision[::-1] == pytest.approx(precision[:-1])
-    assert curve.recall[::-1] == pytest.approx(recall[:-1])
+    ours = our_curve(label, score)
+    assert ours[0][::-1].tolist() == thresholds.tolist()
+    assert ours[1][::-1] == pytest.approx(precision[:-1])
+    assert ours[2][::-1] == pytest.approx(recall[:-1])
     best, threshold = max_f1(label, score)
     assert best == pytest.approx(max(f1_score(label, score >= t) for t in thresholds))
     assert f1_score(label, score >= threshold) == pytest.approx(best)

@@ -33,9 +33,8 @@ def test_undefined_rates_are_none_not_nan_and_say_why():
     assert counts.rate("ppv") is None
     assert counts.rate("lr_positive") is None
     assert rate_estimate(counts, "ppv").note == "no film was called positive"
-    assert rate_estimate(counts, "lr_positive").note == "no film was called positive"
-    assert "no false positive" in rate_estimate(Confusion(2, 0, 5, 3), "lr_positive").note
-    assert rate_estimate(Confusion(0, 2, 5, 0), "lr_positive").note == "no malignant film"
+    for table in (counts, Confusion(2, 0, 5, 3), Confusion(0, 2, 5, 0)):
+        assert "no normal film was called so" in rate_estimate(table, "lr_positive").note
 
 
 cells = st.tuples(*[st.integers(0, 30)] * 4).filter(lambda c: c[0] + c[3] > 0 and c[1] + c[2] > 0)

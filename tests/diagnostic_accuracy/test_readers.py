@@ -115,9 +115,9 @@ def test_interval_covers_the_expected_difference():
 def test_every_reader_reads_every_arm():
     with pytest.raises(ValueError, match="have other readers: 1 is in one only"):
         reader_auc([0, 1], {"a": {0: [1.0, 2]}, "b": {0: [1.0, 2], 1: [1.0, 2]}})
-    with pytest.raises(ValueError, match="no arm was given"):
+    with pytest.raises(ValueError, match="no reading was given"):
         reader_auc([0, 1], {})
-    with pytest.raises(ValueError, match="'a' has no reader"):
+    with pytest.raises(ValueError, match="no reading was given"):
         reader_auc([0, 1], {"a": {}})
     data = reader_auc(*study(2))
     with pytest.raises(ValueError, match="arm is 'other'; it must be one of"):

@@ -11,7 +11,7 @@ from diagnostic_accuracy import lesion_curves as loc
 from diagnostic_accuracy import lesion_figures as lf
 from diagnostic_accuracy.estimates import Estimate
 from diagnostic_accuracy.lesion_curves import coco_summary
-from diagnostic_accuracy.lesions import Marks, marks_from_ratings, match_boxes
+from diagnostic_accuracy.lesions import Marks, marks_from_ratings, match_boxes, prepare_boxes
 from diagnostic_accuracy.readers import CrossedValues
 from diagnostic_accuracy.roc import area_until, read_curve
 from oracles.registry import Case, quantity
@@ -138,7 +138,8 @@ def average_precision(case: Case, rule: str, arm: str) -> dict[str, float]:
 
 @quantity(rf"coco\.{ARM}")
 def coco(case: Case, arm: str) -> dict[str, float]:
-    return coco_summary(films(case), case.frame[case.frame["arm"] == int(arm)], extra(case, "truth"))
+    boxes = case.frame[case.frame["arm"] == int(arm)]
+    return coco_summary(prepare_boxes(films(case), boxes, extra(case, "truth")))
 
 
 @quantity(rf"lroc\.{RULE}\.{ARM}")
