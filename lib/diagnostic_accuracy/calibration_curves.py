@@ -11,7 +11,6 @@ from skmisc.loess import loess
 from statsmodels.nonparametric.smoothers_lowess import lowess
 from statsmodels.stats.proportion import proportion_confint
 
-from diagnostic_accuracy.calibration import quantile_groups
 from diagnostic_accuracy.checks import check_confidence, check_labels, check_one_of, check_probabilities
 
 Vector = NDArray[np.float64]
@@ -27,7 +26,7 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
     labels : array of shape (n,), 1 malignant, 0 not
     risk : array of shape (n,), in [0, 1]
     groups : int
-        Films of equal risk stay in one group, so that there may be fewer.
+        At least 1. Films of equal risk stay in one group, so that there may be fewer.
     confidence : float
 
     Returns
@@ -38,7 +37,7 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
     Raises
     ------
     ValueError
-        Bad labels, risks outside [0, 1], or fewer than 1 group.
+        Bad labels, or risks outside [0, 1].
 
     Examples
     --------
@@ -47,7 +46,8 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
     """
     label = check_labels(labels)
     risks = check_probabilities(risk, label.size)
-    films = pd.DataFrame({"group": quantile_groups(risks, groups), "risk": risks, "malignant": label})
+    group = np.searchsorted(np.quantile(risks, np.arange(1, groups) / groups), risks)
+    films = pd.DataFrame({"group": group, "risk": risks, "malignant": label})
     table = films.groupby("group").agg(
         lowest=("risk", "min"),
         highest=("risk", "max"),
