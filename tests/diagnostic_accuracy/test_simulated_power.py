@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "scores.csv"
 
 
 def curve(*points: tuple[int, float]) -> list[Power]:
-    return [Power(films, films / 2, films / 2, power, 0.0, 1.0) for films, power in points]
+    return [Power(films, films // 2, films // 2, power, 0.0, 1.0) for films, power in points]
 
 
 # --- the crossing -----------------------------------------------------------------------------------------------------
@@ -76,8 +76,8 @@ def test_films_for_one_run_are_near_the_closed_form_of_paired_aucs() -> None:
 @pytest.mark.parametrize("target", ["auc_difference", "sensitivity"])
 @pytest.mark.parametrize("runs", [2, 5])
 def test_equal_arms_are_called_different_about_one_time_in_twenty(target: str, runs: int) -> None:
-    design = _Design(Pilot(0.92, 0.92, seed_spread=0.02), target, 0.03, 0.9, 0.05, 2000, 1)
-    found = _power_at(design, 300, runs, 200)
+    design = _Design(Pilot(0.92, 0.92, seed_spread=0.02), target, 0.03, 0.9, 0.05, runs, 200, 2000, 1)
+    found = _power_at(design, 300)
     # 2,000 cohorts: .05 +- 3 x .005; with two runs Satterthwaite's degrees of freedom are rough
     assert 0.02 < found.power < (0.066 if runs == 5 else 0.08)
 
