@@ -28,7 +28,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -59,65 +59,31 @@ _KNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Expression:
-    """A condition that was parsed.
-
-    Attributes
-    ----------
-    text : str
-        The condition as it was written.
-    names : tuple of str
-        Columns that it uses, each once, in the order of their first use.
-    """
-
-    text: str
-    names: tuple[str, ...]
-    _condition: Condition = field(repr=False, compare=False)
-
-    def evaluate(self, table: pd.DataFrame) -> np.ndarray:
-        """Answer the condition for every row.
-
-        Parameters
-        ----------
-        table : DataFrame
-            n rows; a column that the condition uses holds numbers or texts, and may hold missing values.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-
-        Raises
-        ------
-        ValueError
-            A column does not exist, stands twice, or holds another kind of value than it is compared with.
-        """
-        for name in self.names:
-            _present(name, table)
-        return self._condition(table)
-
-
-def parse(text: str) -> Expression:
-    """Parse a condition; nothing is evaluated.
+def evaluate(text: str, table: pd.DataFrame) -> np.ndarray:
+    """Parse a condition and answer it for every row of a table.
 
     Parameters
     ----------
     text : str
         At most 10,000 characters, nested at most 40 deep. The module's documentation lists what may stand in it.
+    table : DataFrame
+        n rows; a column that the condition uses holds numbers or texts, and may hold missing values.
 
     Returns
     -------
-    Expression
+    ndarray of bool, shape (n,)
 
     Raises
     ------
     ValueError
-        The text is no condition; the message says what is wrong and what is known.
+        The text is no condition (the message says what is wrong and what is known), or a column does not exist, stands
+        twice, or holds another kind of value than it is compared with.
 
     Examples
     --------
-    >>> parse("40 <= age < 60 and `site of film` in ['A', 'B']").names
-    ('age', 'site of film')
+    >>> table = pd.DataFrame({"site": ["A", "B", None], "age": [30.0, 50.0, 70.0]})
+    >>> evaluate("site == 'A' or age > 60", table).tolist()
+    [True, False, True]
     """
     source, quoted = _prepared(text)
     try:
@@ -129,35 +95,9 @@ def parse(text: str) -> Expression:
     _shallow(tree, text)
     parser = _Parser(quoted)
     condition = parser.condition(tree)
-    return Expression(text, tuple(dict.fromkeys(parser.names)), condition)
-
-
-def evaluate(text: str, table: pd.DataFrame) -> np.ndarray:
-    """Parse a condition and answer it for every row of a table.
-
-    Parameters
-    ----------
-    text : str
-        The condition, as for `parse`.
-    table : DataFrame
-        n rows.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        As `parse` and `Expression.evaluate`.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"site": ["A", "B", None], "age": [30.0, 50.0, 70.0]})
-    >>> evaluate("site == 'A' or age > 60", table).tolist()
-    [True, False, True]
-    """
-    return parse(text).evaluate(table)
+    for name in parser.names:
+        _present(name, table)
+    return condition(table)
 
 
 # --- from text to syntax tree -----------------------------------------------------------------------------------------

@@ -27,8 +27,7 @@ from diagnostic_accuracy.intervals import edge_reach
 from diagnostic_accuracy.multiplicity import adjust
 
 Limits = tuple[float, float]
-OBJECTIVES = ("superiority", "noninferiority", "equivalence")
-WORDS = ("superior", "inferior", "non-inferior", "equivalent", "inconclusive", "not estimable")
+OBJECTIVES = {"superiority": "superior", "noninferiority": "non-inferior", "equivalence": "equivalent"}
 
 
 def noninferiority_p(difference: float, se: float, margin: float, df: float | None = None) -> float:
@@ -86,11 +85,6 @@ class Verdict:
         interval is the test.
     p_adjusted : float or None
         Holm over the arms.
-    smallest_margin : float or None
-        The smallest margin that the objective's test would have passed, in words `smallest_margin_of`; None for
-        superiority.
-    relevance : str
-        'excluded', 'shown' or 'not excluded': what the interval says of differences of the margin or more.
     note : str
     """
 
@@ -105,14 +99,7 @@ class Verdict:
     margin: float
     p: float | None = None
     p_adjusted: float | None = None
-    smallest_margin: float | None = None
-    relevance: str = "not excluded"
     note: str = ""
-
-    @property
-    def smallest_margin_of(self) -> str:
-        """The test that `smallest_margin` belongs to."""
-        return {"noninferiority": "non-inferiority", "equivalence": "equivalence"}.get(self.objective, "")
 
     @property
     def sentence(self) -> str:
@@ -254,7 +241,7 @@ def _interval_at(value: float, reach: float, difference: Estimate, confidence: f
 
 def _judge(difference: Estimate, margin: float, objective: str, confidence: float, level: float) -> Verdict:
     """The verdict at a level of decision, from an interval given at `confidence`."""
-    check_one_of(objective, OBJECTIVES, "objective")
+    check_one_of(objective, tuple(OBJECTIVES), "objective")
     if not 0 < margin < 1:
         raise ValueError(f"margin is {margin!r}; a margin lies between 0 and 1, fixed before the data are seen")
     if check_confidence(confidence) <= 0.5:
@@ -267,18 +254,9 @@ def _judge(difference: Estimate, margin: float, objective: str, confidence: floa
     wide, narrow = (_interval_at(value, reach, difference, confidence, at) for at in (level, 2 * level - 1))
     low, high = narrow if objective == "equivalence" else wide
     word, also = _words(objective, wide, narrow, margin)
-    smallest = {"noninferiority": max(0.0, -low), "equivalence": max(abs(low), abs(high))}.get(objective)
     p = None if difference.p is None or objective == "equivalence" else _test(difference, margin, objective, confidence)
-    relevance = "not excluded"
-    if -margin < low and high < margin:
-        relevance = "excluded"
-    elif low >= margin or high <= -margin:
-        relevance = "shown"
-    met = word == {"superiority": "superior", "noninferiority": "non-inferior", "equivalence": "equivalent"}[objective]
-    return Verdict(
-        objective, word, also, met, value, low, high, decides, margin, p, p, smallest, relevance,
-        difference.note,
-    )  # fmt: skip
+    met = word == OBJECTIVES[objective]
+    return Verdict(objective, word, also, met, value, low, high, decides, margin, p, p, difference.note)
 
 
 def _words(objective: str, wide: Limits, narrow: Limits, margin: float) -> tuple[str, str]:

@@ -16,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from diagnostic_accuracy.checks import check_one_of
 from diagnostic_accuracy.estimates import Estimate, results
+from diagnostic_accuracy.expressions import evaluate
 
 # Scores are clipped here before their logit is taken: an exact 0 or 1 has none. The same for all films of a study.
 CLIP = 1e-6
@@ -96,19 +98,6 @@ class Scores:
         """Share of malignant cases among the external ones."""
         return float(self.label[self.cohort == "external"].mean())
 
-    def run(self, arm: str, run: object) -> Scores:
-        """One run of one arm.
-
-        Raises
-        ------
-        ValueError
-            There is no such run.
-        """
-        if (arm, run) not in self.values.columns:
-            known = ", ".join(f"{a} {r}" for a, r in self.runs)
-            raise ValueError(f"there is no run {run!r} of arm {arm!r}; the runs are {known}")
-        return self._columns([(arm, run)])
-
     def select(self, arms: Sequence[str] | None = None, runs: Sequence[object] | None = None) -> Scores:
         """Some arms, or the runs with some names, of all films.
 
@@ -139,10 +128,7 @@ class Scores:
         ValueError
             The condition cannot be read, or no external film of some class meets it.
         """
-        from diagnostic_accuracy.expressions import evaluate
-
-        if cohort not in ("external", "both"):
-            raise ValueError(f"cohort is {cohort!r}; it must be external or both")
+        check_one_of(cohort, ("external", "both"), "cohort")
         met = np.asarray(evaluate(condition, self.facts), bool)
         kept = self._rows(met | ((self.cohort == "validation").to_numpy() & (cohort == "external")))
         label = kept.external.label
@@ -182,10 +168,8 @@ class Scores:
             raise ValueError("the two sets of scores hold other films; score the same films with both")
         if twice := set(self.runs) & set(other.runs):
             raise ValueError(f"both hold the run {sorted(map(str, twice))[0]}; give their arms other names")
-        both = {
-            name: pd.concat([getattr(self, name), getattr(other, name)], axis=1) for name in ("values", "predictor")
-        }
-        return replace(self, **both)
+        values, predictor = [self.values, other.values], [self.predictor, other.predictor]
+        return replace(self, values=pd.concat(values, axis=1), predictor=pd.concat(predictor, axis=1))
 
     def matching(self, other: Scores) -> Scores:
         """The films and runs that another set of scores holds too; its filters then apply here as well."""
@@ -374,21 +358,12 @@ def counts(scores: Scores) -> pd.DataFrame:
     rows = []
     for cohort in ("validation", "external"):
         part = scores.validation if cohort == "validation" else scores.external
-        if part.values.empty:
-            continue
-        label = part.label.to_numpy()
-        found = {"films": label.size, "malignant_films": int(label.sum()), "normal_films": int((~label).sum())}
+        label = part.label
+        found = {"films": len(label), "malignant_films": int(label.sum()), "normal_films": int((~label).sum())}
         if scores.patients_known:
-            ill, well = (part.patient[side] for side in (label, ~label))
-            found |= {
-                "patients": part.patient.nunique(), "malignant_patients": ill.nunique(),
-                "normal_patients": len(set(well) - set(ill)),
-            }  # fmt: skip
-        for measure, number in found.items():
-            note = "a count, without an interval"
-            rows.append(
-                Estimate(number, None, None, "count", number, note=note).row(
-                    section="cohort", measure=measure, group=cohort
-                )
-            )
+            ill, well = (set(part.patient[side]) for side in (label, ~label))
+            found |= {"patients": len(ill | well), "malignant_patients": len(ill), "normal_patients": len(well - ill)}
+        for measure, number in found.items() if len(label) else ():
+            counted = Estimate(number, None, None, "count", number, note="a count, without an interval")
+            rows.append(counted.row(section="cohort", measure=measure, group=cohort))
     return results(rows)
