@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.special import expit
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM, GLMResults
 
@@ -69,35 +68,8 @@ def _log_likelihood(label: Labels, predictor: Vector) -> float:
 # --- recalibration ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Recalibration:
-    """The map risk = 1 / (1 + exp(-(intercept + slope x logit))), with slope above 0.
-
-    Attributes
-    ----------
-    intercept, slope : float
-    films, malignant : int
-        Validation films that it was fitted on.
-    """
-
-    intercept: float
-    slope: float
-    films: int
-    malignant: int
-
-    def risks(self, logits: ArrayLike) -> Vector:
-        """Risks of films, shape (n,), in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            Logits that are not finite.
-        """
-        return expit(self.intercept + self.slope * check_scores(logits, name="logits"))
-
-
-def fit_recalibration(labels: ArrayLike, logits: ArrayLike) -> Recalibration:
-    """Fit the logistic recalibration on the validation films.
+def fit_recalibration(labels: ArrayLike, logits: ArrayLike) -> tuple[float, float]:
+    """Fit the logistic recalibration on the validation films: risk = 1 / (1 + exp(-(intercept + slope x logit))).
 
     Parameters
     ----------
@@ -107,7 +79,8 @@ def fit_recalibration(labels: ArrayLike, logits: ArrayLike) -> Recalibration:
 
     Returns
     -------
-    Recalibration
+    intercept, slope : float
+        The slope is above 0.
 
     Raises
     ------
@@ -121,8 +94,7 @@ def fit_recalibration(labels: ArrayLike, logits: ArrayLike) -> Recalibration:
 
     Examples
     --------
-    >>> fit = fit_recalibration([0, 0, 1, 0, 1, 1], [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])
-    >>> round(fit.slope, 3)
+    >>> round(fit_recalibration([0, 0, 1, 0, 1, 1], [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])[1], 3)
     1.351
     """
     label = check_labels(labels)
@@ -133,7 +105,7 @@ def fit_recalibration(labels: ArrayLike, logits: ArrayLike) -> Recalibration:
             f"malignant validation films have a mean logit of {malignant:.3g}, normal ones of {normal:.3g}: malignant "
             "films score no higher than normal ones, and turning the order round would hide that; check the labels"
         )
-    return Recalibration(*fit_line(label, x), label.size, int(label.sum()))
+    return fit_line(label, x)
 
 
 # --- Brier score ------------------------------------------------------------------------------------------------------
@@ -168,7 +140,7 @@ def brier_score(labels: ArrayLike, risk: ArrayLike) -> float:
 # --- calibration-in-the-large, intercept and slope --------------------------------------------------------------------
 
 
-def why_no_slope(label: Labels, risk: Vector) -> str:
+def _why_no_slope(label: Labels, risk: Vector) -> str:
     """Reason why calibration intercept and slope do not exist; empty if they do."""
     certain = int(((risk == 0) | (risk == 1)).sum())
     if certain:
@@ -217,7 +189,7 @@ def calibration_fit(labels: ArrayLike, risk: ArrayLike, confidence: float = 0.95
     """
     label = check_labels(labels)
     risks = check_probabilities(risk, label.size)
-    reason, x, ones = why_no_slope(label, risks), logit(risks), np.ones((label.size, 1))
+    reason, x, ones = _why_no_slope(label, risks), logit(risks), np.ones((label.size, 1))
     missing = Estimate.missing(reason or "not fitted", WALD, label.size)
     found = dict.fromkeys(("in_the_large", "intercept", "slope"), missing)
     if np.isfinite(x).all():
@@ -286,7 +258,7 @@ def unreliability_test(labels: ArrayLike, risk: ArrayLike) -> Unreliability:
     """
     label = check_labels(labels)
     risks = check_probabilities(risk, label.size)
-    if reason := why_no_slope(label, risks):
+    if reason := _why_no_slope(label, risks):
         return Unreliability(reason)
     x, n = logit(risks), label.size
     line = _fit(label, np.column_stack([np.ones(n), x]))

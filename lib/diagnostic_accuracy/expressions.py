@@ -242,21 +242,17 @@ class _Parser:
 
     def scalar(self, node: ast.expr) -> Scalar:
         """A number or a text."""
-        sign = 1
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-            sign, node = (-1 if isinstance(node.op, ast.USub) else 1), node.operand
-            if isinstance(node, ast.Constant) and isinstance(node.value, str | bool):
-                raise self.refuse(node, "a sign stands before a number only")
-        match node:
-            case ast.Constant(value=str() as text):
-                return text
-            case ast.Constant(value=int() | float() as number):
-                if not abs(number) < 2**63:
-                    raise self.refuse(node, "the number is too large")
-                return sign * number
-            case ast.Constant(value=None):
-                raise self.refuse(node, "write .isna() or .notna() to ask for missing values")
-        raise self.refuse(node, f"no number, text or column; {_KNOWN}")
+        try:
+            value = ast.literal_eval(node)  # literals only: no name, no call
+        except ValueError:
+            raise self.refuse(node, f"no number, text or column; {_KNOWN}") from None
+        if value is None:
+            raise self.refuse(node, "write .isna() or .notna() to ask for missing values")
+        if not isinstance(value, int | float | str):
+            raise self.refuse(node, f"no number, text or column; {_KNOWN}")
+        if not isinstance(value, str) and not abs(value) < 2**63:
+            raise self.refuse(node, "the number is too large")
+        return value
 
     def values(self, node: ast.expr) -> list[Scalar]:
         if not isinstance(node, ast.List | ast.Tuple):

@@ -59,17 +59,12 @@ def likelihood_ratio(case: Case, score: str) -> dict[str, Any]:
 
 @quantity(r"ici_loess\.(?P<score>\w+)")
 def distances(case: Case, score: str) -> dict[str, Any]:
-    return _distances(case, score, "loess")
+    return smooth_calibration(case["y"], case[score], "loess").distances
 
 
 @quantity(r"ici_loess_direct\.(?P<score>\w+)")
 def distances_fitted_everywhere(case: Case, score: str) -> dict[str, Any]:
-    return _distances(case, score, "loess_direct")
-
-
-def _distances(case: Case, score: str, smoother: str) -> dict[str, Any]:
-    curve = smooth_calibration(case["y"], case[score], smoother)
-    return {"ICI": curve.ici, "E50": curve.e50, "E90": curve.e90, "Emax": curve.emax}
+    return smooth_calibration(case["y"], case[score], "loess_direct").distances
 
 
 # val.prob deletes films with risks of 0 or 1 from its logistic part, which we refuse: nothing to compare there.
@@ -80,12 +75,12 @@ LOGISTIC_PART = ("Dxy", "C (ROC)", "R2", "D", "D:Chi-sq", "D:p", "U", "U:Chi-sq"
 def val_prob(case: Case, score: str) -> dict[str, Any]:
     y, risk = case["y"], case[score]
     fit, test, spiegelhalter = calibration_fit(y, risk), unreliability_test(y, risk), spiegelhalter_test(y, risk)
-    curve = smooth_calibration(y, risk, "lowess")
+    distances = smooth_calibration(y, risk, "lowess").distances
     ours: dict[str, Any] = {
         "Brier": brier_score(y, risk),
-        "Emax": curve.emax,
-        "E90": curve.e90,
-        "Eavg": curve.ici,
+        "Emax": distances["Emax"],
+        "E90": distances["E90"],
+        "Eavg": distances["ICI"],
         "S:z": spiegelhalter.estimate,
         "S:p": spiegelhalter.p,
     }
