@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of
-from diagnostic_accuracy.intervals import edge_reach
+from diagnostic_accuracy.intervals import critical_value, edge_reach, tail_probability
 from diagnostic_accuracy.multiplicity import adjust
 
 Limits = tuple[float, float]
@@ -58,7 +58,7 @@ def noninferiority_p(difference: float, se: float, margin: float, df: float | No
     distance = difference + margin
     if se == 0:
         return 0.5 if distance == 0 else float(distance < 0)
-    return float(stats.norm.sf(distance / se) if df is None else stats.t.sf(distance / se, df))
+    return tail_probability(distance / se, "greater", df)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _test(difference: Estimate, margin: float, objective: str, confidence: float
         return 1.0 if difference.p is None else difference.p
     distances = [value + margin] if objective == "noninferiority" else [value + margin, margin - value]
     if difference.p is not None:
-        se = reach / _quantile(confidence, difference.df)
+        se = reach / critical_value(confidence, difference.df)
         return max(noninferiority_p(distance, se, 0.0, difference.df) for distance in distances)
     nearest = min(distances)  # no variation: z^2 / (n + z^2) < distance where z^2 < n distance / (1 - distance)
     if nearest <= 0 or nearest >= 1 or not 0 < reach < 1:
@@ -215,12 +215,7 @@ def _test(difference: Estimate, margin: float, objective: str, confidence: float
 
 def _cases(reach: float, confidence: float) -> float:
     """n of a reach z^2 / (n + z^2)."""
-    return _quantile(confidence, None) ** 2 * (1 - reach) / reach
-
-
-def _quantile(level: float, df: float | None) -> float:
-    tail = (1 + level) / 2
-    return float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
+    return critical_value(confidence) ** 2 * (1 - reach) / reach
 
 
 def _reach(difference: Estimate) -> float | None:
@@ -233,7 +228,7 @@ def _reach(difference: Estimate) -> float | None:
 def _interval_at(value: float, reach: float, difference: Estimate, confidence: float, level: float) -> Limits:
     """The interval at another level, cut to [-1, 1]; `reach` is half the width at `confidence`."""
     if difference.p is not None:
-        reach *= _quantile(level, difference.df) / _quantile(confidence, difference.df)
+        reach *= critical_value(level, difference.df) / critical_value(confidence, difference.df)
     elif 0 < reach < 1:  # no variation: reach = z^2 / (n + z^2)
         reach = edge_reach(_cases(reach, confidence), level)
     return max(value - reach, -1.0), min(value + reach, 1.0)
