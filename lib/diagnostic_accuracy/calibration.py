@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.special import logit
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM, GLMResults
 
@@ -30,26 +31,7 @@ Labels = NDArray[np.bool_]
 WALD = "logistic regression on the logit of risk, Wald interval"
 
 
-def logit(risk: ArrayLike) -> Vector:
-    """log(p / (1 - p)) without loss near 0 and 1; infinite at 0 and 1.
-
-    Examples
-    --------
-    >>> logit([0.5, 1.0]).tolist()
-    [0.0, inf]
-    """
-    p = np.asarray(risk, np.float64)
-    with np.errstate(divide="ignore"):
-        return np.log(p) - np.log1p(-p)
-
-
 # --- the logistic fit behind calibration ------------------------------------------------------------------------------
-
-
-def _separated(label: Labels, x: Vector) -> bool:
-    """Does a cut on x separate the classes, but for ties at the cut (no finite slope)?"""
-    malignant, normal = x[label], x[~label]
-    return bool(malignant.min() >= normal.max() or malignant.max() <= normal.min())
 
 
 def _fit(label: Labels, design: Vector, offset: Vector | None = None) -> GLMResults:
@@ -148,10 +130,10 @@ def _why_no_slope(label: Labels, risk: Vector) -> str:
             f"{certain} of {risk.size} risks are exactly 0 or 1, whose logit is infinite: recalibrate on validation "
             "from the logits, or bound the risks openly"
         )
-    if np.ptp(risk) == 0:
-        return "all risks are equal: a slope cannot be fitted"
-    if _separated(label, risk):
-        return "the risks separate the classes perfectly: the calibration slope is infinite"
+    try:
+        fit_line(label, logit(risk))
+    except ValueError as error:
+        return str(error)
     return ""
 
 
@@ -262,10 +244,10 @@ def unreliability_test(labels: ArrayLike, risk: ArrayLike) -> Unreliability:
         return Unreliability(reason)
     x, n = logit(risks), label.size
     line = _fit(label, np.column_stack([np.ones(n), x]))
-    as_they_are = _log_likelihood(label, x)
-    chi, model = max(0.0, 2 * (line.llf - as_they_are)), 2 * (as_they_are - line.llnull)
+    fitted, alone, as_they_are = float(line.llf), float(line.llnull), _log_likelihood(label, x)
+    chi, model = max(0.0, 2 * (fitted - as_they_are)), 2 * (as_they_are - alone)
     u, d = (chi - 2) / n, (model - 1) / n
-    r_squared = float(-np.expm1(-model / n) / -np.expm1(2 * line.llnull / n))
+    r_squared = float(-np.expm1(-model / n) / -np.expm1(2 * alone / n))
     return Unreliability("", chi, float(stats.chi2.sf(chi, 2)), u, d, d - u, r_squared)
 
 

@@ -525,8 +525,9 @@ def infer(
         shared = asked.identity | {"fraction": fraction, "group": group}
         rows += [asked.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
         rows += [asked.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]
-        for arm in (arm for arm in draws.scores.arms if reference not in (None, arm)):
-            rows.append(asked.difference(arm, reference).row(**shared, arm=arm, reference=reference))
+        if reference is not None:
+            others = [arm for arm in draws.scores.arms if arm != reference]
+            rows += [asked.difference(arm, reference).row(**shared, arm=arm, reference=reference) for arm in others]
     return results(rows)
 
 

@@ -187,9 +187,9 @@ def pilot_variance(labels: ArrayLike, arm: ArrayLike, reference: ArrayLike, meth
     else:
         scores = np.asarray(arm, float), np.asarray(reference, float)
         ill, well = (float(np.corrcoef(scores[0][films], scores[1][films])[0, 1]) for films in (positive, ~positive))
-        curves = [_binormal(labels, score) for score in scores]
-        first, second = (_binormal_variance(*curve, ratio) for curve in curves)
-        covariance = _binormal_covariance(*curves, ill, well, ratio)
+        one, other = (_binormal(labels, score) for score in scores)
+        first, second = _binormal_variance(*one, ratio), _binormal_variance(*other, ratio)
+        covariance = _binormal_covariance(one, other, ill, well, ratio)
     difference = float(fit.auc[0] - fit.auc[1])
     return PairedVariance(difference, 2 * (first - covariance), first + second - 2 * covariance, ratio)
 

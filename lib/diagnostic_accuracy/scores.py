@@ -20,6 +20,9 @@ from diagnostic_accuracy.checks import check_one_of
 from diagnostic_accuracy.estimates import Estimate, results
 from diagnostic_accuracy.expressions import evaluate
 
+Codes = NDArray[np.int64]
+Runs = list[tuple[str, object]]
+
 # Scores are clipped here before their logit is taken: an exact 0 or 1 has none. The same for all films of a study.
 CLIP = 1e-6
 
@@ -74,7 +77,7 @@ class Scores:
         return self.facts["cohort"]
 
     @cached_property
-    def runs(self) -> list[tuple[str, object]]:
+    def runs(self) -> Runs:
         """(arm, run) of every column."""
         return list(self.values.columns)
 
@@ -191,7 +194,7 @@ class Scores:
         kept = np.asarray(kept)
         return replace(self, values=self.values[kept], predictor=self.predictor[kept], facts=self.facts[kept])
 
-    def _columns(self, chosen: list[tuple[str, object]]) -> Scores:
+    def _columns(self, chosen: Runs) -> Scores:
         columns = pd.MultiIndex.from_tuples(chosen, names=["arm", "run"])
         return replace(self, values=self.values[columns], predictor=self.predictor[columns])
 
@@ -270,7 +273,7 @@ def _check_named(predictions: pd.DataFrame) -> None:
         raise ValueError("\n".join(faults))
 
 
-def _codes(rows: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.int64], list[tuple[str, object]]]:
+def _codes(rows: pd.DataFrame) -> tuple[pd.Index, Codes, Codes, Runs]:
     """Films, the film of each row, the run of each row, and the runs: arms as they appear, their runs sorted."""
     film, films = pd.factorize(rows["image_id"], sort=True)
     arm_code, arms = pd.factorize(rows["arm"])
@@ -280,13 +283,7 @@ def _codes(rows: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.
     return films, film, pair, [(arm, run.item() if hasattr(run, "item") else run) for arm, run in runs]
 
 
-def _check_complete(
-    rows: pd.DataFrame,
-    films: pd.Index,
-    film: NDArray[np.int64],
-    column: NDArray[np.int64],
-    runs: list[tuple[str, object]],
-) -> None:
+def _check_complete(rows: pd.DataFrame, films: pd.Index, film: Codes, column: Codes, runs: Runs) -> None:
     counts = np.bincount(film * len(runs) + column, minlength=len(films) * len(runs)).reshape(len(films), len(runs))
     faults = []
     for what, bad in (("did not score", counts == 0), ("scored more than once", counts > 1)):
@@ -297,10 +294,8 @@ def _check_complete(
             )
     finite = np.isfinite(pd.to_numeric(rows["score"], errors="coerce").to_numpy(float))
     if not finite.all():
-        first = rows.iloc[int(np.flatnonzero(~finite)[0])]
-        faults.append(
-            f"{int((~finite).sum())} scores are no finite numbers, the first is that of {first['image_id']!r}"
-        )
+        first = rows["image_id"][~finite].iloc[0]
+        faults.append(f"{int((~finite).sum())} scores are no finite numbers, the first is that of {first!r}")
     for name in ("label", "patient_id", "cohort"):
         if name in rows:
             table = pd.DataFrame({"film": film, "value": pd.factorize(rows[name])[0]}).drop_duplicates()
@@ -311,9 +306,7 @@ def _check_complete(
         raise ValueError("\n".join(faults))
 
 
-def _facts(
-    rows: pd.DataFrame, films: pd.Index, film: NDArray[np.int64], more: pd.DataFrame | None
-) -> tuple[NDArray[np.int64], pd.DataFrame]:
+def _facts(rows: pd.DataFrame, films: pd.Index, film: Codes, more: pd.DataFrame | None) -> tuple[Codes, pd.DataFrame]:
     """Order of the films (malignant first), and the table of facts in that order."""
     first = np.full(len(films), -1)
     first[film[::-1]] = np.arange(len(rows))[::-1]
@@ -329,8 +322,7 @@ def _facts(
     if more is not None:
         extra = more.drop_duplicates("image_id").set_index("image_id").reindex(films)
         facts = facts.join(extra[[name for name in extra if name not in facts and name not in KEYS]])
-    strange = set(facts["cohort"]) - {"validation", "external"}
-    if strange:
+    if strange := set(facts["cohort"]) - {"validation", "external"}:
         raise ValueError(f"cohort must be validation or external; found {sorted(map(str, strange))[:5]}")
     external = facts["label"][facts["cohort"] == "external"]
     if external.nunique() < 2:
@@ -344,8 +336,7 @@ def _facts(
 
 def _predictor(values: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """One scale for a whole study: the logit of the clipped score where all scores lie in [0, 1], else the score."""
-    inside = bool(((values >= 0) & (values <= 1)).all(axis=None))
-    if not inside:
+    if not ((values >= 0) & (values <= 1)).all(axis=None):
         return values, "score as it is"
     return logit(values.clip(CLIP, 1 - CLIP)), f"logit of the score, clipped at {CLIP:g}"
 

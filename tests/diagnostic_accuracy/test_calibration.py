@@ -105,7 +105,7 @@ def test_spiegelhalter_by_hand():
     ("risk", "reason"),
     [
         ([0.0, 0.4, 0.6, 0.3], "1 of 4 risks are exactly 0 or 1"),
-        ([0.5] * 4, "all risks are equal"),
+        ([0.5] * 4, "all scores are equal"),
         ([0.1, 0.2, 0.8, 0.9], "separate"),
         ([0.1, 0.5, 0.5, 0.9], "separate"),  # a tie at the cut: still no finite slope
     ],
