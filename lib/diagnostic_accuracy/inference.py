@@ -462,16 +462,11 @@ def infer(
     draws: Draws,
     measure: str | Sequence[str],
     *,
-    point: str | None = None,
-    threshold_from: str | None = None,
-    unit: str = "film",
-    at: float | Sequence[float] | None = None,
-    prevalence: float | Sequence[float | None] | None = None,
-    recalibration: str | None = None,
     reference: str | None = None,
     confidence: float = 0.95,
     group: str = "",
     fraction: float | None = None,
+    **setting: Any,
 ) -> pd.DataFrame:
     """Every run, every arm's mean with its interval, and every difference from the reference with its test.
 
@@ -480,20 +475,21 @@ def infer(
     draws : Draws
     measure : str or list of str
         See `measures.MEASURES`.
-    point, threshold_from : str
-        Operating point of the rates and of what is derived from them.
-    unit : {"film", "patient"}
-    at : float or sequence of float
-        Threshold probability of net benefit; false marks per film, or overlap, of a lesion measure.
-    prevalence : float or sequence of float, optional
-        Share of malignant films assumed for PPV, NPV and net benefit; None is that of the external films.
-    recalibration : {"logistic", "none"}, optional
-        Of calibration measures and net benefit.
     reference : str, optional
         The arm that the others are compared with; without it nothing is compared.
     confidence : float in (0, 1)
     group, fraction
         Written into the table.
+    **setting
+        What tells the measure:
+
+        - point, threshold_from: operating point of the rates and of what is derived from them;
+        - unit: 'film' (the default) or 'patient';
+        - at: threshold probability of net benefit; false marks per film, or overlap, of a lesion measure; one or
+          several;
+        - prevalence: share of malignant films assumed for PPV, NPV and net benefit, one or several; None is that of the
+          external films;
+        - recalibration: 'logistic' or 'none', of calibration measures and net benefit.
 
     Returns
     -------
@@ -503,7 +499,7 @@ def infer(
     Raises
     ------
     ValueError
-        An unknown measure, point or reference.
+        An unknown measure, setting, point or reference.
 
     Examples
     --------
@@ -518,10 +514,9 @@ def infer(
     if reference is not None:
         check_one_of(reference, draws.scores.arms, "reference")
     rows: list[dict[str, Any]] = []
-    for name, mark, share in product(_several(measure), _several(at), _several(prevalence)):
-        setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": mark, "prevalence": share,
-                   "recalibration": recalibration}  # fmt: skip
-        asked = question(draws, name, confidence, setting)
+    marks, shares = (_several(setting.get(name)) for name in ("at", "prevalence"))
+    for name, mark, share in product(_several(measure), marks, shares):
+        asked = question(draws, name, confidence, setting | {"at": mark, "prevalence": share})
         shared = asked.identity | {"fraction": fraction, "group": group}
         rows += [asked.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
         rows += [asked.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]

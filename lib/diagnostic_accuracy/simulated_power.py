@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
@@ -77,10 +76,6 @@ class StudyPlan:
     question: str
     settings: dict[str, float | int | None]
     pilot: Pilot
-
-    def table(self) -> pd.DataFrame:
-        """The curve as a table: films, malignant, normal, power, lower, upper."""
-        return pd.DataFrame(self.curve)
 
     def sentence(self) -> str:
         """The answer in words."""

@@ -136,7 +136,7 @@ def test_a_plan_repeats_and_clusters_cost_films() -> None:
     assert one.films is not None
     assert clustered.films is not None
     assert clustered.films > 1.3 * one.films
-    assert {"films", "malignant", "normal", "power"} <= set(one.table().columns)
+    assert {"films", "malignant", "normal", "power"} <= set(pd.DataFrame(one.curve).columns)
     assert one.sentence().startswith("power 80% for superiority")
 
 
