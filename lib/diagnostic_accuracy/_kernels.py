@@ -1,4 +1,4 @@
-"""Compiled loops of the joint bootstrap; `bootstrap` and `thresholds` are their only callers.
+"""Compiled loops of the joint bootstrap; those of ranking and rates stand in `_cases`.
 
 Every loop takes rows of case weights, one row a draw, so that drawn and given weights are treated alike. Random numbers
 are counter-based: word `w` of draw `b` is a function of (seed, b, w) alone (SplitMix64's finaliser; Steele, Lea & Flood
@@ -214,79 +214,6 @@ def first_at_least(counts, wanted):  # type: ignore[no-untyped-def]
         else:
             high = middle
     return low
-
-
-@compiled()
-def cumulate(weights, order, label, tp, fp):  # type: ignore[no-untyped-def]
-    """tp[i], fp[i] = weighted malignant and normal cases among the i highest scored."""
-    ill, well = np.int64(0), np.int64(0)
-    for i in range(order.shape[0]):
-        w = np.int64(weights[order[i]])
-        if label[order[i]]:
-            ill += w
-        else:
-            well += w
-        tp[i + 1], fp[i + 1] = ill, well
-
-
-@compiled()
-def rank(weights, order, label, groups, pi, auc, precision):  # type: ignore[no-untyped-def]
-    """AUC and average precision of every draw, the share of malignant cases held at pi[b].
-
-    Rows of `groups` are the distinct scores that a malignant case has: how many cases score above, and at least, it.
-    """
-    n = order.shape[0]
-    tp, fp = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    for b in range(weights.shape[0]):
-        cumulate(weights[b], order, label, tp, fp)
-        pos, neg = float(tp[n]), float(fp[n])
-        if pos == 0.0 or neg == 0.0:
-            auc[b], precision[b] = np.nan, np.nan
-            continue
-        twice, area = 0.0, 0.0
-        well = (1.0 - pi[b]) / neg
-        ill = pi[b] / pos
-        for g in range(groups.shape[0]):
-            above, end = groups[g, 0], groups[g, 1]
-            gained = float(tp[end] - tp[above])
-            if gained > 0.0:
-                twice += gained * (2.0 * neg - float(fp[end]) - float(fp[above]))
-                found = ill * float(tp[end])
-                area += gained * found / (found + well * float(fp[end]))
-        auc[b] = twice / (2.0 * pos * neg)
-        precision[b] = area / pos
-
-
-@compiled()
-def rates(weights, order, label, descending, thresholds, sensitivity, specificity):  # type: ignore[no-untyped-def]
-    """Sensitivity and specificity of `score >= threshold`; thresholds: (draws, points), outputs: (points, draws).
-
-    `descending` holds the negated scores in the order `order`, hence ascending. Of falling thresholds each is looked
-    for from where the one before it was found.
-    """
-    n = order.shape[0]
-    tp, fp = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    for b in range(weights.shape[0]):
-        cumulate(weights[b], order, label, tp, fp)
-        pos, neg = float(tp[n]), float(fp[n])
-        called, before = 0, -np.inf
-        for k in range(thresholds.shape[1]):
-            cut = -thresholds[b, k]
-            if math.isnan(cut) or pos == 0.0 or neg == 0.0:
-                sensitivity[k, b], specificity[k, b] = np.nan, np.nan
-                continue
-            if cut < before:
-                called = 0
-            before, step = cut, 1
-            while called + step <= n and descending[called + step - 1] <= cut:
-                called += step
-                step *= 2
-            while step > 1:
-                step //= 2
-                if called + step <= n and descending[called + step - 1] <= cut:
-                    called += step
-            sensitivity[k, b] = tp[called] / pos
-            specificity[k, b] = (neg - fp[called]) / neg
 
 
 @compiled()

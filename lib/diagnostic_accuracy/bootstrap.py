@@ -22,15 +22,14 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from diagnostic_accuracy import _kernels
+from diagnostic_accuracy._cases import Cases, Floats, Weights
 from diagnostic_accuracy._logistic import CALIBRATION, Predictor, fit_line
 from diagnostic_accuracy.checks import check_one_of, check_share
 from diagnostic_accuracy.scores import Scores
-from diagnostic_accuracy.thresholds import RULES, Point
+from diagnostic_accuracy.thresholds import Point
 
-Floats = NDArray[np.float64]
 Key = tuple[Any, ...]
 Column = tuple[Key, Floats]
-Weights = NDArray[np.uint16]
 
 STREAM = 0x9E3779B97F4A7C15  # separates the streams of one seed
 BLOCK = 8_000_000  # weights held at once
@@ -193,94 +192,6 @@ class _Sample:
         return self.draw(seed, first, last).take(self.unit, axis=1)
 
 
-@dataclass(frozen=True)
-class _Sorted:
-    """One run's cases, sorted downwards."""
-
-    order: NDArray[np.int64]
-    negated: Floats
-    label: NDArray[np.bool_]
-    ends: NDArray[np.int64]
-    groups: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, score: Floats, label: NDArray[np.bool_]) -> _Sorted:
-        order = np.argsort(-score, kind="stable")
-        down = score[order]
-        ends = np.flatnonzero(np.append(np.diff(down) != 0, True)) + 1
-        starts = np.r_[0, ends[:-1]]
-        ill = np.add.reduceat(label[order].astype(np.int64), starts) > 0
-        return cls(order, -down, label, ends, np.column_stack([starts, ends])[ill])
-
-    def thresholds(self, weights: Weights, points: Sequence[Point]) -> Floats:
-        """The threshold of every point in every draw, shape (draws, points); NaN where a class is missing.
-
-        The named rules always choose a score that a malignant case has, so that fewer cuts need counting; the last cut,
-        which calls every case positive, tells how many there are.
-        """
-        named = all(point.rule in CODES for point in points)
-        ends = np.union1d(self.groups[:, 1], [self.order.size]) if named else self.ends
-        chosen = np.empty((len(weights), len(points)), np.int64)
-        if named:
-            targets = np.array([np.nan if point.target is None else point.target for point in points])
-            codes = np.array([CODES[point.rule] for point in points])
-            _apply_rules(weights, self.order, self.label, ends, codes, targets, chosen)
-        else:
-            counts = [np.cumsum(weights[:, self.order] * (self.label == side)[self.order], axis=1, dtype=np.int64)
-                      for side in (True, False)]  # fmt: skip
-            tp, fp = (np.column_stack([np.zeros(len(weights), np.int64), one[:, ends - 1]]) for one in counts)
-            chosen[:] = [[_index(point, *row) for point in points] for row in zip(tp, fp, strict=True)]
-        cuts = np.r_[np.inf, -self.negated[ends - 1]]
-        return np.where(chosen >= 0, cuts[chosen], np.nan)
-
-
-def _index(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64]) -> int:
-    """What a rule written in Python chooses; -1 where a class is missing."""
-    if not (tp[-1] and fp[-1]):
-        return -1
-    target = np.nan if point.target is None else point.target
-    chosen = int(point.rule(tp, fp, int(tp[-1]), int(fp[-1]), target))  # type: ignore[misc]
-    if not 0 <= chosen < tp.size:
-        raise ValueError(
-            f"the rule of {point.name!r} returned {chosen}; it must return an index from 0 to {tp.size - 1}"
-        )
-    return max(int(np.searchsorted(tp, tp[chosen])), int(np.searchsorted(fp, fp[chosen])))
-
-
-CODES: dict[Any, int] = {rule: code for code, rule in enumerate(RULES.values())}
-_HIGH_SENSITIVITY, _HIGH_SPECIFICITY, _YOUDEN, _CLOSEST = RULES.values()
-
-
-@_kernels.compiled()
-def _apply_rules(weights, order, label, ends, codes, targets, chosen):  # type: ignore[no-untyped-def]
-    """The named rules in every draw: chosen (draws, points) = index of the cut, -1 where a class is missing.
-
-    Cut 0 calls nothing positive, cut i the first ends[i - 1] cases. Of cuts with equal counts the highest is taken,
-    which some drawn case scored.
-    """
-    last = ends.shape[0]
-    every_tp, every_fp = np.zeros(order.shape[0] + 1, np.int64), np.zeros(order.shape[0] + 1, np.int64)
-    tp, fp = np.zeros(last + 1, np.int64), np.zeros(last + 1, np.int64)
-    for b in range(weights.shape[0]):
-        _kernels.cumulate(weights[b], order, label, every_tp, every_fp)
-        for g in range(last):
-            tp[g + 1], fp[g + 1] = every_tp[ends[g]], every_fp[ends[g]]
-        pos, neg = tp[last], fp[last]
-        for k in range(codes.shape[0]):
-            chosen[b, k] = -1
-            if pos == 0 or neg == 0:
-                continue
-            if codes[k] == 0:
-                i = _HIGH_SENSITIVITY(tp, fp, pos, neg, targets[k])
-            elif codes[k] == 1:
-                i = _HIGH_SPECIFICITY(tp, fp, pos, neg, targets[k])
-            elif codes[k] == 2:
-                i = _YOUDEN(tp, fp, pos, neg, targets[k])
-            else:
-                i = _CLOSEST(tp, fp, pos, neg, targets[k])
-            chosen[b, k] = max(_kernels.first_at_least(tp, tp[i]), _kernels.first_at_least(fp, fp[i]))
-
-
 def bootstrap(
     scores: Scores,
     points: Sequence[Point] = (),
@@ -348,8 +259,11 @@ def bootstrap(
     draws = Draws(scores, kept, replicates, seed, sampling, at, *asked)
     plan = _Plan.of(draws)
     draws.observed.update({key: values[0] for key, values in plan.measure([(0, *plan.ones())], 1).items()})
-    drawn = ((first, *plan.block(seed, first, last)) for first, last in blocks(replicates, plan.size))
-    draws.values.update(plan.measure(drawn, replicates))
+    if held == "external" and not with_validation:  # nothing is drawn
+        draws.values.update({key: np.repeat(one[None, :], replicates, axis=0) for key, one in draws.observed.items()})
+    else:
+        drawn = ((first, *plan.block(seed, first, last)) for first, last in blocks(replicates, plan.size))
+        draws.values.update(plan.measure(drawn, replicates))
     places = [(point.name, point.threshold_from) for point in kept]
     draws.thresholds.update({place: draws.observed["threshold", *place] for place in places})
     draws.lines.update(plan.lines)
@@ -407,11 +321,11 @@ class _Plan:
     draws: Draws
     external: _Sample
     validation: _Sample
-    by_score: list[_Sorted]
-    by_patient: list[_Sorted]
+    by_score: list[Cases]
+    by_patient: list[Cases]
     patients: NDArray[np.int64]
-    validation_sorted: list[_Sorted]
-    by_predictor: list[_Sorted] = field(default_factory=list)
+    validation_sorted: list[Cases]
+    by_predictor: list[Cases] = field(default_factory=list)
     predictors: list[Predictor] = field(default_factory=list)
     learners: list[Predictor] = field(default_factory=list)
     lines: dict[str, Floats] = field(default_factory=dict)
@@ -427,21 +341,21 @@ class _Plan:
             grouped = external.by_patient()
             codes = dict(zip(external.patient, sample.unit, strict=True))
             patients = np.array([codes[name] for name in grouped.patient], np.int64)
-            by_patient = [_Sorted.of(x, grouped.label.to_numpy()) for x in grouped.values.to_numpy().T]
+            by_patient = [Cases.of(x, grouped.label.to_numpy()) for x in grouped.values.to_numpy().T]
         plan = cls(
             draws,
             sample,
             _Sample.of(validation, draws.sampling, 1),
-            [_Sorted.of(x, label) for x in external.values.to_numpy().T],
+            [Cases.of(x, label) for x in external.values.to_numpy().T],
             by_patient,
             patients,
-            [_Sorted.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T if x.size],
+            [Cases.of(x, validation.label.to_numpy()) for x in validation.values.to_numpy().T if x.size],
         )
         plan._fit_lines(validation)
         if plan.lines:
             columns = external.predictor.to_numpy().T
             plan.predictors = [Predictor.of(label, np.ascontiguousarray(x)) for x in columns]
-            plan.by_predictor = [_Sorted.of(x, label) for x in columns]
+            plan.by_predictor = [Cases.of(x, label) for x in columns]
         return plan
 
     @property
@@ -455,11 +369,15 @@ class _Plan:
 
     def block(self, seed: int, first: int, last: int) -> tuple[Weights, Weights, Weights]:
         """Weights of draws `first` to `last` - 1."""
-        films, units, validation = (np.repeat(one, last - first, axis=0) for one in self.ones())
-        if self.draws.held != "external":
+        films, units, validation = (np.broadcast_to(one, (last - first, one.shape[1])) for one in self.ones())
+        if self.draws.held == "external":
+            films, units = films.copy(), units.copy()
+        else:
             units = self.external.draw(seed, first, last)
             films = units.take(self.external.unit, axis=1)
-        if self.draws.held != "validation" and self.validation.films:
+        if self.draws.held == "validation" or not self.validation.films:
+            validation = validation.copy()
+        else:
             validation = self.validation.films_drawn(seed, first, last)
         return films, units, validation
 
@@ -482,30 +400,29 @@ class _Plan:
         return {key: values.T for key, values in table.items()}
 
     def _run(self, r: int, films: Weights, units: Weights, validation: Weights, pi: Floats) -> Iterator[Column]:
-        cuts = self._cuts(r, films, validation)
-        names = [(p.name, p.threshold_from) for p in self.draws.points]
+        points = self.draws.points
+        names = [(point.name, point.threshold_from) for point in points]
+        cuts = self._cuts(r, len(films), validation)
+        learnt = [(k, point) for k, point in enumerate(points) if point.threshold_from == "external"]
+        yield from ranked("film", self.by_score[r], films, pi, cuts, names, learnt)
         for k, name in enumerate(names):
             yield ("threshold", *name), cuts[:, k]
-        yield from _ranked("film", self.by_score[r], films, pi, cuts, names)
         if self.by_patient:
             side = self.by_patient[r]
-            share = np.full(len(films), side.label.mean())
-            yield from _ranked("patient", side, units.take(self.patients, axis=1), share, cuts, names)
+            share = np.full(len(films), side.malignant.mean())
+            yield from ranked("patient", side, units.take(self.patients, axis=1), share, cuts, names)
         yield from self._risks(r, films, validation, pi)
 
-    def _cuts(self, r: int, films: Any, validation: Any) -> Floats:
-        """Thresholds of every point, shape (rows, points)."""
-        arm, rows = self.draws.runs[r][0], len(films)
-        cuts = np.full((rows, len(self.draws.points)), np.nan)
-        for source, weights, sides in (
-            ("validation", validation, self.validation_sorted), ("external", films, self.by_score),
-        ):  # fmt: skip
-            places = [k for k, p in enumerate(self.draws.points) if p.threshold_from == source]
-            if places:
-                cuts[:, places] = sides[r].thresholds(weights, [self.draws.points[k] for k in places])
-        for k, point in enumerate(self.draws.points):
+    def _cuts(self, r: int, rows: int, validation: Weights) -> Floats:
+        """Thresholds, shape (rows, points), of the points that do not need the external films; NaN for the others."""
+        points = self.draws.points
+        cuts = np.full((rows, len(points)), np.nan)
+        learnt = [(k, point) for k, point in enumerate(points) if point.threshold_from == "validation"]
+        if learnt:
+            self.validation_sorted[r].rates(validation, cuts, learnt)
+        for k, point in enumerate(points):
             if point.threshold_from == "given":
-                cuts[:, k] = point.given[arm]
+                cuts[:, k] = point.given[self.draws.runs[r][0]]
         return cuts
 
     def _fit_lines(self, validation: Scores) -> None:
@@ -562,30 +479,27 @@ class _Plan:
         learnt = self.draws.scores.validation.label.mean() if self.validation.films else self.draws.pi
         moved = [0.0 if share is None else logit(share) - logit(learnt) for share in shares]
         wanted = np.concatenate([logit(at) - by for by in moved])
-        falling = np.argsort(-wanted, kind="stable")  # as `_kernels.rates` finds them fastest
+        falling = np.argsort(-wanted, kind="stable")  # as they are found fastest
         keys = [(t, share) for share in shares for t in self.draws.net_benefit_at]
-        both = _rates(self.by_predictor[r], films, (wanted[falling] - lines[:, :1]) / lines[:, 1:])
+        both = self.by_predictor[r].rates(films, (wanted[falling] - lines[:, :1]) / lines[:, 1:])
         for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
             for k, values in zip(falling, found, strict=True):
                 yield (rate, "risk", *keys[k]), values
 
 
-def _ranked(
-    unit: str, side: _Sorted, weights: Weights, pi: Floats, cuts: Floats, names: Sequence[tuple[str, str]]
+def ranked(
+    unit: str,
+    side: Cases,
+    weights: Weights,
+    pi: Floats,
+    cuts: Floats,
+    names: Sequence[tuple[str, str]],
+    learnt: Sequence[tuple[int, Point]] = (),
 ) -> Iterator[Column]:
     """Ranking measures of one run, and rates at thresholds (draws, points), as `Draws.values` names them."""
-    auc, precision = np.empty(len(weights)), np.empty(len(weights))
-    _kernels.rank(weights, side.order, side.label, side.groups, pi, auc, precision)
+    auc, precision, *both = side.ranked(weights, pi, cuts, learnt)
     yield ("auc", unit), auc
     yield ("average_precision", unit), precision
-    for rate, found in zip(("sensitivity", "specificity"), _rates(side, weights, cuts), strict=True):
+    for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
         for name, values in zip(names, found, strict=True):
             yield (rate, *name, unit), values
-
-
-def _rates(side: _Sorted, weights: Weights, cuts: Floats) -> tuple[Floats, Floats]:
-    """Sensitivity and specificity at thresholds of shape (draws, points), each of shape (points, draws)."""
-    sensitivity, specificity = np.empty(cuts.shape[::-1]), np.empty(cuts.shape[::-1])
-    if cuts.shape[1]:
-        _kernels.rates(weights, side.order, side.label, side.negated, cuts, sensitivity, specificity)
-    return sensitivity, specificity

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diagnostic_accuracy.bootstrap import Draws, Key, Weights, _ranked, _Sorted
+from diagnostic_accuracy._cases import Cases, Weights
+from diagnostic_accuracy.bootstrap import Draws, Key, ranked
 from diagnostic_accuracy.estimates import results
 from diagnostic_accuracy.inference import question
 from diagnostic_accuracy.multiplicity import adjust_family
@@ -53,13 +54,13 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
     films = draws.scores.external.values.index
     made: dict[str, Draws] = {}
     kept: dict[str, NDArray[np.intp]] = {}
-    sides: dict[str, list[_Sorted]] = {}
+    sides: dict[str, list[Cases]] = {}
     for name, part in groups.items():
         made[name] = replace(fewer, scores=part, points=points, recalibrations=(), patients=False, net_benefit_at=(),
                              observed={}, values={}, thresholds={}, lines={}, undefined={}, _finite={})  # fmt: skip
         own = part.external
         kept[name] = films.get_indexer(own.values.index)
-        sides[name] = [_Sorted.of(score, own.label.to_numpy()) for score in own.values.to_numpy().T]
+        sides[name] = [Cases.of(score, own.label.to_numpy()) for score in own.values.to_numpy().T]
     places = [(point.name, point.threshold_from) for point in points]
     drawn: dict[str, list[dict[Key, Floats]]] = {name: [] for name in groups}
     for first, last, weights in fewer.weights():
@@ -75,12 +76,12 @@ def subgroup_draws(draws: Draws, groups: Mapping[str, Scores], replicates: int =
     return made
 
 
-def _measured(runs: list[_Sorted], weights: Weights, cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
+def _measured(runs: list[Cases], weights: Weights, cuts: Mapping[tuple[str, str], Floats]) -> dict[Key, Floats]:
     """Base measures at rows of weights, each of shape (rows, runs); NaN where a row lacks a class."""
     half, table = np.full(len(weights), 0.5), dict[Key, list[Floats]]()
     for r, side in enumerate(runs):
         own = np.array([cut[:, r] for cut in cuts.values()]).reshape(len(cuts), len(weights)).T
-        for key, column in _ranked("film", side, weights, half, np.ascontiguousarray(own), list(cuts)):
+        for key, column in ranked("film", side, weights, half, np.ascontiguousarray(own), list(cuts)):
             if key[0] != "average_precision":  # its share of malignant films would be that of the group
                 table.setdefault(key, []).append(column)
     return {key: np.column_stack(columns) for key, columns in table.items()}

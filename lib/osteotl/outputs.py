@@ -61,7 +61,8 @@ def read_scores(step: Any, fraction: float | None = None, file: str = "predictio
         table = _scored(step, file)
         return scores_of(table[~incomplete(table)], _facts(step), fraction, TRAINING_RUNS)
     table, kind = predictions_of_file(*_own_file(step))
-    return scores_of(table if step.study.report.show_ids else numbered(table)[0], None, fraction, kind)
+    table = table if step.study.report.show_ids else numbered(table)[0]
+    return scores_of(table, _known(table.drop_duplicates("image_id").replace("", np.nan)), fraction, kind)
 
 
 def read_with_missing(step: Any) -> tuple[pd.DataFrame, str]:
@@ -244,21 +245,24 @@ def robustness_of(step: Any, scores: Scores) -> Iterator[tuple[str, int, Scores]
         yield str(change), int(at), scores_of(pd.concat([validation, joined])).matching(scores)
 
 
-def _facts(step: Any) -> pd.DataFrame | None:
-    """Facts of validation and external films; None where a study brings scores of its own."""
-    if step.study.predictions is not None:
-        return None
+def _facts(step: Any) -> pd.DataFrame:
+    """Facts of the validation and external films of a study's cohorts."""
     names = {"image_id": str, "site": str, "view": str, "sex": str, "subtype": str}
     tables = [pd.read_csv(step.read(f"cohorts/{name}.csv"), dtype=names) for name in ("development", "external")]
-    films = pd.concat(tables, ignore_index=True)
-    known = films[["image_id", *(name for name in FACTS if name in films and films[name].notna().any())]].copy()
-    if "age" in known:
-        bins = [low for low, _ in AGE_GROUPS.values()] + [200]
-        known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
+    known = _known(pd.concat(tables, ignore_index=True))
     with contextlib.suppress(FileNotFoundError):
         boxes = pd.read_csv(step.read("cohorts/boxes.csv"), dtype={"image_id": str})
         if len(sizes := lesion_sizes(boxes, tables[1])):
             known["lesion_size"] = known["image_id"].map(sizes)
+    return known
+
+
+def _known(films: pd.DataFrame) -> pd.DataFrame:
+    """The facts that some of the films have, with groups of age."""
+    known = films[["image_id", *(name for name in FACTS if name in films and films[name].notna().any())]].copy()
+    if "age" in known:
+        bins = [low for low, _ in AGE_GROUPS.values()] + [200]
+        known["age_group"] = pd.cut(known["age"], bins, right=False, labels=list(AGE_GROUPS)).astype(object)
     return known
 
 

@@ -65,13 +65,25 @@ def lacking(tmp_path_factory):
     """Scores of other programs: `new` lacks two malignant films and a normal one, `old` one malignant film."""
     rng, films = np.random.default_rng(2), 60
     label = np.arange(films) % 2
-    frame = pd.DataFrame({"image_id": [f"f{i:02d}" for i in range(films)], "label": label})
+    site = np.array(["North", "South", "West"])[np.arange(films) % 3]
+    frame = pd.DataFrame({"image_id": [f"f{i:02d}" for i in range(films)], "label": label, "site": site, "age": 35})
     parts = [frame.assign(arm=arm, score=expit(rng.normal(1.5 * label))) for arm in ("old", "new")]
     table = pd.concat(parts, ignore_index=True).assign(reason="")
     for arm, film in (("new", "f01"), ("new", "f03"), ("new", "f02"), ("old", "f05")):
         table.loc[(table["arm"] == arm) & (table["image_id"] == film), ["score", "reason"]] = [np.nan, "timeout"]
     study = with_scores(tmp_path_factory.mktemp("missing"), table, "old")
     return explore(study, {}), page_of(study), table
+
+
+def test_sites_that_a_file_of_scores_names_are_pooled(lacking):
+    explored, page, table = lacking
+    scored = table[~table["image_id"].isin(["f01", "f02", "f03", "f05"])]  # of all models
+    for site, films in scored.groupby("site"):
+        one_site = {"measure": "auc", "group": f"site={site}", "reference": "", "run": None}
+        for arm, own in films.groupby("arm"):
+            found = one(select(explored.statistics, **one_site), arm=arm, section="subgroups").estimate
+            assert found == pytest.approx(roc_auc_score(own["label"], own["score"]), abs=1e-12)
+    assert "Random effects over 3 sites" in page.select_one("#sites").get_text(" ")
 
 
 def test_complete_cases_stand_beside_the_worst_case_of_each_arm(lacking):
