@@ -132,9 +132,7 @@ def pilot_of_scores(scores: Scores, arm: str, reference: str) -> Pilot:
     ValueError
         An arm that is not there.
     """
-    if lacking := [name for name in (arm, reference) if name not in scores.arms]:
-        raise ValueError(f"arm {lacking[0]!r} is not among {', '.join(map(repr, scores.arms))}")
-    external = scores.external
+    external = scores.select(arms=[arm, reference]).external
     ill = external.label.to_numpy()
     tables = [external.values[name].to_numpy().T for name in (arm, reference)]
     areas = [np.array([auc(ill, row) for row in table]) for table in tables]

@@ -134,12 +134,7 @@ class Scores:
         check_one_of(cohort, ("external", "both"), "cohort")
         met = np.asarray(evaluate(condition, self.facts), bool)
         kept = self._rows(met | ((self.cohort == "validation").to_numpy() & (cohort == "external")))
-        label = kept.external.label
-        if label.nunique() < 2:
-            raise ValueError(
-                f"{condition!r} keeps {int(label.sum())} malignant and {int((~label).sum())} normal external films; "
-                "both classes are needed"
-            )
+        _check_classes(kept.external.label, f"{condition!r} keeps")
         return kept
 
     def keep(self, films: pd.Series, normal: bool = False, fewest: int = 5) -> Scores | None:
@@ -324,14 +319,15 @@ def _facts(rows: pd.DataFrame, films: pd.Index, film: Codes, more: pd.DataFrame 
         facts = facts.join(extra[[name for name in extra if name not in facts and name not in KEYS]])
     if strange := set(facts["cohort"]) - {"validation", "external"}:
         raise ValueError(f"cohort must be validation or external; found {sorted(map(str, strange))[:5]}")
-    external = facts["label"][facts["cohort"] == "external"]
-    if external.nunique() < 2:
-        raise ValueError(
-            f"the external films hold {int(external.sum())} malignant and {int((~external).sum())} normal ones; "
-            "both classes are needed"
-        )
+    _check_classes(facts["label"][facts["cohort"] == "external"], "there are")
     order = np.lexsort((np.arange(len(films)), ~facts["label"].to_numpy()))
     return order, facts.iloc[order]
+
+
+def _check_classes(label: pd.Series, told: str) -> None:
+    if label.nunique() < 2:
+        found = f"{int(label.sum())} malignant and {int((~label).sum())} normal external films"
+        raise ValueError(f"{told} {found}; both classes are needed")
 
 
 def _predictor(values: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -64,8 +64,9 @@ class StudyPlan:
         With any number of external films, at these runs and validation films.
     remedy : str
         Where `films` is None: what would help, in words.
+    power : float
+        Wanted.
     question : str
-    settings : dict
     pilot : Pilot
     """
 
@@ -73,13 +74,13 @@ class StudyPlan:
     curve: list[Power]
     ceiling: Power
     remedy: str
+    power: float
     question: str
-    settings: dict[str, float | int | None]
     pilot: Pilot
 
     def sentence(self) -> str:
         """The answer in words."""
-        goal = f"power {self.settings['power']:.0%} for {self.question}"
+        goal = f"power {self.power:.0%} for {self.question}"
         if self.films is None:
             return f"{goal}: not reached with {self.curve[-1].films:,} films; {self.remedy}"
         ill = round(self.films * self.pilot.malignant_share)
@@ -160,10 +161,7 @@ def plan(
     curve = _curve(design, power, ceiling, most_films)
     films = first_crossing(curve, power)
     remedy = "" if films is not None else _remedy(design, ceiling, power)
-    settings: dict[str, float | int | None] = {"margin": margin, "difference": difference, "specificity": specificity,
-                "power": power, "alpha": alpha, "seeds": runs, "validation": validation, "simulations": simulations,
-                "seed": seed}  # fmt: skip
-    return StudyPlan(films, curve, ceiling, remedy, TARGETS[target], settings, chosen)
+    return StudyPlan(films, curve, ceiling, remedy, power, TARGETS[target], chosen)
 
 
 def _curve(design: _Design, power: float, ceiling: Power, most: int) -> list[Power]:

@@ -158,7 +158,7 @@ def test_a_pilot_from_scores() -> None:
     assert pilot.shared_normal == pytest.approx(0.6, abs=0.08)
     assert pilot.malignant_share == pytest.approx(268 / 743)
     assert any("one run only" in r for r in pilot.remarks)
-    with pytest.raises(ValueError, match="not among"):
+    with pytest.raises(ValueError, match="'nobody' is no arm"):
         pilot_of_scores(scores, "nobody", "scratch")
 
 
