@@ -63,9 +63,10 @@ class Cases:
         """AUC and average precision of every draw, shape (draws,); sensitivity and specificity, shape (points, draws).
 
         `cuts` (draws, points) holds thresholds; those of the points in `learnt`, by column, are learnt on the draw and
-        written there, NaN where a class is missing. The share of malignant cases is pi[draw] for average precision.
+        written there, NaN where a class is missing. One row of weights stands for all draws. The share of malignant
+        cases is pi[draw] for average precision.
         """
-        auc, precision = np.empty(len(weights)), np.empty(len(weights))
+        auc, precision = np.empty(len(cuts)), np.empty(len(cuts))
         return auc, precision, *self._judged(weights, pi, auc, precision, cuts, learnt)
 
     def rates(self, weights: Weights, cuts: Floats, learnt: Sequence[tuple[int, Point]] = ()) -> tuple[Floats, Floats]:
@@ -195,8 +196,10 @@ def _judge(  # type: ignore[no-untyped-def]
     """
     groups = stops.shape[0]
     tp, fp, above = np.zeros(groups + 2, np.int64), np.zeros(groups + 2, np.int64), np.zeros(groups, np.int64)
-    for b in range(weights.shape[0]):
-        _count(weights[b], order, malignant, starts, stops, tp, fp, above)
+    for b in range(cuts.shape[0]):
+        drawn = min(b, weights.shape[0] - 1)
+        if b == drawn:
+            _count(weights[b], order, malignant, starts, stops, tp, fp, above)
         pos, neg = float(tp[-1]), float(fp[-1])
         defined = pos > 0.0 and neg > 0.0
         if auc.shape[0]:
@@ -218,5 +221,5 @@ def _judge(  # type: ignore[no-untyped-def]
                 i = first_at_least(stops, called + 1)
                 alarms = fp[i]
                 for case in range(stops[i - 1] if i else 0, called):
-                    alarms += np.int64(weights[b, order[case]])
+                    alarms += np.int64(weights[drawn, order[case]])
             sensitivity[k, b], specificity[k, b] = tp[i] / pos, (neg - alarms) / neg

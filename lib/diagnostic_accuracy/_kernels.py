@@ -305,14 +305,13 @@ def sums(weights, risks, first, last):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
+def shift(weights, x, line, events, shifted, expected, v, t):  # type: ignore[no-untyped-def]
     """Calibration-in-the-large: the s with sum w / (1 + exp(-(s + line(x)))) = events, by Halley's method.
 
-    `shifted` must hold the risks at s = 0.
+    `expected`, `v`, `t` are the sums at s = 0; `shifted` is room for risks.
     """
     s = 0.0
     for _ in range(MOST_STEPS):
-        expected, v, _square, t = sums(weights, shifted, 0, x.shape[0])
         if not v > 0.0:
             return np.nan
         newton = (events - expected) / v
@@ -322,6 +321,7 @@ def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
         if abs(step) < 1e-5:  # what remains is of the order of its cube
             return s
         risks_at(line[0] + s, line[1], x, shifted)
+        expected, v, _square, t = sums(weights, shifted, 0, x.shape[0])
     return np.nan
 
 
@@ -329,20 +329,21 @@ def shift(weights, x, line, events, shifted):  # type: ignore[no-untyped-def]
 def judge(weights, x, positives, pi, lines, out):  # type: ignore[no-untyped-def]
     """Calibration of recalibrated risks in every draw; the share of malignant cases is held at pi[b].
 
-    `lines` (draws, 2) holds the recalibration. Columns of `out`: Brier score, log of observed / expected,
+    `lines` (draws, 2) holds the recalibration; one row of weights stands for all draws. Columns of `out`: Brier score, log of observed / expected,
     calibration-in-the-large; NaN where a class or the line is missing.
     """
-    n = x.shape[0]
+    n, pos, neg = x.shape[0], 0.0, 0.0
     row, risks = np.empty(n), np.empty(n)
-    for b in range(weights.shape[0]):
-        pos, neg = weigh(weights[b], positives, pi[b], row)
+    for b in range(lines.shape[0]):
+        if b < weights.shape[0]:
+            pos, neg = weigh(weights[b], positives, pi[b], row)
         if math.isnan(lines[b, 1]) or pos == 0.0 or neg == 0.0:
             out[b] = np.nan
             continue
         risks_at(lines[b, 0], lines[b, 1], x, risks)
-        e1, _v1, q1, _t1 = sums(row, risks, 0, positives)
-        e0, _v0, q0, _t0 = sums(row, risks, positives, n)
+        e1, v1, q1, t1 = sums(row, risks, 0, positives)
+        e0, v0, q0, t0 = sums(row, risks, positives, n)
         total, events = pos + neg, pi[b] * (pos + neg)
         out[b, 0] = (events - 2.0 * e1 + q1 + q0) / total
         out[b, 1] = math.log(events / (e1 + e0))
-        out[b, 2] = shift(row, x, lines[b], events, risks)
+        out[b, 2] = shift(row, x, lines[b], events, risks, e1 + e0, v1 + v0, t1 + t0)

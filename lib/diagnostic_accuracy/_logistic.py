@@ -63,6 +63,7 @@ class Predictor:
 
     label: NDArray[np.bool_]
     x: Floats
+    rising: NDArray[np.int64]
     middle: float
     scale: float
     start: Floats
@@ -75,13 +76,13 @@ class Predictor:
             start = np.array(fit_line(label, x))
         except ValueError:
             start = np.array([0.0, 1.0])
-        return cls(label, x, middle, scale, start)
+        return cls(label, x, np.argsort(x, kind="stable"), middle, scale, start)
 
     def fit(self, weights: Weights, pi: Floats) -> Floats:
         """Intercept and slope on x in every draw, shape (draws, 2); the share of malignant cases is pi (NaN: free)."""
-        lines, rising = np.empty((len(weights), 2)), np.argsort(self.x, kind="stable")
+        lines = np.empty((len(weights), 2))
         risks = expit(self.start[0] + self.start[1] * self.x)
-        _kernels.fit_lines(weights, self.label, self.x, rising, pi, self.start, risks, lines)
+        _kernels.fit_lines(weights, self.label, self.x, self.rising, pi, self.start, risks, lines)
         return lines
 
     def judge(self, weights: Weights, pi: Floats, lines: Floats, fitted: Floats) -> Floats:
@@ -90,7 +91,7 @@ class Predictor:
         `lines` holds the recalibration, `fitted` what `fit` found for the same draws.
         """
         scaled = np.column_stack([lines[:, 0] + lines[:, 1] * self.middle, lines[:, 1] * self.scale])
-        table = np.empty((len(weights), len(CALIBRATION)))
+        table = np.empty((len(lines), len(CALIBRATION)))
         _kernels.judge(weights, self.x, int(self.label.sum()), pi, scaled, table)
         table[:, 4] = fitted[:, 1] / scaled[:, 1]
         table[:, 3] = fitted[:, 0] - scaled[:, 0] * table[:, 4]

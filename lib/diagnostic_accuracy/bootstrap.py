@@ -258,12 +258,9 @@ def bootstrap(
     asked = tuple(prevalences), tuple(recalibrations), held, patients
     draws = Draws(scores, kept, replicates, seed, sampling, at, *asked)
     plan = _Plan.of(draws)
-    draws.observed.update({key: values[0] for key, values in plan.measure([(0, *plan.ones())], 1).items()})
-    if held == "external" and not with_validation:  # nothing is drawn
-        draws.values.update({key: np.repeat(one[None, :], replicates, axis=0) for key, one in draws.observed.items()})
-    else:
-        drawn = ((first, *plan.block(seed, first, last)) for first, last in blocks(replicates, plan.size))
-        draws.values.update(plan.measure(drawn, replicates))
+    draws.observed.update({key: values[0] for key, values in plan.measure([(0, 1, *plan.ones())], 1).items()})
+    drawn = ((first, last, *plan.block(seed, first, last)) for first, last in blocks(replicates, plan.size))
+    draws.values.update(plan.measure(drawn, replicates))
     places = [(point.name, point.threshold_from) for point in kept]
     draws.thresholds.update({place: draws.observed["threshold", *place] for place in places})
     draws.lines.update(plan.lines)
@@ -310,8 +307,7 @@ def measures_at(
     given = rows.astype(np.uint16)
     pi = given[:, scores.external.label.to_numpy()].sum(1) / given.sum(1)
     units = np.zeros((len(rows), int(plan.external.strata[-1])), np.uint16)
-    validation = plan.ones()[2][[0] * len(rows)]
-    return plan.measure([(0, given, units, validation)], len(rows), pi)
+    return plan.measure([(0, len(rows), given, units, plan.ones()[2])], len(rows), pi)
 
 
 @dataclass
@@ -368,32 +364,28 @@ class _Plan:
         return tuple(np.ones((1, size), np.uint16) for size in (self.external.films, units, self.validation.films))  # type: ignore[return-value]
 
     def block(self, seed: int, first: int, last: int) -> tuple[Weights, Weights, Weights]:
-        """Weights of draws `first` to `last` - 1."""
-        films, units, validation = (np.broadcast_to(one, (last - first, one.shape[1])) for one in self.ones())
-        if self.draws.held == "external":
-            films, units = films.copy(), units.copy()
-        else:
+        """Weights of draws `first` to `last` - 1; one row for all of them where nothing is drawn."""
+        films, units, validation = self.ones()
+        if self.draws.held != "external":
             units = self.external.draw(seed, first, last)
             films = units.take(self.external.unit, axis=1)
-        if self.draws.held == "validation" or not self.validation.films:
-            validation = validation.copy()
-        else:
+        if self.draws.held != "validation" and self.validation.films:
             validation = self.validation.films_drawn(seed, first, last)
         return films, units, validation
 
     def measure(
-        self, parts: Iterable[tuple[int, Weights, Weights, Weights]], rows: int, pi: Floats | None = None
+        self, parts: Iterable[tuple[int, int, Weights, Weights, Weights]], rows: int, pi: Floats | None = None
     ) -> dict[Key, Floats]:
-        """Every base measure at `rows` rows of weights, shape (rows, runs); `parts` are (first row, *weights).
+        """Every base measure at `rows` rows of weights, shape (rows, runs); `parts` are (first, last row, *weights).
 
         Columns are contiguous, so that a run's draws are written and read at once.
         """
         share = np.full(rows, self.draws.pi) if pi is None else pi
         table: dict[Key, Floats] = {}
-        for first, films, units, validation in parts:
-            place = slice(first, first + len(films))
+        for first, last, *weights in parts:
+            place = slice(first, last)
             for r in range(len(self.draws.runs)):
-                for key, column in self._run(r, films, units, validation, share[place]):
+                for key, column in self._run(r, *weights, share[place]):
                     if key not in table:
                         table[key] = np.empty((len(self.draws.runs), rows))
                     table[key][r, place] = column
@@ -402,14 +394,14 @@ class _Plan:
     def _run(self, r: int, films: Weights, units: Weights, validation: Weights, pi: Floats) -> Iterator[Column]:
         points = self.draws.points
         names = [(point.name, point.threshold_from) for point in points]
-        cuts = self._cuts(r, len(films), validation)
+        cuts = self._cuts(r, len(pi), validation)
         learnt = [(k, point) for k, point in enumerate(points) if point.threshold_from == "external"]
         yield from ranked("film", self.by_score[r], films, pi, cuts, names, learnt)
         for k, name in enumerate(names):
             yield ("threshold", *name), cuts[:, k]
         if self.by_patient:
             side = self.by_patient[r]
-            share = np.full(len(films), side.malignant.mean())
+            share = np.full(len(pi), side.malignant.mean())
             yield from ranked("patient", side, units.take(self.patients, axis=1), share, cuts, names)
         yield from self._risks(r, films, validation, pi)
 
@@ -450,11 +442,10 @@ class _Plan:
         """Calibration of the risks, and the rates at threshold probabilities."""
         if not self.lines:
             return
-        fitted = self.predictors[r].fit(films, pi)
+        fitted = np.broadcast_to(self.predictors[r].fit(films, pi), (len(pi), 2))
         for kind in (kind for kind in self.draws.recalibrations if kind in self.lines):
-            lines = np.tile([0.0, 1.0], (len(films), 1))
-            if kind == "logistic":
-                lines = self._recalibrations(r, validation)
+            learnt = self._recalibrations(r, validation) if kind == "logistic" else [0.0, 1.0]
+            lines = np.broadcast_to(learnt, (len(pi), 2))
             table = self.predictors[r].judge(films, pi, lines, fitted)
             for k, name in enumerate(CALIBRATION):
                 yield (name, kind), table[:, k]

@@ -52,7 +52,7 @@ class Project:
         shutil.copytree(
             HERE / "library", root / "lib/osteotl", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pyc*")
         )
-        modules = ("__init__", "study", "study_rules", "strict_yaml", "names", "files", "report/provenance")
+        modules = ("__init__", "study", "study_rules", "strict_yaml", "names", "files", "workflow/provenance")
         own = [f"lib/osteotl/{name}.py" for name in modules]
         for name in [*own, "run_all.sh", "Snakefile", *LOCKS]:
             shutil.copy2(REAL / name, root / name)

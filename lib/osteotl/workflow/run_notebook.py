@@ -247,7 +247,7 @@ def run_step(name: str, state: StudyState, descriptor: int) -> str:
 def _write_provenance(state: StudyState) -> None:
     """Where the results come from, before the page that shows it."""
     steps = [step for step in state.steps.values() if step.executed and step.notebook != "06_report"]
-    made = importlib.import_module("osteotl.report.provenance").provenance(
+    made = importlib.import_module("osteotl.workflow.provenance").provenance(
         state.study, state.config, {step.name: state.record(step) for step in steps}
     )
     write_json(state.outputs / "provenance.json", made)

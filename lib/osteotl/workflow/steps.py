@@ -46,7 +46,7 @@ CACHED = ("00_cohorts", "01_pretrain", "02_finetune", "03_evaluate")
 # Modules whose change does not make a step run again: the plan is locked once, see above.
 UNCOUNTED = {"03_evaluate": ("osteotl.plan",)}
 # What runs beside a notebook's cells: full names, as in imports.
-BESIDE = {"06_report": ("osteotl.report.provenance",), RENDER: ("osteotl.report.render", "osteotl.report.printing")}
+BESIDE = {"06_report": ("osteotl.workflow.provenance",), RENDER: ("osteotl.report.render", "osteotl.report.printing")}
 
 
 @dataclass(frozen=True)
