@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -69,12 +69,6 @@ def logit_limits(p: float, variance: float, critical: float, normal: float, n: i
     return on_logit(p, float(np.sqrt(variance)), critical)
 
 
-def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
-    """Limits of a likelihood ratio on the logarithm."""
-    half = critical * np.sqrt(variance) / ratio
-    return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
-
-
 # --- one measure ------------------------------------------------------------------------------------------------------
 
 
@@ -126,10 +120,6 @@ class Component:
         slope = gradient(function, self.mean)
         drawn = sum(weight * one for weight, one in zip(slope, self.values, strict=True))
         return slope @ (self.observed - self.mean[:, None]), np.asarray(drawn)
-
-
-def _nth(k: int, rates: Floats) -> float:
-    return float(rates[k])
 
 
 def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
@@ -380,7 +370,7 @@ class Question:
         """Limits of sensitivity and specificity."""
         pairs = []
         for k, side in enumerate(("malignant", "normal")):
-            found = self._contrast([part], partial(_nth, k))
+            found = self._contrast([part], lambda rates, k=k: float(rates[k]))  # type: ignore[misc]
             critical = found.quantile(self.confidence)
             pairs.append(rate_limits(part.mean[k], found.variance, critical, self.normal, self.units[side]))
         return pairs
@@ -390,7 +380,9 @@ class Question:
         if all(0 < rate < 1 for rate in part.mean):
             found = self._contrast([part], self.value)
             if found.variance > 0:
-                return ratio_limits(self.value(part.mean), found.variance, found.quantile(self.confidence))
+                ratio = self.value(part.mean)
+                half = found.quantile(self.confidence) * np.sqrt(found.variance) / ratio  # on the logarithm
+                return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
         (low1, high1), (low0, high0) = self._rate_pair(part)
         with np.errstate(divide="ignore"):
             if self.measure.name == "lr_positive":
