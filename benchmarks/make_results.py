@@ -19,7 +19,17 @@ FRONT = (
     ("statistics", "scikit_learn_loop", "ratio", "the same as a loop over scikit-learn"),
     ("statistics", "confidenceinterval_bootstrap", "ratio", "AUC of one arm alone by confidenceinterval"),
     ("statistics", "delong_1m", "seconds", "paired DeLong test with its interval"),
-    ("own_scores", "own_scores_743", "seconds", "from a file of your own scores to the report"),
+    (
+        "newcomer",
+        "set_up",
+        "seconds",
+        "set-up of a new clone with packages at hand, and drawing the default study's films",
+    ),
+    ("newcomer", "first_report", "seconds", "the default study: seven trainings, scores, statistics, report"),
+    ("newcomer", "again", "seconds", "the same again, with nothing changed"),
+    ("newcomer", "own_scores_first", "seconds", "own scores in a new clone: fetching packages, set-up, report"),
+    ("newcomer", "own_scores_again", "seconds", "own scores after that"),
+    ("newcomer", "tests", "seconds", "all tests"),
 )
 """Rows that the README shows, each linked to its place in RESULTS.md: (table, row, column, in words)."""
 HEAD = """# What was measured
@@ -71,7 +81,8 @@ def front(text: str) -> str:
         if row is None:
             raise ValueError(f"results/{table}.json has no row {name!r}, which FRONT names: measure it or change FRONT")
         said = f"{_number(row[column])} {'s' if column == 'seconds' else '× as long'}"
-        lines.append(f"| {words} | {row['n']:,} | [{said}](benchmarks/RESULTS.md#{table}-{name}) |")
+        films = "" if row["n"] is None else f"{row['n']:,}"
+        lines.append(f"| {words} | {films} | [{said}](benchmarks/RESULTS.md#{table}-{name}) |")
     block = "\n".join(["<!-- measured -->", "", *lines, "", "<!-- /measured -->"])
     return re.sub(r"<!-- measured -->.*<!-- /measured -->", lambda _: block, text, flags=re.S)
 

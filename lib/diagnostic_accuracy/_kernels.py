@@ -329,8 +329,8 @@ def shift(weights, x, line, events, shifted, expected, v, t):  # type: ignore[no
 def judge(weights, x, positives, pi, lines, out):  # type: ignore[no-untyped-def]
     """Calibration of recalibrated risks in every draw; the share of malignant cases is held at pi[b].
 
-    `lines` (draws, 2) holds the recalibration; one row of weights stands for all draws. Columns of `out`: Brier score, log of observed / expected,
-    calibration-in-the-large; NaN where a class or the line is missing.
+    `lines` (draws, 2) holds the recalibration; one row of weights stands for all draws. Columns of `out`: Brier score,
+    log of observed / expected, calibration-in-the-large; NaN where a class or the line is missing.
     """
     n, pos, neg = x.shape[0], 0.0, 0.0
     row, risks = np.empty(n), np.empty(n)

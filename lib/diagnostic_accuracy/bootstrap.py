@@ -382,10 +382,10 @@ class _Plan:
         """
         share = np.full(rows, self.draws.pi) if pi is None else pi
         table: dict[Key, Floats] = {}
-        for first, last, *weights in parts:
+        for first, last, films, units, validation in parts:
             place = slice(first, last)
             for r in range(len(self.draws.runs)):
-                for key, column in self._run(r, *weights, share[place]):
+                for key, column in self._run(r, films, units, validation, share[place]):
                     if key not in table:
                         table[key] = np.empty((len(self.draws.runs), rows))
                     table[key][r, place] = column

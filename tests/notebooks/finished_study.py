@@ -11,10 +11,8 @@ from typing import Any
 import nbformat
 import numpy as np
 import pandas as pd
-import papermill
 import yaml
 from bs4 import BeautifulSoup
-from nbclient import NotebookClient
 from PIL import Image
 from scipy.special import logit
 
@@ -23,6 +21,7 @@ from osteotl.files import sha256, write_csv, write_json, write_text
 from osteotl.plan import write_plan
 from osteotl.report.render import write_report
 from osteotl.study import parse_study
+from shared_kernel import execute, execute_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FILM = "ab0123456789"  # key of the one prepared film that all films of a simulated study share
@@ -167,7 +166,7 @@ class Explored:
 
 
 def explore(study: Finished, lines: Mapping[str, str], more: Sequence[str] = ()) -> Explored:
-    """Execute a copy of 04 in a kernel of its own, with some lines changed and cells added after its last one.
+    """Execute a copy of 04, with some lines changed and cells added after its last one.
 
     Parameters
     ----------
@@ -187,10 +186,8 @@ def explore(study: Finished, lines: Mapping[str, str], more: Sequence[str] = ())
     copy.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, copy)
     before = study.hashes()
-    papermill.execute_notebook(
-        str(copy), str(copy), parameters={"config": str(study.config), "outputs": str(study.outputs)},
-        cwd=str(ROOT), kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
+    execute(notebook, study.config, study.outputs)
+    nbformat.write(notebook, copy)
     assert study.hashes() == before, "a run by hand changed the study's outputs"
     scratch = study.outputs / "scratch"
     analysis = json.loads((scratch / "analysis.json").read_text(encoding="utf-8"))
@@ -213,36 +210,16 @@ step.open_step = open_step
 
 
 def published(study: Finished, **provenance: Any) -> Path:
-    """Execute 04, 05 and 06 in one kernel as the engine does, and render the page; returns its path.
-
-    One kernel serves all three, because starting one takes longer than the cells; names are forgotten in between.
-    """
+    """Execute 04, 05 and 06 as the engine does, and render the page; returns its path."""
     write_json(study.outputs / "provenance.json", {"osteotl": "0.2.0", "commit": "0123456789abcdef", **provenance})
-    whole, sizes = nbformat.v4.new_notebook(), []
     for name in SHOWING:
-        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-        whole.metadata = notebook.metadata
-        parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-        parameters.source = f"config, outputs = {str(study.config)!r}, {str(study.outputs)!r}"
-        whole.cells += [nbformat.v4.new_code_cell(f"%reset -f\n{BEGIN.format(name, str(study.data))}"), *notebook.cells]
-        sizes.append(len(notebook.cells))
-    NotebookClient(whole, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
-    start = 0
-    for name, size in zip(SHOWING, sizes, strict=True):
-        part = nbformat.v4.new_notebook(cells=whole.cells[start + 1 : start + 1 + size], metadata=whole.metadata)
-        folder = study.outputs / "notebooks"
-        folder.mkdir(exist_ok=True)
-        nbformat.write(part, folder / f"{name}.ipynb")
-        start += size + 1
+        target = study.outputs / "notebooks" / f"{name}.ipynb"
+        execute_file(name, target, study.config, study.outputs, BEGIN.format(name, str(study.data)))
     return write_report(study.outputs)
 
 
 def page_of(study: Finished) -> BeautifulSoup:
     """The page of what 04 saved last by hand, without figures."""
     out = study.outputs / "scratch"
-    papermill.execute_notebook(
-        str(ROOT / "notebooks" / "06_report.ipynb"), str(out / "notebooks" / "06_report.ipynb"),
-        parameters={"config": str(study.config), "outputs": str(study.outputs)},
-        cwd=str(ROOT), kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
+    execute_file("06_report", out / "notebooks" / "06_report.ipynb", study.config, study.outputs)
     return BeautifulSoup(write_report(out).read_text(encoding="utf-8"), "html.parser")

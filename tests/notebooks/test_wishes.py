@@ -12,7 +12,6 @@ from io import BytesIO
 import nbformat
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 from PIL import Image
 from scipy import stats
@@ -21,6 +20,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from diagnostic_accuracy.estimates import one, select
 from notebooks.finished_study import ROOT, explore
 from osteotl.report.render import write_report
+from shared_kernel import execute
 
 pytestmark = pytest.mark.slow
 
@@ -250,12 +250,9 @@ def test_a_figure_of_ones_own_on_the_page(plain, study):
     notebook.cells[place:place] = [nbformat.v4.new_markdown_cell("## A figure of my own"), mine]
     imports = next(cell for cell in notebook.cells if "import figures" in cell.source)
     imports.source = imports.source.replace("import figures", "import figures, own_figure")
-    nbformat.write(notebook, copy)
     before = study.hashes()
-    papermill.execute_notebook(
-        str(copy), str(copy), parameters={"config": str(study.config), "outputs": str(study.outputs)},
-        cwd=str(ROOT), kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
+    execute(notebook, study.config, study.outputs)
+    nbformat.write(notebook, copy)
     html = write_report(study.outputs / "scratch").read_text(encoding="utf-8")
     assert study.hashes() == before
     assert 'aria-label="Medians of all scores"' in html

@@ -1,4 +1,4 @@
-"""Pages of simulated studies: notebook 06 is executed in a kernel once a study, then rendered."""
+"""Pages of simulated studies: notebook 06 is executed once a study, then rendered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import papermill
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -14,9 +13,8 @@ from simulated_outputs import PLANTED, Kind, make_outputs
 
 from notebooks.finished_study import Finished, published, with_films
 from osteotl.report.render import write_report
+from shared_kernel import execute_file
 from simulated_scores import predictions
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -30,15 +28,7 @@ class Page:
 def make_page(folder: Path, kind: Kind) -> Page:
     """Execute notebook 06 on a simulated study, and render it."""
     out = make_outputs(folder, kind)
-    (out / "notebooks").mkdir(parents=True)
-    papermill.execute_notebook(
-        str(ROOT / "notebooks" / "06_report.ipynb"),
-        str(out / "notebooks" / "06_report.ipynb"),
-        parameters={"config": str(folder / "study.yaml"), "outputs": str(out)},
-        cwd=str(ROOT),
-        kernel_name="python3",
-        progress_bar=False,
-    )
+    execute_file("06_report", out / "notebooks" / "06_report.ipynb", folder / "study.yaml", out)
     return Page(out, write_report(out))
 
 

@@ -113,7 +113,7 @@ OMITTED = {
         "Missing scores",
         "Sites",
         "Learning curve",
-        "Training runs and shares of the variance",
+        "Runs and shares of the variance",
         "Robustness to changes of the film",
     },
 }
