@@ -6,7 +6,7 @@ One pass over the cases serves all of them. `bootstrap` and `subgroups` are the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from diagnostic_accuracy.thresholds import RULES, Point
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.uint16]
+Key = tuple[Any, ...]
+Column = tuple[Key, Floats]
 
 CODES: dict[Any, int] = {rule: code for code, rule in enumerate(RULES.values())}
 _HIGH_SENSITIVITY, _HIGH_SPECIFICITY, _YOUDEN, _CLOSEST = RULES.values()
@@ -103,6 +105,24 @@ class Cases:
         tp, fp = (np.pad(one, ((0, 0), (1, 0))) for one in counts)
         chosen = np.array([_index(point, *row) for row in zip(tp, fp, strict=True)])
         return np.where(chosen >= 0, np.r_[np.inf, -self.negated[self.ends - 1]][chosen], np.nan)
+
+
+def ranked(
+    unit: str,
+    side: Cases,
+    weights: Weights,
+    pi: Floats,
+    cuts: Floats,
+    names: Sequence[tuple[str, str]],
+    learnt: Sequence[tuple[int, Point]] = (),
+) -> Iterator[Column]:
+    """Ranking measures of one run, and rates at thresholds (draws, points), as `Draws.values` names them."""
+    auc, precision, *both = side.ranked(weights, pi, cuts, learnt)
+    yield ("auc", unit), auc
+    yield ("average_precision", unit), precision
+    for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
+        for name, values in zip(names, found, strict=True):
+            yield (rate, *name, unit), values
 
 
 def _index(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64]) -> int:

@@ -22,14 +22,11 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from diagnostic_accuracy import _kernels
-from diagnostic_accuracy._cases import Cases, Floats, Weights
+from diagnostic_accuracy._cases import Cases, Column, Floats, Key, Weights, ranked
 from diagnostic_accuracy._logistic import CALIBRATION, Predictor, fit_line
 from diagnostic_accuracy.checks import check_one_of, check_share
 from diagnostic_accuracy.scores import Scores
 from diagnostic_accuracy.thresholds import Point
-
-Key = tuple[Any, ...]
-Column = tuple[Key, Floats]
 
 STREAM = 0x9E3779B97F4A7C15  # separates the streams of one seed
 BLOCK = 8_000_000  # weights held at once
@@ -476,21 +473,3 @@ class _Plan:
         for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
             for k, values in zip(falling, found, strict=True):
                 yield (rate, "risk", *keys[k]), values
-
-
-def ranked(
-    unit: str,
-    side: Cases,
-    weights: Weights,
-    pi: Floats,
-    cuts: Floats,
-    names: Sequence[tuple[str, str]],
-    learnt: Sequence[tuple[int, Point]] = (),
-) -> Iterator[Column]:
-    """Ranking measures of one run, and rates at thresholds (draws, points), as `Draws.values` names them."""
-    auc, precision, *both = side.ranked(weights, pi, cuts, learnt)
-    yield ("auc", unit), auc
-    yield ("average_precision", unit), precision
-    for rate, found in zip(("sensitivity", "specificity"), both, strict=True):
-        for name, values in zip(names, found, strict=True):
-            yield (rate, *name, unit), values

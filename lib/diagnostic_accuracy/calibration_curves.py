@@ -11,12 +11,12 @@ from skmisc.loess import loess
 from statsmodels.nonparametric.smoothers_lowess import lowess
 from statsmodels.stats.proportion import proportion_confint
 
-from diagnostic_accuracy.calibration import quantile_groups
 from diagnostic_accuracy.checks import check_confidence, check_labels, check_one_of, check_probabilities
 
 Vector = NDArray[np.float64]
 
 SMOOTHERS = ("loess", "loess_direct", "lowess")
+DISTANCES = ("ICI", "E50", "E90", "Emax")
 
 
 def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, confidence: float = 0.95) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
     labels : array of shape (n,), 1 malignant, 0 not
     risk : array of shape (n,), in [0, 1]
     groups : int
-        Films of equal risk stay in one group, so that there may be fewer.
+        At least 1. Films of equal risk stay in one group, so that there may be fewer.
     confidence : float
 
     Returns
@@ -38,7 +38,7 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
     Raises
     ------
     ValueError
-        Bad labels, risks outside [0, 1], or fewer than 1 group.
+        Bad labels, or risks outside [0, 1].
 
     Examples
     --------
@@ -47,7 +47,8 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
     """
     label = check_labels(labels)
     risks = check_probabilities(risk, label.size)
-    films = pd.DataFrame({"group": quantile_groups(risks, groups), "risk": risks, "malignant": label})
+    group = np.searchsorted(np.quantile(risks, np.arange(1, groups) / groups), risks)
+    films = pd.DataFrame({"group": group, "risk": risks, "malignant": label})
     table = films.groupby("group").agg(
         lowest=("risk", "min"),
         highest=("risk", "max"),
@@ -63,24 +64,21 @@ def calibration_table(labels: ArrayLike, risk: ArrayLike, groups: int = 10, conf
 
 @dataclass(frozen=True)
 class SmoothCalibration:
-    """A smooth calibration curve and its mean, median, 90 % and largest distance from the diagonal over the films.
+    """A smooth calibration curve and its distances from the diagonal over the films.
 
     Attributes
     ----------
     predicted, observed : arrays of shape (k,)
         Distinct risks, rising, and the smoothed share of malignant films there (not forced into [0, 1]).
-    ici, e50, e90, emax : float or None
-        Distances |risk - smoothed|, each film counting once.
+    distances : dict of float or None
+        Mean (ICI), median (E50), 90 % (E90) and largest (Emax) of |risk - smoothed|, each film counting once.
     note : str
         Why there is no curve; empty otherwise.
     """
 
     predicted: Vector
     observed: Vector
-    ici: float | None
-    e50: float | None
-    e90: float | None
-    emax: float | None
+    distances: dict[str, float | None]
     note: str = ""
 
 
@@ -123,11 +121,11 @@ def smooth_calibration(labels: ArrayLike, risk: ArrayLike, smoother: str = "loes
     try:
         smooth = _smoothed(risks, label.astype(float), smoother)
     except ValueError as error:
-        return SmoothCalibration(np.zeros(0), np.zeros(0), None, None, None, None, str(error))
+        return SmoothCalibration(np.zeros(0), np.zeros(0), dict.fromkeys(DISTANCES), str(error))
     distance = np.abs(risks - smooth)
     predicted, first = np.unique(risks, return_index=True)
-    e50, e90 = (float(value) for value in np.quantile(distance, [0.5, 0.9]))
-    return SmoothCalibration(predicted, smooth[first], float(distance.mean()), e50, e90, float(distance.max()))
+    values = [distance.mean(), *np.quantile(distance, [0.5, 0.9, 1.0])]
+    return SmoothCalibration(predicted, smooth[first], dict(zip(DISTANCES, map(float, values), strict=True)))
 
 
 def _smoothed(risks: Vector, y: Vector, smoother: str) -> Vector:

@@ -14,19 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from diagnostic_accuracy.estimates import Estimate
-
-__all__ = [
-    "Estimate",
-    "check_confidence",
-    "check_labels",
-    "check_one_of",
-    "check_patients",
-    "check_probabilities",
-    "check_scores",
-    "check_share",
-    "check_weights",
-]
+from diagnostic_accuracy.estimates import Estimate as Estimate  # statistics take it from here with their checks
 
 # Reasons for `Estimate.note`, worded once.
 CONSTANT_SCORES = "all scores are equal: they cannot rank films"
@@ -37,33 +25,15 @@ SINGLE_NEGATIVE = "only one normal film: the variance between normal films canno
 NO_DISCORDANT = "no discordant pair: the two arms call every film alike"
 
 
-def _vector(values: ArrayLike, name: str) -> NDArray[Any]:
+def _vector(values: ArrayLike, name: str, n: int | None) -> NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} dimensions, shape {array.shape}; give one value per film (1-D)")
     if array.size == 0:
         raise ValueError(f"{name} is empty; give at least one film")
-    return array
-
-
-def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = _vector(values, name)
-    try:
-        numbers = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} holds values that are not numbers ({error}); give one number per film") from error
-    bad = np.flatnonzero(~np.isfinite(numbers))
-    if bad.size:
-        raise ValueError(
-            f"{name}[{bad[0]}] is {numbers[bad[0]]} ({bad.size} of {numbers.size} values are not finite); "
-            "find out why these films have no score and leave them out openly"
-        )
-    return numbers
-
-
-def _same_length(array: NDArray[Any], n: int | None, name: str) -> None:
     if n is not None and array.size != n:
         raise ValueError(f"{name} has {array.size} values, the labels have {n}; give one value per film, same order")
+    return array
 
 
 def check_labels(labels: ArrayLike, name: str = "labels", both_classes: bool = True) -> NDArray[np.bool_]:
@@ -80,7 +50,7 @@ def check_labels(labels: ArrayLike, name: str = "labels", both_classes: bool = T
     ValueError
         Empty, not one-dimensional, a value other than 0 or 1, or only one class.
     """
-    numbers = _numbers(labels, name)
+    numbers = check_scores(labels, None, name)
     bad = np.flatnonzero((numbers != 0) & (numbers != 1))
     if bad.size:
         raise ValueError(
@@ -103,8 +73,17 @@ def check_scores(scores: ArrayLike, n: int | None = None, name: str = "scores") 
     ValueError
         Empty, not one-dimensional, NaN or infinite, not numeric, or not `n` values.
     """
-    numbers = _numbers(scores, name)
-    _same_length(numbers, n, name)
+    array = _vector(scores, name, n)
+    try:
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} holds values that are not numbers ({error}); give one number per film") from error
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if bad.size:
+        raise ValueError(
+            f"{name}[{bad[0]}] is {numbers[bad[0]]} ({bad.size} of {numbers.size} values are not finite); "
+            "find out why these films have no score and leave them out openly"
+        )
     return numbers
 
 
@@ -143,10 +122,10 @@ def check_weights(weights: ArrayLike, n: int | None = None, name: str = "weights
     return numbers
 
 
-def check_patients(patients: ArrayLike | None, n: int | None = None, name: str = "patients") -> NDArray[np.int64]:
+def check_patients(patients: ArrayLike | None, n: int) -> NDArray[np.int64]:
     """Patient of each film as codes 0, 1, ... in order of appearance (identifiers may repeat, none may be missing).
 
-    None, with `n` given: every film is a patient of its own.
+    None: every film is a patient of its own.
 
     Raises
     ------
@@ -154,15 +133,11 @@ def check_patients(patients: ArrayLike | None, n: int | None = None, name: str =
         Empty, not one-dimensional, a missing identifier, or not `n` values.
     """
     if patients is None:
-        if n is None:
-            raise ValueError(f"{name} are not given, nor how many films there are; give one of the two")
         return np.arange(n)
-    array = _vector(patients, name)
-    _same_length(array, n, name)
-    codes, _ = pd.factorize(array)
+    codes, _ = pd.factorize(_vector(patients, "patients", n))
     bad = np.flatnonzero(codes < 0)
     if bad.size:
-        raise ValueError(f"{name}[{bad[0]}] is missing ({bad.size} films); every film needs the patient it shows")
+        raise ValueError(f"patients[{bad[0]}] is missing ({bad.size} films); every film needs the patient it shows")
     return codes.astype(np.int64)
 
 

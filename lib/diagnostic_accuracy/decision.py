@@ -5,8 +5,7 @@ At a threshold probability t one false alarm is worth t / (1 - t) of a tumour fo
     net benefit = TP / n - FP / n x t / (1 - t).
 
 Thresholds are k / 100, and a film is acted on where risk >= t. Risks must be probabilities: recalibrate first
-(`calibration.fit_recalibration`). In a clinic with another prevalence, a recalibrated detector gives other risks: move
-them first (`shifted_risks`), then weight the classes by the new prevalence (`decision_curve(..., prevalence=)`).
+(`calibration.fit_recalibration`).
 
 References
 ----------
@@ -18,9 +17,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
-from diagnostic_accuracy.calibration import logit
 from diagnostic_accuracy.checks import check_labels, check_probabilities, check_share
 
 Vector = NDArray[np.float64]
@@ -105,7 +102,7 @@ def decision_curve(
         In (0, 1); default: 0.01 to 0.20.
     prevalence : float in (0, 1), optional
         Weights the classes as in a clinic with this prevalence; default: the films' own. Risks and cuts stay as they
-        are: give `shifted_risks` for a detector that was recalibrated to that clinic.
+        are.
 
     Returns
     -------
@@ -144,35 +141,6 @@ def decision_curve(
             "standardised": benefit / share,
         }
     )
-
-
-def shifted_risks(risk: ArrayLike, old: float, new: float) -> Vector:
-    """Risks at another prevalence by Bayes' rule: the logit of risk plus logit(new) - logit(old).
-
-    Parameters
-    ----------
-    risk : array of shape (n,), in [0, 1]
-        0 and 1 stay as they are.
-    old, new : float in (0, 1)
-        Prevalence that the risks are calibrated to (that of the validation films), and the one wanted.
-
-    Returns
-    -------
-    array of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        Risks outside [0, 1] or prevalences outside (0, 1).
-
-    Examples
-    --------
-    >>> shifted_risks([0.0, 0.5, 1.0], 0.5, 0.1).round(3).tolist()
-    [0.0, 0.1, 1.0]
-    """
-    risks = check_probabilities(risk)
-    by = logit(check_share(new, "new prevalence")) - logit(check_share(old, "old prevalence"))
-    return expit(logit(risks) + by)
 
 
 def _thresholds(values: ArrayLike) -> Vector:

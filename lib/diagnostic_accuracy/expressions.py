@@ -28,7 +28,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,13 @@ MAX_DEPTH = 40
 Condition = Callable[[pd.DataFrame], np.ndarray]
 Scalar = int | float | str
 
-_COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Eq: ("==", operator.eq),
-    ast.NotEq: ("!=", operator.ne),
-    ast.Lt: ("<", operator.lt),
-    ast.LtE: ("<=", operator.le),
-    ast.Gt: (">", operator.gt),
-    ast.GtE: (">=", operator.ge),
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }
 _TEXT_METHODS: dict[str, Callable[[str, str], bool]] = {
     "contains": operator.contains,
@@ -59,65 +59,31 @@ _KNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Expression:
-    """A condition that was parsed.
-
-    Attributes
-    ----------
-    text : str
-        The condition as it was written.
-    names : tuple of str
-        Columns that it uses, each once, in the order of their first use.
-    """
-
-    text: str
-    names: tuple[str, ...]
-    _condition: Condition = field(repr=False, compare=False)
-
-    def evaluate(self, table: pd.DataFrame) -> np.ndarray:
-        """Answer the condition for every row.
-
-        Parameters
-        ----------
-        table : DataFrame
-            n rows; a column that the condition uses holds numbers or texts, and may hold missing values.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-
-        Raises
-        ------
-        ValueError
-            A column does not exist, stands twice, or holds another kind of value than it is compared with.
-        """
-        for name in self.names:
-            _present(name, table)
-        return self._condition(table)
-
-
-def parse(text: str) -> Expression:
-    """Parse a condition; nothing is evaluated.
+def evaluate(text: str, table: pd.DataFrame) -> np.ndarray:
+    """Parse a condition and answer it for every row of a table.
 
     Parameters
     ----------
     text : str
         At most 10,000 characters, nested at most 40 deep. The module's documentation lists what may stand in it.
+    table : DataFrame
+        n rows; a column that the condition uses holds numbers or texts, and may hold missing values.
 
     Returns
     -------
-    Expression
+    ndarray of bool, shape (n,)
 
     Raises
     ------
     ValueError
-        The text is no condition; the message says what is wrong and what is known.
+        The text is no condition (the message says what is wrong and what is known), or a column does not exist, stands
+        twice, or holds another kind of value than it is compared with.
 
     Examples
     --------
-    >>> parse("40 <= age < 60 and `site of film` in ['A', 'B']").names
-    ('age', 'site of film')
+    >>> table = pd.DataFrame({"site": ["A", "B", None], "age": [30.0, 50.0, 70.0]})
+    >>> evaluate("site == 'A' or age > 60", table).tolist()
+    [True, False, True]
     """
     source, quoted = _prepared(text)
     try:
@@ -129,35 +95,9 @@ def parse(text: str) -> Expression:
     _shallow(tree, text)
     parser = _Parser(quoted)
     condition = parser.condition(tree)
-    return Expression(text, tuple(dict.fromkeys(parser.names)), condition)
-
-
-def evaluate(text: str, table: pd.DataFrame) -> np.ndarray:
-    """Parse a condition and answer it for every row of a table.
-
-    Parameters
-    ----------
-    text : str
-        The condition, as for `parse`.
-    table : DataFrame
-        n rows.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        As `parse` and `Expression.evaluate`.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"site": ["A", "B", None], "age": [30.0, 50.0, 70.0]})
-    >>> evaluate("site == 'A' or age > 60", table).tolist()
-    [True, False, True]
-    """
-    return parse(text).evaluate(table)
+    for name in parser.names:
+        _present(name, table)
+    return condition(table)
 
 
 # --- from text to syntax tree -----------------------------------------------------------------------------------------
@@ -167,11 +107,28 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 200 else text[:200] + " ...")
 
 
-def _prepared(text: str) -> tuple[str, dict[str, str]]:
-    """Text that Python's grammar reads, and which identifiers in it stand for names in backticks.
+# a text in quotes, a name in backticks, and what means something outside both only
+_PIECE = re.compile(
+    r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|`(?P<name>[^`]*)`|(?P<other>[&|~\n\r#'"`])""", re.DOTALL
+)
+_WORDS = {"&": " and ", "|": " or ", "~": " not ", "\n": " ", "\r": " "}
+_STRAY = {
+    "#": "# has no meaning outside a text; put a name that holds it in backticks",
+    "`": "a backtick is not closed",
+    "'": "a text is not closed: a second ' is missing",
+    '"': 'a text is not closed: a second " is missing',
+}
+_REMEDIES = {
+    r"&&|\|\|": "write and, or",
+    r"\b(AND|OR|NOT|IN)\b": "write and, or, not, in in small letters",
+    r"(?<![=!<>])=(?!=)": "write == to compare",
+    r"<>|!(?!=)": "write != for unequal, not for the opposite",
+    r"@": "names with @ are not known",
+}
 
-    Backticks, ``&``, ``|`` and ``~`` mean something outside texts only, so texts are copied as they are.
-    """
+
+def _prepared(text: str) -> tuple[str, dict[str, str]]:
+    """Text that Python's grammar reads, and which identifiers in it stand for names in backticks."""
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"a condition is a text such as \"site == 'A'\" (got {text!r})")
     if len(text) > MAX_CHARACTERS:
@@ -182,60 +139,27 @@ def _prepared(text: str) -> tuple[str, dict[str, str]]:
     mark = "column"
     while mark in text:
         mark += "_"
-    pieces: list[str] = []
     quoted: dict[str, str] = {}
-    position = 0
-    while position < len(text):
-        character = text[position]
-        end = position + 1
-        if character in "'\"":
-            end = _end_of_text(text, position)
-            pieces.append(text[position:end])
-        elif character == "`":
-            end = text.find("`", position + 1) + 1
-            if end == 0 or not text[position + 1 : end - 1].strip():
-                raise ValueError(f"{_short(text)}: a backtick is not closed, or holds no name")
-            quoted[f"{mark}{len(quoted)}"] = text[position + 1 : end - 1]
-            pieces.append(f" {mark}{len(quoted) - 1} ")
-        elif character == "#":
-            raise ValueError(f"{_short(text)}: # has no meaning outside a text; put a name that holds it in backticks")
-        else:
-            pieces.append({"&": " and ", "|": " or ", "~": " not ", "\n": " ", "\r": " "}.get(character, character))
-        position = end
-    return "".join(pieces).strip(), quoted
 
+    def replaced(piece: re.Match[str]) -> str:
+        name, other = piece["name"], piece["other"]
+        if name is not None:
+            if not name.strip():
+                raise ValueError(f"{_short(text)}: backticks hold no name")
+            quoted[f"{mark}{len(quoted)}"] = name
+            return f" {mark}{len(quoted) - 1} "
+        if piece["text"] and text.startswith(3 * piece["text"][0], piece.start()):
+            raise ValueError(f"{_short(text)}: a text stands in single or double quotes, not in three")
+        if other in _STRAY:
+            raise ValueError(f"{_short(text)}: {_STRAY[other]}")
+        return piece["text"] or _WORDS[other]
 
-def _end_of_text(text: str, start: int) -> int:
-    """Position behind the text (in quotes) that begins at `start`."""
-    quote = text[start]
-    if text.startswith(3 * quote, start):
-        raise ValueError(f"{_short(text)}: a text stands in single or double quotes, not in three")
-    position = start + 1
-    while position < len(text) and text[position] != quote:
-        position += 2 if text[position] == "\\" else 1
-    if position >= len(text):
-        raise ValueError(f"{_short(text)}: a text is not closed: a second {quote} is missing")
-    return position + 1
+    return _PIECE.sub(replaced, text).strip(), quoted
 
 
 def _hint(text: str) -> str:
-    outside, position = "", 0
-    while position < len(text):
-        if text[position] in "'\"`":
-            end = text.find("`", position + 1) + 1 if text[position] == "`" else _end_of_text(text, position)
-            outside, position = outside + "x", end
-        else:
-            outside, position = outside + text[position], position + 1
-    for found, remedy in (
-        (r"&&|\|\|", "write and, or"),
-        (r"\b(AND|OR|NOT|IN)\b", "write and, or, not, in in small letters"),
-        (r"(?<![=!<>])=(?!=)", "write == to compare"),
-        (r"<>|!(?!=)", "write != for unequal, not for the opposite"),
-        (r"@", "names with @ are not known"),
-    ):
-        if re.search(found, outside):
-            return f": {remedy}"
-    return ""
+    outside = _PIECE.sub(lambda piece: piece["other"] or "x", text)
+    return next((f": {remedy}" for found, remedy in _REMEDIES.items() if re.search(found, outside)), "")
 
 
 def _shallow(tree: ast.expr, text: str) -> None:
@@ -318,21 +242,17 @@ class _Parser:
 
     def scalar(self, node: ast.expr) -> Scalar:
         """A number or a text."""
-        sign = 1
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-            sign, node = (-1 if isinstance(node.op, ast.USub) else 1), node.operand
-            if isinstance(node, ast.Constant) and isinstance(node.value, str | bool):
-                raise self.refuse(node, "a sign stands before a number only")
-        match node:
-            case ast.Constant(value=str() as text):
-                return text
-            case ast.Constant(value=int() | float() as number):
-                if not abs(number) < 2**63:
-                    raise self.refuse(node, "the number is too large")
-                return sign * number
-            case ast.Constant(value=None):
-                raise self.refuse(node, "write .isna() or .notna() to ask for missing values")
-        raise self.refuse(node, f"no number, text or column; {_KNOWN}")
+        try:
+            value = ast.literal_eval(node)  # literals only: no name, no call
+        except ValueError:
+            raise self.refuse(node, f"no number, text or column; {_KNOWN}") from None
+        if value is None:
+            raise self.refuse(node, "write .isna() or .notna() to ask for missing values")
+        if not isinstance(value, int | float | str):
+            raise self.refuse(node, f"no number, text or column; {_KNOWN}")
+        if not isinstance(value, str) and not abs(value) < 2**63:
+            raise self.refuse(node, "the number is too large")
+        return value
 
     def values(self, node: ast.expr) -> list[Scalar]:
         if not isinstance(node, ast.List | ast.Tuple):
@@ -396,11 +316,14 @@ def _values(column: pd.Series, rows: np.ndarray) -> tuple[np.ndarray, set[str]]:
     return listed, {_kind(value) for value in listed}
 
 
-def _known_values(name: str, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, set[str]]:
-    """A column's values that are not missing, in which rows they stand, and their kinds."""
+def _where_known(
+    name: str, table: pd.DataFrame, answered: Callable[[np.ndarray, set[str]], np.ndarray | list[bool]]
+) -> np.ndarray:
+    """An answer from a column's values and their kinds; false where the value is missing."""
     known = table[name].notna().to_numpy(bool)
-    values, kinds = _values(table[name], known)
-    return values, known, kinds
+    answer = np.zeros(len(table), bool)
+    answer[known] = answered(*_values(table[name], known))
+    return answer
 
 
 def _same_kind(name: str, kinds: set[str], other: Iterable[Scalar]) -> None:
@@ -413,22 +336,15 @@ def _same_kind(name: str, kinds: set[str], other: Iterable[Scalar]) -> None:
 
 
 def _compared(
-    left: _Column | Scalar,
-    comparison: tuple[str, Callable[[Any, Any], Any]],
-    right: _Column | Scalar,
-    table: pd.DataFrame,
+    left: _Column | Scalar, compare: Callable[[Any, Any], Any], right: _Column | Scalar, table: pd.DataFrame
 ) -> np.ndarray:
     """A comparison, row by row; one with a missing value is false, or true for !=."""
-    sign, compare = comparison
-    answer = np.full(len(table), sign == "!=")
-    known = np.ones(len(table), bool)
-    for side in (left, right):
-        if isinstance(side, _Column):
-            known &= table[side.name].notna().to_numpy(bool)
-    if not known.any():
-        return answer
-    first, second = _side(left, right, known, table), _side(right, left, known, table)
-    answer[known] = compare(first, second).astype(bool)
+    answer = np.full(len(table), compare is operator.ne)
+    columns = [side.name for side in (left, right) if isinstance(side, _Column)]
+    known = table[columns].notna().to_numpy(bool).all(axis=1)
+    if known.any():
+        first, second = _side(left, right, known, table), _side(right, left, known, table)
+        answer[known] = compare(first, second).astype(bool)
     return answer
 
 
@@ -445,26 +361,26 @@ def _side(side: _Column | Scalar, other: _Column | Scalar, known: np.ndarray, ta
 
 
 def _among(name: str, values: list[Scalar], table: pd.DataFrame) -> np.ndarray:
-    listed, known, kinds = _known_values(name, table)
-    _same_kind(name, kinds, values)
-    answer = np.zeros(len(table), bool)
-    answer[known] = pd.Series(listed).isin(values).to_numpy(bool)
-    return answer
+    def answered(listed: np.ndarray, kinds: set[str]) -> np.ndarray:
+        _same_kind(name, kinds, values)
+        return pd.Series(listed).isin(values).to_numpy(bool)
+
+    return _where_known(name, table, answered)
 
 
 def _holds(name: str, holds: Callable[[str, str], bool], text: str, table: pd.DataFrame) -> np.ndarray:
-    values, known, kinds = _known_values(name, table)
-    if kinds - {"texts"}:
-        raise ValueError(f"{name} holds {' and '.join(sorted(kinds))}; .str searches texts only")
-    answer = np.zeros(len(table), bool)
-    answer[known] = [holds(value, text) for value in values]
-    return answer
+    def answered(values: np.ndarray, kinds: set[str]) -> list[bool]:
+        if kinds - {"texts"}:
+            raise ValueError(f"{name} holds {' and '.join(sorted(kinds))}; .str searches texts only")
+        return [holds(value, text) for value in values]
+
+    return _where_known(name, table, answered)
 
 
 def _truth(name: str, table: pd.DataFrame) -> np.ndarray:
-    values, known, _ = _known_values(name, table)
-    if not all(isinstance(value, bool | np.bool_) for value in values):
-        raise ValueError(f"{name} alone is no condition; compare it with a value, as in {name} == 1")
-    answer = np.zeros(len(table), bool)
-    answer[known] = values.astype(bool)
-    return answer
+    def answered(values: np.ndarray, _: set[str]) -> np.ndarray:
+        if not all(isinstance(value, bool | np.bool_) for value in values):
+            raise ValueError(f"{name} alone is no condition; compare it with a value, as in {name} == 1")
+        return values.astype(bool)
+
+    return _where_known(name, table, answered)

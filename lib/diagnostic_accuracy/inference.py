@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -38,6 +38,8 @@ Floats = NDArray[np.float64]
 MOST_UNDEFINED = 0.01  # larger shares of undefined draws: an interval would describe the others
 ROUNDING = 1e-24  # a variance of this order is that of numbers that do not vary
 EVENTS_FOR_A_LINE = 20  # patients of the smaller class for an intercept and a slope: 10 a parameter
+
+SETTINGS = ("point", "threshold_from", "unit", "at", "prevalence", "recalibration")  # columns that tell a measure
 
 # the rate that a ratio or predictive value varies with most: the small one of its two, in relative terms
 MOSTLY = {"lr_positive": "specificity", "ppv": "specificity", "lr_negative": "sensitivity", "npv": "sensitivity"}
@@ -65,12 +67,6 @@ def logit_limits(p: float, variance: float, critical: float, normal: float, n: i
     if variance <= 0:
         return rate_limits(p, 0.0, critical, normal, n)
     return on_logit(p, float(np.sqrt(variance)), critical)
-
-
-def ratio_limits(ratio: float, variance: float, critical: float) -> tuple[float, float]:
-    """Limits of a likelihood ratio on the logarithm."""
-    half = critical * np.sqrt(variance) / ratio
-    return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
 
 
 # --- one measure ------------------------------------------------------------------------------------------------------
@@ -126,10 +122,6 @@ class Component:
         return slope @ (self.observed - self.mean[:, None]), np.asarray(drawn)
 
 
-def _nth(k: int, rates: Floats) -> float:
-    return float(rates[k])
-
-
 def gradient(function: Callable[[Floats], float], at: Floats, step: float = 1e-6) -> Floats:
     """Partial derivatives by central differences, one-sided at 0 and 1."""
     found = np.zeros(at.size)
@@ -153,9 +145,20 @@ class Question:
     setting: dict[str, Any]
     confidence: float
 
+    def __post_init__(self) -> None:
+        if lacking := [key for key in self.keys if key not in self.draws.observed]:
+            raise ValueError(f"these draws do not hold {lacking[0]}; the bootstrap was made without it")
+
     @cached_property
     def keys(self) -> list[tuple[Any, ...]]:
         return self.measure.keys(self.setting)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the table of results says of the question."""
+        unit = "patient" if self.draws.scores.unit == "patient" else self.setting["unit"]
+        named = {"section": self.measure.section, "measure": self.measure.name, "confidence": self.confidence}
+        return named | self.setting | {"unit": unit}
 
     @cached_property
     def normal(self) -> float:
@@ -191,6 +194,15 @@ class Question:
 
     def columns(self, arm: str) -> list[int]:
         return [i for i, (name, _) in enumerate(self.draws.runs) if name == arm]
+
+    def part(self, arm: str) -> Component:
+        return Component.of(self.draws, self.keys, self.columns(arm))
+
+    def pair(self, arm: str, reference: str) -> list[Component]:
+        """Both arms on the same draws: a draw that one of them leaves undefined is left out of both."""
+        own, other = self.columns(arm), self.columns(reference)
+        both = Component.of(self.draws, self.keys, own + other)
+        return [both.part(0, len(own)), both.part(len(own), len(own) + len(other))]
 
     @property
     def unit_word(self) -> str:
@@ -265,7 +277,7 @@ class Question:
 
     def arm(self, arm: str) -> Estimate:
         """Mean over an arm's runs."""
-        part = Component.of(self.draws, self.keys, self.columns(arm))
+        part = self.part(arm)
         if not np.isfinite(part.observed).all():
             return self.missing(self._undefined(arm))
         estimate = self.value(part.mean)
@@ -283,9 +295,7 @@ class Question:
 
     def difference(self, arm: str, reference: str) -> Estimate:
         """Mean of an arm less that of the reference, with its p value."""
-        columns = [self.columns(name) for name in (arm, reference)]
-        both, cut = Component.of(self.draws, self.keys, columns[0] + columns[1]), len(columns[0])
-        parts = [both.part(0, cut), both.part(cut, cut + len(columns[1]))]
+        parts = self.pair(arm, reference)
         for name, part in zip((arm, reference), parts, strict=True):
             if not np.isfinite(part.observed).all():
                 return self.missing(self._undefined(name))
@@ -340,7 +350,7 @@ class Question:
         if scale == "logit":
             return logit_limits(estimate, found.variance, critical, self.normal, self.n)
         if scale == "ratio":
-            return self._ratio(part, estimate, found, critical)
+            return self._ratio(part)
         if scale == "predictive":
             return self._predictive(part)
         if self.measure.name == "net_benefit" and any(rate in (0.0, 1.0) for rate in part.mean):
@@ -360,23 +370,22 @@ class Question:
         """Limits of sensitivity and specificity."""
         pairs = []
         for k, side in enumerate(("malignant", "normal")):
-            found = self._contrast([part], partial(_nth, k))
+            found = self._contrast([part], lambda rates, k=k: float(rates[k]))  # type: ignore[misc]
             critical = found.quantile(self.confidence)
             pairs.append(rate_limits(part.mean[k], found.variance, critical, self.normal, self.units[side]))
         return pairs
 
-    def _ratio(
-        self, part: Component, estimate: float, found: Contrast, critical: float
-    ) -> tuple[float | None, float | None]:
-        if all(0 < rate < 1 for rate in part.mean) and found.variance > 0:
-            return ratio_limits(estimate, found.variance, critical)
-        return self._ratio_from_rates(self.measure.name == "lr_positive", part)
-
-    def _ratio_from_rates(self, positive: bool, part: Component) -> tuple[float | None, float | None]:
-        """Limits of LR+ or LR- from those of the two rates; None where there is no upper bound."""
+    def _ratio(self, part: Component) -> tuple[float | None, float | None]:
+        """Limits of LR+ or LR-, from those of the two rates where one is 0 or 1; None where there is no upper bound."""
+        if all(0 < rate < 1 for rate in part.mean):
+            found = self._contrast([part], self.value)
+            if found.variance > 0:
+                ratio = self.value(part.mean)
+                half = found.quantile(self.confidence) * np.sqrt(found.variance) / ratio  # on the logarithm
+                return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
         (low1, high1), (low0, high0) = self._rate_pair(part)
         with np.errstate(divide="ignore"):
-            if positive:
+            if self.measure.name == "lr_positive":
                 limits = np.array([low1, high1]) / np.array([1 - low0, 1 - high0])
             else:
                 limits = np.array([1 - high1, 1 - low1]) / np.array([high0, low0])
@@ -384,25 +393,13 @@ class Question:
 
     def _predictive(self, part: Component) -> tuple[float | None, float | None]:
         """PPV and NPV by Bayes' theorem from the limits of the likelihood ratio."""
-        positive = self.measure.name == "ppv"
-        other = Question(
-            self.draws, MEASURES["lr_positive" if positive else "lr_negative"], self.setting, self.confidence
-        )
-        ratio = other.value(part.mean)
-        pi = self.pi
-        if np.isfinite(ratio):
-            found = other._contrast([part], other.value)
-            low, high = other._ratio(part, ratio, found, found.quantile(self.confidence))
-        else:
-            low, high = self._ratio_from_rates(positive, part)
+        pi, positive = self.pi, self.measure.name == "ppv"
+        low, high = replace(self, measure=MEASURES["lr_positive" if positive else "lr_negative"])._ratio(part)
         if positive:
             bounds = [0.0 if low is None else pi * low / (pi * low + 1 - pi)]
-            bounds.append(1.0 if high is None else pi * high / (pi * high + 1 - pi))
-            return bounds[0], bounds[1]
-        return (
-            0.0 if high is None else (1 - pi) / ((1 - pi) + pi * high),
-            1.0 if low is None else (1 - pi) / ((1 - pi) + pi * low),
-        )
+            return bounds[0], 1.0 if high is None else pi * high / (pi * high + 1 - pi)
+        bounds = [0.0 if high is None else (1 - pi) / ((1 - pi) + pi * high)]
+        return bounds[0], 1.0 if low is None else (1 - pi) / ((1 - pi) + pi * low)
 
     def _net_benefit_at_edge(self, part: Component) -> tuple[float, float]:
         """MOVER: the limits of the two rates combined."""
@@ -444,39 +441,24 @@ def question(draws: Draws, measure: str, confidence: float, setting: dict[str, A
         An unknown measure, or one that the draws do not hold.
     """
     check_confidence(confidence)
-    whole: dict[str, Any] = {
-        "point": None,
-        "threshold_from": None,
-        "unit": "film",
-        "at": None,
-        "prevalence": None,
-        "recalibration": None,
-    }
+    whole = dict.fromkeys(SETTINGS) | {"unit": "film"}
     if unknown := set(setting) - set(whole):
         raise ValueError(f"{sorted(unknown)[0]!r} is no setting of a measure; those are {', '.join(whole)}")
-    whole |= setting
-    if whole["prevalence"] is not None:
-        check_share(whole["prevalence"], "prevalence")
-    asked = Question(draws, MEASURES[check_one_of(measure, tuple(MEASURES), "measure")], whole, confidence)
-    if lacking := [key for key in asked.keys if key not in draws.observed]:
-        raise ValueError(f"these draws do not hold {lacking[0]}; the bootstrap was made without it")
-    return asked
+    if setting.get("prevalence") is not None:
+        check_share(setting["prevalence"], "prevalence")
+    named = MEASURES[check_one_of(measure, tuple(MEASURES), "measure")]
+    return Question(draws, named, whole | setting, confidence)
 
 
 def infer(
     draws: Draws,
     measure: str | Sequence[str],
     *,
-    point: str | None = None,
-    threshold_from: str | None = None,
-    unit: str = "film",
-    at: float | Sequence[float] | None = None,
-    prevalence: float | Sequence[float | None] | None = None,
-    recalibration: str | None = None,
     reference: str | None = None,
     confidence: float = 0.95,
     group: str = "",
     fraction: float | None = None,
+    **setting: Any,
 ) -> pd.DataFrame:
     """Every run, every arm's mean with its interval, and every difference from the reference with its test.
 
@@ -485,20 +467,21 @@ def infer(
     draws : Draws
     measure : str or list of str
         See `measures.MEASURES`.
-    point, threshold_from : str
-        Operating point of the rates and of what is derived from them.
-    unit : {"film", "patient"}
-    at : float or sequence of float
-        Threshold probability of net benefit; false marks per film, or overlap, of a lesion measure.
-    prevalence : float or sequence of float, optional
-        Share of malignant films assumed for PPV, NPV and net benefit; None is that of the external films.
-    recalibration : {"logistic", "none"}, optional
-        Of calibration measures and net benefit.
     reference : str, optional
         The arm that the others are compared with; without it nothing is compared.
     confidence : float in (0, 1)
     group, fraction
         Written into the table.
+    **setting
+        What tells the measure:
+
+        - point, threshold_from: operating point of the rates and of what is derived from them;
+        - unit: 'film' (the default) or 'patient';
+        - at: threshold probability of net benefit; false marks per film, or overlap, of a lesion measure; one or
+          several;
+        - prevalence: share of malignant films assumed for PPV, NPV and net benefit, one or several; None is that of the
+          external films;
+        - recalibration: 'logistic' or 'none', of calibration measures and net benefit.
 
     Returns
     -------
@@ -508,7 +491,7 @@ def infer(
     Raises
     ------
     ValueError
-        An unknown measure, point or reference.
+        An unknown measure, setting, point or reference.
 
     Examples
     --------
@@ -523,29 +506,17 @@ def infer(
     if reference is not None:
         check_one_of(reference, draws.scores.arms, "reference")
     rows: list[dict[str, Any]] = []
-    for name, mark, share in product(_several(measure), _several(at), _several(prevalence)):
-        setting = {"point": point, "threshold_from": threshold_from, "unit": unit, "at": mark, "prevalence": share,
-                   "recalibration": recalibration}  # fmt: skip
-        asked = question(draws, name, confidence, setting)
-        shared = {
-            "section": asked.measure.section, "measure": name, "fraction": fraction, "group": group,
-            "unit": "patient" if draws.scores.unit == "patient" else unit,
-            "point": point or "", "threshold_from": threshold_from or "", "at": mark, "prevalence": share,
-            "recalibration": recalibration or "", "confidence": confidence,
-        }  # fmt: skip
-        rows += _rows(asked, shared, reference)
+    marks, shares = (_several(setting.get(name)) for name in ("at", "prevalence"))
+    for name, mark, share in product(_several(measure), marks, shares):
+        asked = question(draws, name, confidence, setting | {"at": mark, "prevalence": share})
+        shared = asked.identity | {"fraction": fraction, "group": group}
+        rows += [asked.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
+        rows += [asked.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]
+        if reference is not None:
+            others = [arm for arm in draws.scores.arms if arm != reference]
+            rows += [asked.difference(arm, reference).row(**shared, arm=arm, reference=reference) for arm in others]
     return results(rows)
 
 
 def _several(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else [value]
-
-
-def _rows(asked: Question, shared: dict[str, Any], reference: str | None) -> list[dict[str, Any]]:
-    draws = asked.draws
-    rows = [asked.run(i).row(**shared, arm=arm, run=str(run)) for i, (arm, run) in enumerate(draws.runs)]
-    rows += [asked.arm(arm).row(**shared, arm=arm) for arm in draws.scores.arms]
-    if reference is not None:
-        others = [arm for arm in draws.scores.arms if arm != reference]
-        rows += [asked.difference(arm, reference).row(**shared, arm=arm, reference=reference) for arm in others]
-    return rows

@@ -23,12 +23,11 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from diagnostic_accuracy.checks import Estimate, check_confidence, check_one_of
-from diagnostic_accuracy.intervals import edge_reach
+from diagnostic_accuracy.intervals import critical_value, edge_reach, tail_probability
 from diagnostic_accuracy.multiplicity import adjust
 
 Limits = tuple[float, float]
-OBJECTIVES = ("superiority", "noninferiority", "equivalence")
-WORDS = ("superior", "inferior", "non-inferior", "equivalent", "inconclusive", "not estimable")
+OBJECTIVES = {"superiority": "superior", "noninferiority": "non-inferior", "equivalence": "equivalent"}
 
 
 def noninferiority_p(difference: float, se: float, margin: float, df: float | None = None) -> float:
@@ -59,7 +58,7 @@ def noninferiority_p(difference: float, se: float, margin: float, df: float | No
     distance = difference + margin
     if se == 0:
         return 0.5 if distance == 0 else float(distance < 0)
-    return float(stats.norm.sf(distance / se) if df is None else stats.t.sf(distance / se, df))
+    return tail_probability(distance / se, "greater", df)
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,6 @@ class Verdict:
         interval is the test.
     p_adjusted : float or None
         Holm over the arms.
-    smallest_margin : float or None
-        The smallest margin that the objective's test would have passed, in words `smallest_margin_of`; None for
-        superiority.
-    relevance : str
-        'excluded', 'shown' or 'not excluded': what the interval says of differences of the margin or more.
     note : str
     """
 
@@ -105,14 +99,7 @@ class Verdict:
     margin: float
     p: float | None = None
     p_adjusted: float | None = None
-    smallest_margin: float | None = None
-    relevance: str = "not excluded"
     note: str = ""
-
-    @property
-    def smallest_margin_of(self) -> str:
-        """The test that `smallest_margin` belongs to."""
-        return {"noninferiority": "non-inferiority", "equivalence": "equivalence"}.get(self.objective, "")
 
     @property
     def sentence(self) -> str:
@@ -218,7 +205,7 @@ def _test(difference: Estimate, margin: float, objective: str, confidence: float
         return 1.0 if difference.p is None else difference.p
     distances = [value + margin] if objective == "noninferiority" else [value + margin, margin - value]
     if difference.p is not None:
-        se = reach / _quantile(confidence, difference.df)
+        se = reach / critical_value(confidence, difference.df)
         return max(noninferiority_p(distance, se, 0.0, difference.df) for distance in distances)
     nearest = min(distances)  # no variation: z^2 / (n + z^2) < distance where z^2 < n distance / (1 - distance)
     if nearest <= 0 or nearest >= 1 or not 0 < reach < 1:
@@ -228,12 +215,7 @@ def _test(difference: Estimate, margin: float, objective: str, confidence: float
 
 def _cases(reach: float, confidence: float) -> float:
     """n of a reach z^2 / (n + z^2)."""
-    return _quantile(confidence, None) ** 2 * (1 - reach) / reach
-
-
-def _quantile(level: float, df: float | None) -> float:
-    tail = (1 + level) / 2
-    return float(stats.norm.ppf(tail) if df is None else stats.t.ppf(tail, df))
+    return critical_value(confidence) ** 2 * (1 - reach) / reach
 
 
 def _reach(difference: Estimate) -> float | None:
@@ -246,7 +228,7 @@ def _reach(difference: Estimate) -> float | None:
 def _interval_at(value: float, reach: float, difference: Estimate, confidence: float, level: float) -> Limits:
     """The interval at another level, cut to [-1, 1]; `reach` is half the width at `confidence`."""
     if difference.p is not None:
-        reach *= _quantile(level, difference.df) / _quantile(confidence, difference.df)
+        reach *= critical_value(level, difference.df) / critical_value(confidence, difference.df)
     elif 0 < reach < 1:  # no variation: reach = z^2 / (n + z^2)
         reach = edge_reach(_cases(reach, confidence), level)
     return max(value - reach, -1.0), min(value + reach, 1.0)
@@ -254,7 +236,7 @@ def _interval_at(value: float, reach: float, difference: Estimate, confidence: f
 
 def _judge(difference: Estimate, margin: float, objective: str, confidence: float, level: float) -> Verdict:
     """The verdict at a level of decision, from an interval given at `confidence`."""
-    check_one_of(objective, OBJECTIVES, "objective")
+    check_one_of(objective, tuple(OBJECTIVES), "objective")
     if not 0 < margin < 1:
         raise ValueError(f"margin is {margin!r}; a margin lies between 0 and 1, fixed before the data are seen")
     if check_confidence(confidence) <= 0.5:
@@ -267,18 +249,9 @@ def _judge(difference: Estimate, margin: float, objective: str, confidence: floa
     wide, narrow = (_interval_at(value, reach, difference, confidence, at) for at in (level, 2 * level - 1))
     low, high = narrow if objective == "equivalence" else wide
     word, also = _words(objective, wide, narrow, margin)
-    smallest = {"noninferiority": max(0.0, -low), "equivalence": max(abs(low), abs(high))}.get(objective)
     p = None if difference.p is None or objective == "equivalence" else _test(difference, margin, objective, confidence)
-    relevance = "not excluded"
-    if -margin < low and high < margin:
-        relevance = "excluded"
-    elif low >= margin or high <= -margin:
-        relevance = "shown"
-    met = word == {"superiority": "superior", "noninferiority": "non-inferior", "equivalence": "equivalent"}[objective]
-    return Verdict(
-        objective, word, also, met, value, low, high, decides, margin, p, p, smallest, relevance,
-        difference.note,
-    )  # fmt: skip
+    met = word == OBJECTIVES[objective]
+    return Verdict(objective, word, also, met, value, low, high, decides, margin, p, p, difference.note)
 
 
 def _words(objective: str, wide: Limits, narrow: Limits, margin: float) -> tuple[str, str]:

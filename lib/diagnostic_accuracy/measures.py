@@ -21,15 +21,13 @@ Floats = NDArray[np.float64]
 Setting = dict[str, Any]
 Keys = list[tuple[Any, ...]]
 
-WILSON = "mean over runs; Wilson interval at the effective number of cases"
-LOGIT = "mean over runs; delta method on the logit"
-PLAIN = "mean over runs; variance of runs and draws"
-METHODS = {
-    "identity": "from the mean rates; variance of runs and draws",
-    "rate": WILSON,
-    "logit": "from the mean rates; delta method on the logit",
-    "ratio": "from the mean rates; delta method on the logarithm",
-    "predictive": "from the mean rates; Bayes' theorem on the limits of the likelihood ratio",
+#: Interval by scale, in words.
+INTERVALS = {
+    "identity": "variance of runs and draws",
+    "rate": "Wilson interval at the effective number of cases",
+    "logit": "delta method on the logit",
+    "ratio": "delta method on the logarithm",
+    "predictive": "Bayes' theorem on the limits of the likelihood ratio",
 }
 
 
@@ -48,14 +46,16 @@ class Measure:
     scale : {"rate", "logit", "ratio", "predictive", "identity"}
     units : {"malignant", "normal", "all", "small", "cases"}
         As `rates.PointRate`.
-    method, undefined : str
-        In words; why it may not be defined.
+    undefined : str
+        Why it may not be defined.
     rate : str
         'sensitivity' or 'specificity' where the measure is a linear function of that rate alone.
     per : float
         Factor of a rate, such as 100 for missed tumours per 100.
     at_point : bool
         Whether it belongs to an operating point.
+    combined : str
+        How the runs come together, in words.
     """
 
     name: str
@@ -64,11 +64,16 @@ class Measure:
     value: Callable[[Floats, float, Setting], float]
     scale: str
     units: str
-    method: str
     undefined: str = "not defined for these scores"
     rate: str = ""
     per: float = 1.0
     at_point: bool = False
+    combined: str = "mean over runs"
+
+    @property
+    def method(self) -> str:
+        """Estimator and interval in words."""
+        return f"{self.combined}; {INTERVALS[self.scale]}"
 
     def from_rate(self, limits: tuple[float, float]) -> tuple[float, float]:
         """Limits of the measure from those of its rate."""
@@ -101,7 +106,7 @@ def _at_point(name: str) -> Measure:
         return found if np.isfinite(found) else np.nan
 
     undefined = UNDEFINED.get(name, "no film of the class")
-    method = METHODS[rate.scale] if rate.of or rate.scale != "rate" else f"from the mean rates; {WILSON.split('; ')[1]}"
+    combined = "mean over runs" if rate.of and rate.scale == "rate" else "from the mean rates"
     return Measure(
         name,
         "operating_points",
@@ -109,27 +114,27 @@ def _at_point(name: str) -> Measure:
         value,
         rate.scale,
         rate.units,
-        method,
         undefined,
         rate.of,
         rate.per,
         at_point=True,
+        combined=combined,
     )
 
 
 def _ranking(name: str) -> Measure:
-    return Measure(name, "discrimination", lambda s: [(name, s["unit"])], _first, "logit", "small", LOGIT)
+    return Measure(name, "discrimination", lambda s: [(name, s["unit"])], _first, "logit", "small")
 
 
 def _calibration(name: str) -> Measure:
-    return Measure(name, "calibration", lambda s: [(name, s["recalibration"])], _first, "identity", "small", PLAIN)
+    return Measure(name, "calibration", lambda s: [(name, s["recalibration"])], _first, "identity", "small")
 
 
 def _lesion(name: str, scale: str, units: str) -> Measure:
     def keys(setting: Setting) -> Keys:
         return [(name,) if setting["at"] is None else (name, setting["at"])]
 
-    return Measure(name, "localisation", keys, _first, scale, units, LOGIT if scale == "logit" else WILSON)
+    return Measure(name, "localisation", keys, _first, scale, units)
 
 
 def _risk_keys(setting: Setting) -> Keys:
@@ -142,7 +147,7 @@ def _called(name: str) -> Measure:
     def keys(setting: Setting) -> Keys:
         return [(name, setting["point"], setting["threshold_from"])]
 
-    return Measure(name, "localisation", keys, _first, "rate", "malignant", WILSON, at_point=True)
+    return Measure(name, "localisation", keys, _first, "rate", "malignant", at_point=True)
 
 
 _CALIBRATION = ("brier", "log_oe", "calibration_in_the_large", "calibration_intercept", "calibration_slope")
@@ -150,7 +155,7 @@ _ALL = [
     _ranking("auc"),
     _ranking("average_precision"),
     *map(_at_point, POINT_RATES),
-    Measure("net_benefit", "decision", _risk_keys, _net_benefit, "identity", "small", PLAIN),
+    Measure("net_benefit", "decision", _risk_keys, _net_benefit, "identity", "small"),
     *map(_calibration, _CALIBRATION),
     _lesion("lroc_auc", "logit", "small"),
     _lesion("wafroc_auc", "logit", "small"),

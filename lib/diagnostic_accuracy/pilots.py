@@ -16,17 +16,30 @@ from diagnostic_accuracy.scores import Scores
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+#: Range of what a simulation can take; AUCs of a pilot are moved into it.
+LIMITS = {
+    "auc_arm": (0.501, 0.9995),
+    "auc_reference": (0.501, 0.9995),
+    "shared_malignant": (0.0, 0.999),
+    "shared_normal": (0.0, 0.999),
+    "kept": (0.0, 1.0),
+    "seed_spread": (0.0, 0.5),
+    "films_per_patient": (1.0, np.inf),
+    "icc": (0.0, 0.999),
+    "malignant_share": (1e-4, 1 - 1e-4),
+}
+
 
 @dataclass(frozen=True)
 class Pilot:
-    """A pilot study in the terms of the simulation.
+    """A pilot study in the terms of the simulation; `LIMITS` gives the ranges.
 
     Attributes
     ----------
-    auc_arm, auc_reference : float in (.5, 1)
-    shared_malignant, shared_normal : float in [0, 1)
+    auc_arm, auc_reference : float
+    shared_malignant, shared_normal : float
         Correlation of the two arms' scores within each class (normal scores).
-    kept : float in [0, 1]
+    kept : float
         Part of an arm's own noise that all its runs share.
     seed_spread : float
         Standard deviation of the AUC between training runs of one arm.
@@ -52,21 +65,11 @@ class Pilot:
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        rules = {"auc_arm": (0.5, 1.0), "auc_reference": (0.5, 1.0), "malignant_share": (0.0, 1.0)}
         faults = [
             f"{name} is {getattr(self, name)}; it must lie between {low} and {high}"
-            for name, (low, high) in rules.items()
-            if not low < getattr(self, name) < high
+            for name, (low, high) in LIMITS.items()
+            if not low <= getattr(self, name) <= high
         ]
-        ends = {"shared_malignant": 0.999, "shared_normal": 0.999, "kept": 1.0, "icc": 0.999}
-        faults += [
-            f"{name} is {getattr(self, name)}; it must lie between 0 and {high}"
-            for name, high in ends.items()
-            if not 0 <= getattr(self, name) <= high
-        ]
-        if self.films_per_patient < 1 or self.seed_spread < 0:
-            faults.append(f"films_per_patient ({self.films_per_patient}) must be at least 1 and seed_spread "
-                          f"({self.seed_spread}) at least 0")  # fmt: skip
         if faults:
             raise ValueError("\n".join(faults))
 
@@ -129,20 +132,16 @@ def pilot_of_scores(scores: Scores, arm: str, reference: str) -> Pilot:
     ValueError
         An arm that is not there.
     """
-    if lacking := [name for name in (arm, reference) if name not in scores.arms]:
-        raise ValueError(f"arm {lacking[0]!r} is not among {', '.join(map(repr, scores.arms))}")
-    external = scores.external
+    external = scores.select(arms=[arm, reference]).external
     ill = external.label.to_numpy()
-    tables = [
-        external.values.loc[:, [c for c in external.runs if c[0] == name]].to_numpy().T for name in (arm, reference)
-    ]
+    tables = [external.values[name].to_numpy().T for name in (arm, reference)]
     areas = [np.array([auc(ill, row) for row in table]) for table in tables]
     shared, kept = _correlations(tables, ill)
     spread, remarks = _spread(areas)
     patients = external.patient.to_numpy()
     per_patient = len(ill) / len(np.unique(patients))
     icc = _icc(tables[1][0], patients, ill) if per_patient > 1 else 0.0
-    values = [float(np.clip(area.mean(), 0.501, 0.9995)) for area in areas]
+    values = [float(np.clip(area.mean(), *LIMITS["auc_arm"])) for area in areas]
     source = f"scores of {arm} and {reference}, {len(ill)} external films"
     return Pilot(values[0], values[1], shared[1], shared[0], kept, spread, per_patient, icc, float(ill.mean()),
                  source=source, remarks=remarks)  # fmt: skip
@@ -178,16 +177,14 @@ def _spread(areas: list[Vector]) -> tuple[float, tuple[str, ...]]:
 
 def _icc(score: Vector, patients: NDArray[Any], ill: Flags) -> float:
     """One-way intraclass correlation of normal scores within classes."""
-    z = np.empty(len(score))
-    for films in (~ill, ill):
-        z[films] = _normal_scores(score[films])
-    groups = pd.Series(z).groupby([patients, ill])
+    z = pd.Series(score).groupby(ill).transform(_normal_scores)
+    groups = z.groupby([patients, ill])
     sizes, means = groups.size().to_numpy(), groups.mean().to_numpy()
     total, units = len(z), len(sizes)
     if units in (1, total):
         return 0.0
     between = (sizes * (means - z.mean()) ** 2).sum() / (units - 1)
-    within = ((z - groups.transform("mean").to_numpy()) ** 2).sum() / (total - units)
+    within = ((z - groups.transform("mean")) ** 2).sum() / (total - units)
     size = (total - (sizes**2).sum() / total) / (units - 1)
     return float(np.clip((between - within) / (between + (size - 1) * within), 0.0, 0.95))
 

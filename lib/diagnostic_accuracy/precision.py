@@ -19,7 +19,8 @@ Archer L, et al., BMJ 2024;384:e074821; Newcombe RG, Stat Med 2006;25:559 (AUC);
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -168,11 +169,10 @@ def expected_precision(
             f"got {auc}, {films}, {runs} and {design_effect}"
         )
     check_share(sensitivity, "sensitivity")
-    rows = []
-    for measure, (value, own, learnt) in _variances(auc, malignant_share, sensitivity, threshold).items():
-        spread = (run_sd or {}).get("log_oe" if measure == "oe" else measure, 0.0) if runs > 1 else 0.0
-        parts = np.array([design_effect * own(films), 0.0 if validation is None else design_effect * learnt(validation),
-                          spread**2 / runs])  # fmt: skip
+    rows, spreads = [], dict(run_sd or {}) if runs > 1 else {}
+    for measure, (value, own, learnt) in _variances(auc, malignant_share, sensitivity, threshold, films).items():
+        spread = spreads.get("log_oe" if measure == "oe" else measure, 0.0)
+        parts = np.array([design_effect * own, design_effect * learnt / (validation or math.inf), spread**2 / runs])
         total = float(parts.sum())
         df = total**2 / (parts[2] ** 2 / (runs - 1)) if parts[2] else math.inf
         reach = float(stats.t.ppf(0.5 + confidence / 2, df)) * math.sqrt(total)
@@ -180,32 +180,25 @@ def expected_precision(
         if measure == "oe":
             low, high = value * math.exp(-reach), value * math.exp(reach)
         ends = (max(low, 0.0), min(high, 1.0)) if measure in ("auc", "sensitivity") else (low, high)
-        shares = dict(zip(PARTS, parts / total, strict=True))
-        rows.append(
-            {"measure": measure, "value": value, "lower": ends[0], "upper": ends[1], "width": high - low, **shares}
-        )
+        found = {"measure": measure, "value": value, "lower": ends[0], "upper": ends[1], "width": high - low}
+        rows.append(found | dict(zip(PARTS, parts / total, strict=True)))
     return pd.DataFrame(rows)
 
 
 def _variances(
-    auc: float, share: float, sensitivity: float, threshold: float
-) -> dict[str, tuple[float, Callable[[float], float], Callable[[float], float]]]:
-    """By measure: its value, and the variances that external and validation films bring."""
+    auc: float, share: float, sensitivity: float, threshold: float, films: int
+) -> dict[str, tuple[float, float, float]]:
+    """By measure: its value, the variance that the external films bring, and the one that a validation film brings."""
     slope = slope_variance(*binormal_risks(auc, share))
     rate, ratio = sensitivity * (1 - sensitivity) / share, (1 - share) / share
     called = rates_at(auc, share, threshold)
-    odds = (1 - share) / share * threshold / (1 - threshold)
-    benefit = net_benefit_variance(*called, share, threshold)
-
-    def nothing(_: float) -> float:
-        return 0.0
-
+    benefit = called[0] - ratio * threshold / (1 - threshold) * (1 - called[1])
     return {
-        "auc": (auc, lambda n: auc_variance(auc, n, share), nothing),
-        "sensitivity": (sensitivity, lambda n: rate / n, lambda m: rate / m),
-        "calibration_slope": (1.0, lambda n: slope / n, lambda m: slope / m),
-        "oe": (1.0, lambda n: ratio / n, lambda m: ratio / m),  # on the logarithm: Riley 2021, equation 3
-        "net_benefit": (called[0] - odds * (1 - called[1]), lambda n: benefit / n, nothing),
+        "auc": (auc, auc_variance(auc, films, share), 0.0),
+        "sensitivity": (sensitivity, rate / films, rate),
+        "calibration_slope": (1.0, slope / films, slope),
+        "oe": (1.0, ratio / films, ratio),  # on the logarithm: Riley 2021, equation 3
+        "net_benefit": (benefit, net_benefit_variance(*called, share, threshold) / films, 0.0),
     }
 
 
@@ -275,15 +268,12 @@ def films_needed(
             return bool(found.loc[measure, "width"] > width)
 
         # with few runs a width can grow again, so the first of many sizes that is narrow enough is looked for
-        sizes = np.unique(np.geomspace(3, MOST_FILMS, 100).astype(int))
+        sizes = np.unique(np.geomspace(3, MOST_FILMS, 100).astype(int)).tolist()
         narrow = next((k for k, size in enumerate(sizes) if not wide(size)), None)
         films = None
         if narrow is not None:
-            low, high = int(sizes[max(narrow - 1, 0)]), int(sizes[narrow])
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (middle, high) if wide(middle) else (low, middle)
-            films = high
+            between = range(sizes[max(narrow - 1, 0)], sizes[narrow] + 1)
+            films = between[bisect_left(between, True, key=lambda size: not wide(size))]
         ill = None if films is None else math.ceil(films * malignant_share)
         rows.append({"measure": measure, "width": width, "films": films, "malignant": ill})
     return pd.DataFrame(rows).astype({"films": "Int64", "malignant": "Int64"})

@@ -16,7 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from diagnostic_accuracy.checks import check_one_of
 from diagnostic_accuracy.estimates import Estimate, results
+from diagnostic_accuracy.expressions import evaluate
+
+Codes = NDArray[np.int64]
+Runs = list[tuple[str, object]]
 
 # Scores are clipped here before their logit is taken: an exact 0 or 1 has none. The same for all films of a study.
 CLIP = 1e-6
@@ -72,7 +77,7 @@ class Scores:
         return self.facts["cohort"]
 
     @cached_property
-    def runs(self) -> list[tuple[str, object]]:
+    def runs(self) -> Runs:
         """(arm, run) of every column."""
         return list(self.values.columns)
 
@@ -95,19 +100,6 @@ class Scores:
     def prevalence(self) -> float:
         """Share of malignant cases among the external ones."""
         return float(self.label[self.cohort == "external"].mean())
-
-    def run(self, arm: str, run: object) -> Scores:
-        """One run of one arm.
-
-        Raises
-        ------
-        ValueError
-            There is no such run.
-        """
-        if (arm, run) not in self.values.columns:
-            known = ", ".join(f"{a} {r}" for a, r in self.runs)
-            raise ValueError(f"there is no run {run!r} of arm {arm!r}; the runs are {known}")
-        return self._columns([(arm, run)])
 
     def select(self, arms: Sequence[str] | None = None, runs: Sequence[object] | None = None) -> Scores:
         """Some arms, or the runs with some names, of all films.
@@ -139,18 +131,10 @@ class Scores:
         ValueError
             The condition cannot be read, or no external film of some class meets it.
         """
-        from diagnostic_accuracy.expressions import evaluate
-
-        if cohort not in ("external", "both"):
-            raise ValueError(f"cohort is {cohort!r}; it must be external or both")
+        check_one_of(cohort, ("external", "both"), "cohort")
         met = np.asarray(evaluate(condition, self.facts), bool)
         kept = self._rows(met | ((self.cohort == "validation").to_numpy() & (cohort == "external")))
-        label = kept.external.label
-        if label.nunique() < 2:
-            raise ValueError(
-                f"{condition!r} keeps {int(label.sum())} malignant and {int((~label).sum())} normal external films; "
-                "both classes are needed"
-            )
+        _check_classes(kept.external.label, f"{condition!r} keeps")
         return kept
 
     def keep(self, films: pd.Series, normal: bool = False, fewest: int = 5) -> Scores | None:
@@ -182,10 +166,8 @@ class Scores:
             raise ValueError("the two sets of scores hold other films; score the same films with both")
         if twice := set(self.runs) & set(other.runs):
             raise ValueError(f"both hold the run {sorted(map(str, twice))[0]}; give their arms other names")
-        both = {
-            name: pd.concat([getattr(self, name), getattr(other, name)], axis=1) for name in ("values", "predictor")
-        }
-        return replace(self, **both)
+        values, predictor = [self.values, other.values], [self.predictor, other.predictor]
+        return replace(self, values=pd.concat(values, axis=1), predictor=pd.concat(predictor, axis=1))
 
     def matching(self, other: Scores) -> Scores:
         """The films and runs that another set of scores holds too; its filters then apply here as well."""
@@ -207,7 +189,7 @@ class Scores:
         kept = np.asarray(kept)
         return replace(self, values=self.values[kept], predictor=self.predictor[kept], facts=self.facts[kept])
 
-    def _columns(self, chosen: list[tuple[str, object]]) -> Scores:
+    def _columns(self, chosen: Runs) -> Scores:
         columns = pd.MultiIndex.from_tuples(chosen, names=["arm", "run"])
         return replace(self, values=self.values[columns], predictor=self.predictor[columns])
 
@@ -286,7 +268,7 @@ def _check_named(predictions: pd.DataFrame) -> None:
         raise ValueError("\n".join(faults))
 
 
-def _codes(rows: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.int64], list[tuple[str, object]]]:
+def _codes(rows: pd.DataFrame) -> tuple[pd.Index, Codes, Codes, Runs]:
     """Films, the film of each row, the run of each row, and the runs: arms as they appear, their runs sorted."""
     film, films = pd.factorize(rows["image_id"], sort=True)
     arm_code, arms = pd.factorize(rows["arm"])
@@ -296,13 +278,7 @@ def _codes(rows: pd.DataFrame) -> tuple[pd.Index, NDArray[np.int64], NDArray[np.
     return films, film, pair, [(arm, run.item() if hasattr(run, "item") else run) for arm, run in runs]
 
 
-def _check_complete(
-    rows: pd.DataFrame,
-    films: pd.Index,
-    film: NDArray[np.int64],
-    column: NDArray[np.int64],
-    runs: list[tuple[str, object]],
-) -> None:
+def _check_complete(rows: pd.DataFrame, films: pd.Index, film: Codes, column: Codes, runs: Runs) -> None:
     counts = np.bincount(film * len(runs) + column, minlength=len(films) * len(runs)).reshape(len(films), len(runs))
     faults = []
     for what, bad in (("did not score", counts == 0), ("scored more than once", counts > 1)):
@@ -313,10 +289,8 @@ def _check_complete(
             )
     finite = np.isfinite(pd.to_numeric(rows["score"], errors="coerce").to_numpy(float))
     if not finite.all():
-        first = rows.iloc[int(np.flatnonzero(~finite)[0])]
-        faults.append(
-            f"{int((~finite).sum())} scores are no finite numbers, the first is that of {first['image_id']!r}"
-        )
+        first = rows["image_id"][~finite].iloc[0]
+        faults.append(f"{int((~finite).sum())} scores are no finite numbers, the first is that of {first!r}")
     for name in ("label", "patient_id", "cohort"):
         if name in rows:
             table = pd.DataFrame({"film": film, "value": pd.factorize(rows[name])[0]}).drop_duplicates()
@@ -327,9 +301,7 @@ def _check_complete(
         raise ValueError("\n".join(faults))
 
 
-def _facts(
-    rows: pd.DataFrame, films: pd.Index, film: NDArray[np.int64], more: pd.DataFrame | None
-) -> tuple[NDArray[np.int64], pd.DataFrame]:
+def _facts(rows: pd.DataFrame, films: pd.Index, film: Codes, more: pd.DataFrame | None) -> tuple[Codes, pd.DataFrame]:
     """Order of the films (malignant first), and the table of facts in that order."""
     first = np.full(len(films), -1)
     first[film[::-1]] = np.arange(len(rows))[::-1]
@@ -345,23 +317,22 @@ def _facts(
     if more is not None:
         extra = more.drop_duplicates("image_id").set_index("image_id").reindex(films)
         facts = facts.join(extra[[name for name in extra if name not in facts and name not in KEYS]])
-    strange = set(facts["cohort"]) - {"validation", "external"}
-    if strange:
+    if strange := set(facts["cohort"]) - {"validation", "external"}:
         raise ValueError(f"cohort must be validation or external; found {sorted(map(str, strange))[:5]}")
-    external = facts["label"][facts["cohort"] == "external"]
-    if external.nunique() < 2:
-        raise ValueError(
-            f"the external films hold {int(external.sum())} malignant and {int((~external).sum())} normal ones; "
-            "both classes are needed"
-        )
+    _check_classes(facts["label"][facts["cohort"] == "external"], "there are")
     order = np.lexsort((np.arange(len(films)), ~facts["label"].to_numpy()))
     return order, facts.iloc[order]
 
 
+def _check_classes(label: pd.Series, told: str) -> None:
+    if label.nunique() < 2:
+        found = f"{int(label.sum())} malignant and {int((~label).sum())} normal external films"
+        raise ValueError(f"{told} {found}; both classes are needed")
+
+
 def _predictor(values: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """One scale for a whole study: the logit of the clipped score where all scores lie in [0, 1], else the score."""
-    inside = bool(((values >= 0) & (values <= 1)).all(axis=None))
-    if not inside:
+    if not ((values >= 0) & (values <= 1)).all(axis=None):
         return values, "score as it is"
     return logit(values.clip(CLIP, 1 - CLIP)), f"logit of the score, clipped at {CLIP:g}"
 
@@ -374,21 +345,12 @@ def counts(scores: Scores) -> pd.DataFrame:
     rows = []
     for cohort in ("validation", "external"):
         part = scores.validation if cohort == "validation" else scores.external
-        if part.values.empty:
-            continue
-        label = part.label.to_numpy()
-        found = {"films": label.size, "malignant_films": int(label.sum()), "normal_films": int((~label).sum())}
+        label = part.label
+        found = {"films": len(label), "malignant_films": int(label.sum()), "normal_films": int((~label).sum())}
         if scores.patients_known:
-            ill, well = (part.patient[side] for side in (label, ~label))
-            found |= {
-                "patients": part.patient.nunique(), "malignant_patients": ill.nunique(),
-                "normal_patients": len(set(well) - set(ill)),
-            }  # fmt: skip
-        for measure, number in found.items():
-            note = "a count, without an interval"
-            rows.append(
-                Estimate(number, None, None, "count", number, note=note).row(
-                    section="cohort", measure=measure, group=cohort
-                )
-            )
+            ill, well = (set(part.patient[side]) for side in (label, ~label))
+            found |= {"patients": len(ill | well), "malignant_patients": len(ill), "normal_patients": len(well - ill)}
+        for measure, number in found.items() if len(label) else ():
+            counted = Estimate(number, None, None, "count", number, note="a count, without an interval")
+            rows.append(counted.row(section="cohort", measure=measure, group=cohort))
     return results(rows)

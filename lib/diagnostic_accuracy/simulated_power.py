@@ -9,12 +9,10 @@ the simulated cohorts. More external films remove the films' part of the varianc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
@@ -39,16 +37,15 @@ MOST_VALIDATION = 12_800
 # --- plans ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(NamedTuple):
     """Simulated power at one study size; lower and upper: 95 % limits of the simulation itself (Wilson).
 
-    `films` is infinite for the ceiling, that is, with any number of external films.
+    `films` is 0 for the ceiling, that is, with any number of external films.
     """
 
-    films: float
-    malignant: float
-    normal: float
+    films: int
+    malignant: int
+    normal: int
     power: float
     lower: float
     upper: float
@@ -62,32 +59,28 @@ class StudyPlan:
     ----------
     films : int or None
         Fewest films at which the curve first reaches the power; None if it does not within the range.
-    curve : tuple of Power
+    curve : list of Power
     ceiling : Power
         With any number of external films, at these runs and validation films.
     remedy : str
         Where `films` is None: what would help, in words.
-    target, question : str
-    settings : dict
+    power : float
+        Wanted.
+    question : str
     pilot : Pilot
     """
 
     films: int | None
-    curve: tuple[Power, ...]
+    curve: list[Power]
     ceiling: Power
     remedy: str
-    target: str
+    power: float
     question: str
-    settings: dict[str, float | int | None]
     pilot: Pilot
-
-    def table(self) -> pd.DataFrame:
-        """The curve as a table: films, malignant, normal, power, lower, upper."""
-        return pd.DataFrame([asdict(point) for point in self.curve])
 
     def sentence(self) -> str:
         """The answer in words."""
-        goal = f"power {self.settings['power']:.0%} for {self.question}"
+        goal = f"power {self.power:.0%} for {self.question}"
         if self.films is None:
             return f"{goal}: not reached with {self.curve[-1].films:,} films; {self.remedy}"
         ill = round(self.films * self.pilot.malignant_share)
@@ -103,6 +96,8 @@ class _Design:
     margin: float
     specificity: float
     alpha: float
+    runs: int
+    validation: int | None
     simulations: int
     seed: int
 
@@ -161,31 +156,28 @@ def plan(
                          f"and {validation}")  # fmt: skip
     runs = 1 if target == "mcnemar" else seeds
     chosen = pilot.with_difference(difference, None if target.startswith("auc") else specificity)
-    design = _Design(chosen, target, margin, specificity, alpha, simulations, seed)
-    ceiling = _power_at(design, None, runs, validation)
-    curve = _curve(lambda films: _power_at(design, films, runs, validation), power, ceiling, most_films)
+    design = _Design(chosen, target, margin, specificity, alpha, runs, validation, simulations, seed)
+    ceiling = _power_at(design, 0)
+    curve = _curve(design, power, ceiling, most_films)
     films = first_crossing(curve, power)
-    remedy = "" if films is not None else _remedy(design, ceiling, power, runs, validation)
-    settings: dict[str, float | int | None] = {"margin": margin, "difference": difference, "specificity": specificity,
-                "power": power, "alpha": alpha, "seeds": runs, "validation": validation, "simulations": simulations,
-                "seed": seed}  # fmt: skip
-    return StudyPlan(films, tuple(curve), ceiling, remedy, target, TARGETS[target], settings, chosen)
+    remedy = "" if films is not None else _remedy(design, ceiling, power)
+    return StudyPlan(films, curve, ceiling, remedy, power, TARGETS[target], chosen)
 
 
-def _curve(power_at: Callable[[int], Power], power: float, ceiling: Power, most: int) -> list[Power]:
+def _curve(design: _Design, power: float, ceiling: Power, most: int) -> list[Power]:
     """Powers at 100 films, at doubles until well above the power (or halves), and at three sizes near the crossing."""
-    curve = [power_at(100)]
+    curve = [_power_at(design, 100)]
     while curve[-1].power < min(power + 0.1, 0.97) and curve[-1].films * 2 <= most:
         if ceiling.upper < power and curve[-1].films >= 1600:
             return curve  # a plateau below the power: larger studies show nothing new
-        curve.append(power_at(int(curve[-1].films) * 2))
+        curve.append(_power_at(design, curve[-1].films * 2))
     while curve[0].power >= power and curve[0].films > 25:
-        curve.insert(0, power_at(int(curve[0].films) // 2))
+        curve.insert(0, _power_at(design, curve[0].films // 2))
     for _ in range(3):
         crossing = first_crossing(curve, power)
         if crossing is None or crossing in {point.films for point in curve}:
             break
-        curve = sorted([*curve, power_at(crossing)], key=lambda point: point.films)
+        curve = sorted([*curve, _power_at(design, crossing)])
     return curve
 
 
@@ -219,24 +211,27 @@ def first_crossing(curve: list[Power], power: float) -> int | None:
     return int(np.ceil((root[0] + part * (root[1] - root[0])) ** 2))
 
 
-def _remedy(design: _Design, ceiling: Power, power: float, runs: int, validation: int | None) -> str:
+def _remedy(design: _Design, ceiling: Power, power: float) -> str:
     """What would help where the curve does not reach the power."""
+    most = f"with any number of external films the power is {ceiling.power:.0%}"
     if ceiling.upper >= power:
-        return f"more external films would help: with any number of them the power is {ceiling.power:.0%}"
+        return f"more external films would help: {most}"
 
-    def enough(more_runs: int, more_validation: int | None) -> bool:
-        return _power_at(design, None, more_runs, more_validation).power >= power
+    def enough(runs: int, validation: int | None) -> bool:
+        return _power_at(replace(design, runs=runs, validation=validation), 0).power >= power
 
-    most, fixed = f"with any number of external films the power is {ceiling.power:.0%}", validation is None
-    relevant = design.target == "sensitivity" and validation is not None
-    seeds = next((j for j in MORE_RUNS if j > runs and design.target != "mcnemar" and enough(j, validation)), None)
-    doubles = [int(validation or 0) * 2**k for k in range(1, 10) if int(validation or 0) * 2**k <= MOST_VALIDATION]
-    films = next((n for n in doubles if relevant and enough(runs, n)), None)
-    ways = ([f"{seeds} training runs per arm"] if seeds else []) + ([f"{films:,} validation films"] if films else [])
+    more = [] if design.target == "mcnemar" else [runs for runs in MORE_RUNS if runs > design.runs]
+    seeds = next((runs for runs in more if enough(runs, design.validation)), None)
+    ways = [f"{seeds} training runs per arm"] if seeds else []
+    few = design.validation if design.target == "sensitivity" else None
+    if few is not None:
+        doubles = [few * 2**k for k in range(1, 10) if few * 2**k <= MOST_VALIDATION]
+        films = next((size for size in doubles if enough(design.runs, size)), None)
+        ways += [f"{films:,} validation films"] if films else []
+    if not ways and few is not None and enough(MORE_RUNS[-1], None):
+        ways = ["more training runs and more validation films together"]
     if ways:
         return f"{most}, so more of them do not help; {' or '.join(ways)} would"
-    if relevant and not fixed and enough(MORE_RUNS[-1], None):
-        return f"{most}, so more of them do not help; more training runs and more validation films together would"
     return (
         f"{most}, and neither more training runs nor more validation films help: the true difference does not allow it"
     )
@@ -245,26 +240,25 @@ def _remedy(design: _Design, ceiling: Power, power: float, runs: int, validation
 # --- simulation -------------------------------------------------------------------------------------------------------
 
 
-def _power_at(design: _Design, films: int | None, runs: int, validation: int | None) -> Power:
-    """Share of simulated cohorts in which the question is answered; `films` None: any number of them."""
-    ill = None if films is None else max(3, round(films * design.pilot.malignant_share))
-    sizes = (ill, None if films is None or ill is None else max(3, films - ill))
-    if design.target == "mcnemar" and films is None:  # any two rates that differ at all
-        won = np.ptp(_cohorts(design, sizes, 1, validation, design.pilot.shift_spread)[:, :, 0], axis=1) > 1e-9
+def _power_at(design: _Design, films: int) -> Power:
+    """Share of simulated cohorts in which the question is answered; 0 films: any number of them."""
+    ill = max(3, round(films * design.pilot.malignant_share)) if films else 0
+    well = max(3, films - ill) if films else 0
+    if design.target == "mcnemar" and not films:  # any two rates that differ at all
+        won = np.ptp(_cohorts(design, ill, well, design.pilot.shift_spread)[:, :, 0], axis=1) > 1e-9
     elif design.target == "mcnemar":
-        won = _mcnemar(design, sizes, validation)
+        won = _mcnemar(design, ill, well)
     else:
-        won = _decided(design, sizes, runs, validation)
+        won = _decided(design, ill, well)
     low, high = proportion_confint(int(won.sum()), len(won), 0.05, "wilson")
-    counts = [np.inf if size is None else size for size in (films, *sizes)]
-    return Power(counts[0], counts[1], counts[2], float(won.mean()), float(low), float(high))
+    return Power(films, ill, well, float(won.mean()), float(low), float(high))
 
 
-def _decided(design: _Design, sizes: tuple[int | None, int | None], runs: int, validation: int | None) -> Flags:
-    values = _cohorts(design, sizes, runs, validation, design.pilot.shift_spread)
+def _decided(design: _Design, ill: int, well: int) -> Flags:
+    runs, values = design.runs, _cohorts(design, ill, well, design.pilot.shift_spread)
     gap = values.mean(axis=2) @ [1, -1]
     if runs == 1:  # 'this run only': the variance of the difference with runs held fixed
-        held = _cohorts(design, sizes, runs, validation, np.zeros(2))
+        held = _cohorts(design, ill, well, np.zeros(2))
         variance, df = np.full(len(gap), np.var(held[:, 0, 0] - held[:, 1, 0], ddof=1)), np.full(len(gap), 1e9)
     else:
         matrix = np.cov(values.reshape(len(values), -1).T)
@@ -279,26 +273,22 @@ def _decided(design: _Design, sizes: tuple[int | None, int | None], runs: int, v
     return np.abs(gap) > reach
 
 
-def _cohorts(
-    design: _Design, sizes: tuple[int | None, int | None], runs: int, validation: int | None, spread: Vector
-) -> Vector:
+def _cohorts(design: _Design, ill: int, well: int, spread: Vector) -> Vector:
     """AUC, or sensitivity at thresholds from validation films, of every run: shape (simulations, 2, runs)."""
-    rng = np.random.default_rng([design.seed, *(0 if size is None else size for size in sizes), runs, validation or 0])
-    shift = design.pilot.shift[:, None] + spread[:, None] * rng.standard_normal((design.simulations, 2, runs))
+    rng = np.random.default_rng([design.seed, ill, well, design.runs, design.validation or 0])
+    shift = design.pilot.shift[:, None] + spread[:, None] * rng.standard_normal((design.simulations, 2, design.runs))
     if design.target.startswith("auc"):
-        return stats.norm.cdf(shift / np.sqrt(2)) if sizes[0] is None else _areas(design.pilot, sizes, shift, rng)
-    cuts = _cuts(design, runs, validation, rng)
-    if sizes[0] is None:
+        return _areas(design.pilot, ill, well, shift, rng) if ill else stats.norm.cdf(shift / np.sqrt(2))
+    cuts = _cuts(design, rng)
+    if not ill:
         return stats.norm.cdf(shift - cuts)
-    drawn = (_noise(design.pilot, sizes[0], runs, True, rng) for _ in shift)
-    called = (
-        score + moved[:, :, None] >= cut[:, :, None] for score, moved, cut in zip(drawn, shift, cuts, strict=True)
-    )
-    return np.array([one.mean(axis=2) for one in called])
+    return np.array([
+        (_noise(design.pilot, ill, design.runs, True, rng) + moved[:, :, None] >= cut[:, :, None]).mean(axis=2)
+        for moved, cut in zip(shift, cuts, strict=True)
+    ])  # fmt: skip
 
 
-def _areas(pilot: Pilot, sizes: tuple[int | None, int | None], shift: Vector, rng: np.random.Generator) -> Vector:
-    ill, well = int(sizes[0] or 0), int(sizes[1] or 0)
+def _areas(pilot: Pilot, ill: int, well: int, shift: Vector, rng: np.random.Generator) -> Vector:
     values = np.empty(shift.shape)
     for s, moved in enumerate(shift):
         malignant = _noise(pilot, ill, moved.shape[1], True, rng) + moved[:, :, None]
@@ -308,14 +298,13 @@ def _areas(pilot: Pilot, sizes: tuple[int | None, int | None], shift: Vector, rn
     return values
 
 
-def _cuts(design: _Design, runs: int, validation: int | None, rng: np.random.Generator) -> Vector:
+def _cuts(design: _Design, rng: np.random.Generator) -> Vector:
     """Thresholds of every run that reach the specificity on normal validation films, shape (simulations, 2, runs)."""
-    shape = (design.simulations, 2, runs)
-    if validation is None:
-        return np.full(shape, stats.norm.ppf(design.specificity))
-    normal = max(3, round(validation * (1 - design.pilot.malignant_share)))
+    if design.validation is None:
+        return np.full((design.simulations, 2, design.runs), stats.norm.ppf(design.specificity))
+    normal = max(3, round(design.validation * (1 - design.pilot.malignant_share)))
     at = min(int(np.ceil(design.specificity * normal)), normal - 1)
-    return np.array([np.partition(_noise(design.pilot, normal, runs, False, rng), at, axis=2)[:, :, at]
+    return np.array([np.partition(_noise(design.pilot, normal, design.runs, False, rng), at, axis=2)[:, :, at]
                      for _ in range(design.simulations)])  # fmt: skip
 
 
@@ -336,13 +325,13 @@ def _noise(pilot: Pilot, films: int, runs: int, malignant: bool, rng: np.random.
     return weights[0] * both + weights[1] * arm + weights[2] * run
 
 
-def _mcnemar(design: _Design, sizes: tuple[int | None, int | None], validation: int | None) -> Flags:
+def _mcnemar(design: _Design, ill: int, well: int) -> Flags:
     """Exact McNemar's test of the malignant films of one run without clusters, else Durkalski's statistic."""
-    rng, ill = np.random.default_rng([design.seed, *(size or 0 for size in sizes), validation or 0]), int(sizes[0] or 0)
+    rng = np.random.default_rng([design.seed, ill, well, design.validation or 0])
     patient = (np.arange(ill) / design.pilot.films_per_patient).astype(np.int64)
     shift = design.pilot.shift + design.pilot.shift_spread * rng.standard_normal((design.simulations, 2))
     tables = np.empty((design.simulations, 3))
-    for s, cut in enumerate(_cuts(design, 1, validation, rng)):
+    for s, cut in enumerate(_cuts(design, rng)):
         called = (_noise(design.pilot, ill, 1, True, rng) + shift[s][:, None, None] >= cut[:, :, None])[:, 0]
         gap = called[0].astype(int) - called[1]
         tables[s] = (gap > 0).sum(), (gap < 0).sum(), (np.bincount(patient, gap) ** 2).sum()

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diagnostic_accuracy._cases import Cases, Weights
-from diagnostic_accuracy.bootstrap import Draws, Key, ranked
+from diagnostic_accuracy._cases import Cases, Key, Weights, ranked
+from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.estimates import results
 from diagnostic_accuracy.inference import question
 from diagnostic_accuracy.multiplicity import adjust_family

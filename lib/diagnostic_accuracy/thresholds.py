@@ -72,6 +72,8 @@ RULES: dict[str, Rule] = {
 }
 
 
+ONE_CLASS = "the films on which it is found hold one class only"
+NOTHING_POSITIVE = "no finite threshold meets the rule: nothing is called positive"
 SOURCES = ("validation", "given", "external")  # a threshold that saw none of the external films first
 
 
@@ -203,18 +205,12 @@ def thresholds_of(draws: Any) -> pd.DataFrame:
     for (point, source), values in draws.thresholds.items():
         for (arm, run), value in zip(draws.runs, values, strict=True):
             method, n = "threshold on the score: positive when score >= threshold", films[source]
-            found = Estimate.missing(_why_no_threshold(value), method, n)
+            found = Estimate.missing(ONE_CLASS if math.isnan(value) else NOTHING_POSITIVE, method, n)
             if math.isfinite(value):
                 found = Estimate(float(value), None, None, method, n, note="a setting, without an interval")
             place = {"point": point, "threshold_from": source, "unit": "film"}
             rows.append(found.row(section="operating_points", measure="threshold", arm=arm, run=str(run), **place))
     return results(rows)
-
-
-def _why_no_threshold(value: float) -> str:
-    if math.isnan(value):
-        return "the films on which it is found hold one class only"
-    return "no finite threshold meets the rule: nothing is called positive"
 
 
 def positives_to_assure(target: float, confidence: float = 0.95) -> int:

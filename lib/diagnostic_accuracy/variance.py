@@ -5,6 +5,7 @@ The covariances come from three sets of draws: both cohorts drawn, validation pa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,8 @@ from scipy import stats
 from diagnostic_accuracy.bootstrap import Draws
 from diagnostic_accuracy.contrasts import mean_squares
 from diagnostic_accuracy.estimates import Estimate, results
-from diagnostic_accuracy.inference import Component, Floats, Question, question
+from diagnostic_accuracy.inference import ROUNDING, Component, Floats, Question, question
 from diagnostic_accuracy.scores import READERS
-
-NO_VARIANCE = 1e-24  # of the order of rounding: runs that score alike do not vary
 
 
 def run_spread(draws: Draws, measure: str, *, confidence: float = 0.95, **setting: Any) -> pd.DataFrame:
@@ -43,12 +42,8 @@ def run_spread(draws: Draws, measure: str, *, confidence: float = 0.95, **settin
     (Burdick & Graybill, Confidence Intervals on Variance Components, 1992, ch. 3).
     """
     asked = question(draws, measure, confidence, setting)
-    rows = []
-    for arm in draws.scores.arms:
-        part = Component.of(draws, asked.keys, asked.columns(arm))
-        found = _spread(part, asked, confidence)
-        rows.append(found.row(**_identity(asked.setting, measure, confidence), arm=arm))
-    return results(rows)
+    identity = asked.identity | {"section": "variance", "measure": "run_sd", "group": measure}
+    return results(_spread(asked.part(arm), asked).row(**identity, arm=arm) for arm in draws.scores.arms)
 
 
 def _run_variance(values: Floats, drawn: Floats) -> tuple[float, float]:
@@ -57,7 +52,7 @@ def _run_variance(values: Floats, drawn: Floats) -> tuple[float, float]:
     return square, covariance - float(np.var(drawn, axis=0, ddof=1).mean())
 
 
-def _spread(part: Component, asked: Question, confidence: float) -> Estimate:
+def _spread(part: Component, asked: Question) -> Estimate:
     method, n = "standard deviation between runs, apart from the variance of their own draws", asked.n
     if len(part.runs) == 1:
         return Estimate.missing("one run: runs cannot be compared", method, n)
@@ -65,31 +60,14 @@ def _spread(part: Component, asked: Question, confidence: float) -> Estimate:
         return Estimate.missing(asked.measure.undefined, method, n)
     values, drawn = part.linear(asked.value)
     square, own = _run_variance(values, drawn)
-    tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], values.size - 1)
+    tails = stats.chi2.ppf([0.5 + asked.confidence / 2, 0.5 - asked.confidence / 2], values.size - 1)
     limits = [max(square * (values.size - 1) / tail + own, 0.0) for tail in tails]
     estimate = max(square + own, 0.0)
     basis = f"{values.size} runs"
-    if square <= NO_VARIANCE or limits[1] == 0:
+    if square <= ROUNDING or limits[1] == 0:
         return Estimate(0.0, None, None, method, n, note="the draws explain more than the runs vary", basis=basis)
     low, high = np.sqrt(limits)
     return Estimate(float(np.sqrt(estimate)), float(low), float(high), method, n, df=values.size - 1, basis=basis)
-
-
-def _identity(setting: dict[str, Any], measure: str, confidence: float | None) -> dict[str, Any]:
-    shown = {
-        key: "" if value is None else value
-        for key, value in setting.items()
-        if key in ("point", "threshold_from", "unit", "recalibration")
-    }
-    return {
-        "section": "variance",
-        "measure": "run_sd",
-        "group": measure,
-        "confidence": confidence,
-        "at": setting["at"],
-        "prevalence": setting["prevalence"],
-        **shown,
-    }
 
 
 def shares(
@@ -112,39 +90,24 @@ def shares(
         Section 'variance', measure 'share', group = 'measure: source'; estimates add up to 1.
     """
     asked = question(draws, measure, 0.95, setting)
-    rows = []
+    sources = ["readers" if draws.scores.kind == READERS else "training runs"]
+    sources += [f"{cohort} {asked.unit_word}" for cohort in ("external", "validation")]
+    rows, method = [], "share of the variance of the difference"
     for arm in (arm for arm in draws.scores.arms if arm != reference):
-        parts = variances(draws, validation_only, external_only, measure, arm, reference, setting)
-        total, method = sum(parts.values()), "share of the variance of the difference"
-        for source, variance in parts.items():
+        variances = [np.nan] * len(sources)
+        if _defined(asked.pair(arm, reference)):
+            runs = sum(spread / size for spread, size in _between(asked, arm, reference) if size > 1)
+            variances = [float(runs), *(_fixed_variance(replace(asked, draws=held), arm, reference)
+                                        for held in (external_only, validation_only))]  # fmt: skip
+        total = sum(variances)
+        for source, variance in zip(sources, variances, strict=True):
             found = Estimate.missing("nothing varies, or a run is not defined", method, asked.n)
             if total > 0:
-                found = Estimate(
-                    variance / total, None, None, method, asked.n, note="a share, shown without an interval"
-                )
-            identity = _identity(asked.setting, measure, None) | {"measure": "share", "group": f"{measure}: {source}"}
-            rows.append(found.row(**identity, arm=arm, reference=reference))
+                note = "a share, shown without an interval"
+                found = Estimate(variance / total, None, None, method, asked.n, note=note)
+            identity = asked.identity | {"section": "variance", "measure": "share", "group": f"{measure}: {source}"}
+            rows.append(found.row(**identity | {"confidence": None}, arm=arm, reference=reference))
     return results(rows)
-
-
-def variances(
-    draws: Draws,
-    validation_only: Draws,
-    external_only: Draws,
-    measure: str,
-    arm: str,
-    reference: str,
-    setting: dict[str, Any],
-) -> dict[str, float]:
-    """Variance of a difference by source: between runs, external patients, validation patients."""
-    asked = question(draws, measure, 0.95, setting)
-    names = ["readers" if draws.scores.kind == READERS else "training runs"]
-    names += [f"{cohort} {asked.unit_word}" for cohort in ("external", "validation")]
-    if not _defined(_pair(draws, asked, arm, reference)):
-        return dict.fromkeys(names, np.nan)
-    runs = sum(spread / size for spread, size in _between(asked, arm, reference) if size > 1)
-    alone = (fixed_variance(held, measure, arm, reference, setting) for held in (external_only, validation_only))
-    return dict(zip(names, (float(runs), *alone), strict=True))
 
 
 def _defined(parts: list[Component]) -> bool:
@@ -157,7 +120,7 @@ def _between(asked: Question, arm: str, reference: str) -> list[tuple[float, int
 
     One an arm; readers who read with both arms differ in their own difference only.
     """
-    parts = _pair(asked.draws, asked, arm, reference)
+    parts = asked.pair(arm, reference)
     pairs = [part.linear(asked.value) for part in parts]
     if asked.crossed(parts):
         (one, drawn), (other, against) = pairs
@@ -168,17 +131,14 @@ def _between(asked: Question, arm: str, reference: str) -> list[tuple[float, int
     ]
 
 
-def _pair(draws: Draws, asked: Question, arm: str, reference: str) -> list[Component]:
-    """Both arms on the same draws: a draw that one of them leaves undefined is left out of both."""
-    columns = [asked.columns(name) for name in (arm, reference)]
-    both, cut = Component.of(draws, asked.keys, columns[0] + columns[1]), len(columns[0])
-    return [both.part(0, cut), both.part(cut, cut + len(columns[1]))]
+def _drawn(asked: Question, arm: str, reference: str) -> list[Floats]:
+    """The draws of both arms, linearised."""
+    return [part.linear(asked.value)[1] for part in asked.pair(arm, reference)]
 
 
-def fixed_variance(draws: Draws, measure: str, arm: str, reference: str, setting: dict[str, Any]) -> float:
+def _fixed_variance(asked: Question, arm: str, reference: str) -> float:
     """Variance of the draws of a difference of means, with runs held fixed."""
-    asked = question(draws, measure, 0.95, setting)
-    one, other = (part.linear(asked.value)[1] for part in _pair(draws, asked, arm, reference))
+    one, other = _drawn(asked, arm, reference)
     return float(np.var(one.mean(axis=1) - other.mean(axis=1), ddof=1))
 
 
@@ -205,41 +165,35 @@ def false_difference_rate(
     DataFrame
         Section 'as_published', measure 'false_difference_rate', group = the measure.
     """
-    rows = []
+    rows, method = [], "rejections of a test within one run at equal arms"
     critical = stats.norm.ppf(1 - level / 2)
     for ask in measures:
         setting = {key: value for key, value in ask.items() if key != "measure"}
         asked = question(draws, ask["measure"], 1 - level, setting)
+        named = {"section": "as_published", "measure": "false_difference_rate", "group": ask["measure"]}
         for arm in (arm for arm in draws.scores.arms if arm != reference):
-            single = _one_run(draws, external_only, asked, arm, reference)
-            identity = _identity(asked.setting, ask["measure"], None) | {
-                "section": "as_published", "measure": "false_difference_rate", "group": ask["measure"], "arm": arm,
-                "reference": reference,
-            }  # fmt: skip
-            method = "rejections of a test within one run at equal arms"
-            if single is None:
-                why = "one run an arm, or a run without a value: the spread between runs is not known"
-                rows.append(Estimate.missing(why, method, asked.n).row(**identity))
-                continue
-            test, truth = single
-            rate = float(2 * stats.norm.sf(critical * np.sqrt(test / truth))) if truth > 0 else level
-            note = "computed from estimated variances, shown without an interval"
-            rows.append(Estimate(rate, None, None, method, asked.n, note=note).row(**identity))
+            why = "one run an arm, or a run without a value: the spread between runs is not known"
+            found = Estimate.missing(why, method, asked.n)
+            if single := _one_run(asked, external_only, arm, reference):
+                test, truth = single
+                rate = float(2 * stats.norm.sf(critical * np.sqrt(test / truth))) if truth > 0 else level
+                note = "computed from estimated variances, shown without an interval"
+                found = Estimate(rate, None, None, method, asked.n, note=note)
+            identity = asked.identity | named | {"confidence": None}
+            rows.append(found.row(**identity, arm=arm, reference=reference))
     return results(rows)
 
 
-def _one_run(
-    draws: Draws, external_only: Draws, asked: Question, arm: str, reference: str
-) -> tuple[float, float] | None:
+def _one_run(asked: Question, external_only: Draws, arm: str, reference: str) -> tuple[float, float] | None:
     """Variance that the test of one run takes, and the true one; means over pairs of runs in their order."""
-    if not _defined(_pair(draws, asked, arm, reference)):
+    if not _defined(asked.pair(arm, reference)):
         return None
     between = sum(spread for spread, _ in _between(asked, arm, reference))
     if np.isnan(between):
         return None
     found = []
-    for source in (external_only, draws):
-        one, other = (part.linear(asked.value)[1] for part in _pair(source, asked, arm, reference))
+    for draws in (external_only, asked.draws):
+        one, other = _drawn(replace(asked, draws=draws), arm, reference)
         runs = min(one.shape[1], other.shape[1])
         gaps = one[:, :runs] - other[:, :runs]
         found.append(float(np.var(gaps, axis=0, ddof=1).mean()))

@@ -309,7 +309,7 @@ def _films(predictions: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, 
 
 def _recalibration(label: np.ndarray, logit: np.ndarray) -> dict[str, Any]:
     try:
-        fit = fit_recalibration(label, logit)
+        intercept, slope = fit_recalibration(label, logit)
     except ValueError as error:
         return {"method": "logistic", "intercept": None, "slope": None, "note": str(error)}
-    return {"method": "logistic", "intercept": fit.intercept, "slope": fit.slope}
+    return {"method": "logistic", "intercept": intercept, "slope": slope}

@@ -180,9 +180,11 @@ def test_the_sample_equals_the_public_functions(clustered):
         )
         risk = expit(external.predictor.to_numpy()[:, r])
         fit = calibration_fit(label, risk)
-        assert clustered.observed["brier", "none"][r] == pytest.approx(brier_score(label, risk).score, abs=1e-12)
-        assert clustered.observed["calibration_slope", "none"][r] == pytest.approx(fit.slope.estimate, abs=1e-7)
-        assert clustered.observed["calibration_intercept", "none"][r] == pytest.approx(fit.intercept.estimate, abs=1e-7)
+        assert clustered.observed["brier", "none"][r] == pytest.approx(brier_score(label, risk), abs=1e-12)
+        assert clustered.observed["calibration_slope", "none"][r] == pytest.approx(fit["slope"].estimate, abs=1e-7)
+        assert clustered.observed["calibration_intercept", "none"][r] == pytest.approx(
+            fit["intercept"].estimate, abs=1e-7
+        )
 
 
 def test_given_weights_are_repeated_rows():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnostic_accuracy.decision import decision_curve, net_benefit, shifted_risks, threshold_grid
+from diagnostic_accuracy.decision import decision_curve, net_benefit, threshold_grid
 
 LABEL = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 RISK = np.array([0.9, 0.6, 0.2, 0.6, 0.3, 0.2, 0.1, 0.1, 0.05, 0.0])
@@ -51,23 +51,12 @@ def test_the_studys_seventeen_false_positives(seed):
         assert round(1000 * (one - other), 1) == expected
 
 
-def test_another_prevalence_by_weights_alone_and_with_shifted_risks():
+def test_another_prevalence_weights_the_classes():
     own = decision_curve(LABEL, RISK, [0.2])
     weighted = decision_curve(LABEL, RISK, [0.2], prevalence=0.1)
     # same cut: sensitivity 1, false positive rate 3/7
     assert weighted["net_benefit"][0] == pytest.approx(0.1 - 3 / 7 * 0.9 * 0.25)
-    shifted = decision_curve(LABEL, shifted_risks(RISK, 0.3, 0.1), [0.2], prevalence=0.1)
-    # odds times (1/9)/(3/7): .9 -> .70, .6 -> .28, .3 -> .10, .2 -> .06: sensitivity 2/3, false positive rate 1/7
-    assert shifted["net_benefit"][0] == pytest.approx(2 / 3 * 0.1 - 1 / 7 * 0.9 * 0.25)
-    same = decision_curve(LABEL, shifted_risks(RISK, 0.3, 0.3), [0.21], prevalence=0.3)
-    assert same["net_benefit"][0] == pytest.approx(decision_curve(LABEL, RISK, [0.21])["net_benefit"][0])
     assert own["standardised"][0] == pytest.approx(own["net_benefit"][0] / 0.3)
-
-
-def test_shifted_risks_are_bayes_rule_and_go_back():
-    risks = shifted_risks([0.0, 0.5, 1.0], 0.5, 0.1)
-    assert risks == pytest.approx([0, 0.1, 1])  # posterior odds 1 x (1/9)/1
-    assert shifted_risks(risks, 0.1, 0.5) == pytest.approx([0, 0.5, 1])
 
 
 @pytest.mark.parametrize(

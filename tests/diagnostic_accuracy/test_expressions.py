@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnostic_accuracy.expressions import MAX_CHARACTERS, evaluate, parse
+from diagnostic_accuracy.expressions import MAX_CHARACTERS, evaluate
 
 TABLE = pd.DataFrame(
     {
@@ -130,9 +130,10 @@ def test_the_message_says_how_to_mend_it(text, said):
     assert said in str(caught.value)
 
 
-def test_names_are_known_before_there_is_a_table():
-    assert parse("`a b` > 1 and (x == 'y' or 3 < `a b`) and `'` == 2").names == ("a b", "x", "'")
-    assert parse("column0 == 1 and `b c` == 2").names == ("column0", "b c")
+def test_names_in_backticks_are_names_of_columns():
+    table = pd.DataFrame({"a b": [1, 4], "'": [2, 2], "column0": [1, 1], "b c": [2, 3]})
+    assert evaluate("`a b` > 1 and (column0 == 7 or 3 < `a b`) and `'` == 2", table).tolist() == [False, True]
+    assert evaluate("column0 == 1 and `b c` == 2", table).tolist() == [True, False]
 
 
 def test_a_column_that_stands_twice_is_refused():

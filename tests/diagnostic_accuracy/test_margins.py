@@ -60,17 +60,6 @@ def test_the_interval_that_decides_is_the_one_given():
         assert f"{100 * level:g} % interval {ours.lower:+.3f} to {ours.upper:+.3f}" in ours.sentence
 
 
-def test_smallest_margins_are_the_ones_that_just_pass_and_name_their_test():
-    one = wald(-0.01, 0.02)
-    for objective, name in (("noninferiority", "non-inferiority"), ("equivalence", "equivalence")):
-        ours = verdict(one, 0.03, objective)
-        assert ours.smallest_margin_of == name
-        assert verdict(one, ours.smallest_margin + 1e-9, objective).met
-        assert not verdict(one, ours.smallest_margin - 1e-9, objective).met
-    assert verdict(one, 0.03).smallest_margin is None
-    assert verdict(one, 0.03).smallest_margin_of == ""
-
-
 def test_p_values_of_schuirmann_with_t():
     assert noninferiority_p(0.01, 0.02, 0.03, df=7) == pytest.approx(stats.t.sf(0.04 / 0.02, 7))
     assert noninferiority_p(-0.01, 0.02, 0.03, df=7) == pytest.approx(stats.t.sf(0.02 / 0.02, 7))
@@ -89,13 +78,6 @@ def test_the_published_difference_is_equivalent_at_three_hundredths_only():
     assert (ours.lower, ours.upper) == pytest.approx((-0.025, 0.011), abs=6e-4)
     assert ours.word == "equivalent"
     assert verdict(one, 0.02, "equivalence").word == "inconclusive"
-
-
-@pytest.mark.parametrize(
-    ("difference", "se", "relevance"), [(0.0, 0.01, "excluded"), (0.08, 0.02, "shown"), (0.02, 0.02, "not excluded")]
-)
-def test_relevance(difference, se, relevance):
-    assert verdict(wald(difference, se), 0.03).relevance == relevance
 
 
 def test_a_difference_without_variation_is_judged_by_its_own_interval():
@@ -124,7 +106,7 @@ def test_a_difference_without_an_interval_is_not_judged():
     assert ours.sentence == "Not estimable: only one malignant film."
 
 
-@given(st.floats(-1, 1), st.floats(0.001, 2), st.sampled_from(OBJECTIVES))
+@given(st.floats(-1, 1), st.floats(0.001, 2), st.sampled_from(list(OBJECTIVES)))
 def test_an_interval_of_a_difference_stays_within_minus_one_and_one(difference, se, objective):
     ours = verdict(wald(difference, se), 0.03, objective)
     assert -1 <= ours.lower <= ours.upper <= 1
@@ -159,7 +141,7 @@ def test_holm_stops_at_the_first_arm_that_misses():
 
 @given(
     st.lists(st.tuples(st.floats(-0.1, 0.1), st.floats(0.005, 0.05)), min_size=1, max_size=5),
-    st.sampled_from(OBJECTIVES),
+    st.sampled_from(list(OBJECTIVES)),
 )
 def test_an_objective_is_met_where_holms_p_says_so(arms, objective):
     ours = verdicts({str(i): wald(*one) for i, one in enumerate(arms)}, 0.03, objective)

@@ -12,25 +12,23 @@ def test_the_four_questions_about_one_auc_agree():
     assert plan.negatives == pytest.approx(2 * plan.positives)
     sizes = {"positives": plan.positives, "negatives": plan.negatives}
     assert plan_one_auc(auc=0.8, **sizes).power == pytest.approx(0.9)
-    assert plan_one_auc(power=0.9, **sizes).effect == pytest.approx(0.8)
+    assert plan_one_auc(power=0.9, **sizes).auc == pytest.approx(0.8)
     assert plan_one_auc(auc=0.8, power=0.9, alpha=None, **sizes).alpha == pytest.approx(0.05)
 
 
-def test_paired_plan_and_its_power_agree():
-    pilot = PairedVariance(0.03, 0.05, 0.06, 0.03, 1.8)
-    plan = plan_paired_auc(pilot, power=0.8)
-    assert plan_paired_auc(pilot, positives=plan.positives).power == pytest.approx(0.8)
-    assert plan_paired_auc(pilot, difference=0.015, power=0.8).positives == pytest.approx(4 * plan.positives)
+def test_paired_plan_by_hand():
+    # Obuchowski and McClish, equation 2: (z(.975) sqrt(null) + z(power) sqrt(other)) / difference, squared
+    pilot = PairedVariance(0.03, 0.04, 0.05, 1.8)
+    films = plan_paired_auc(pilot, power=0.8)
+    assert films == pytest.approx(((1.959964 * 0.2 + 0.841621 * 0.05**0.5) / 0.03) ** 2, rel=1e-5)
+    assert plan_paired_auc(pilot, difference=0.015, power=0.8) == pytest.approx(4 * films)
 
 
 def test_mcnemar_plan_is_met_by_simulation():
-    plan = plan_mcnemar(0.10, 0.04, power=0.8)
-    rng = np.random.default_rng(0)
-    pairs = int(np.ceil(plan.positives))
-    b, c, _ = rng.multinomial(pairs, [0.10, 0.04, 0.86], size=20_000).T
+    pairs = int(np.ceil(plan_mcnemar(0.10, 0.04, power=0.8)))
+    b, c, _ = np.random.default_rng(0).multinomial(pairs, [0.10, 0.04, 0.86], size=20_000).T
     power = np.mean((b - c) ** 2 / np.maximum(b + c, 1) > stats.chi2.ppf(0.95, 1))
     assert power == pytest.approx(0.8, abs=0.02)
-    assert plan_mcnemar(0.10, 0.04, pairs=plan.positives).power == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +50,10 @@ def test_one_auc_refuses(settings, message):
 def test_plans_without_an_effect_are_refused():
     with pytest.raises(ValueError, match="effect is 0"):
         plan_mcnemar(0.1, 0.1, power=0.8)
-    with pytest.raises(ValueError, match="either pairs"):
-        plan_mcnemar(0.1, 0.05)
-    with pytest.raises(ValueError, match="arms that differ"):
-        plan_paired_auc(PairedVariance(0.1, 0.0, 0.0, 0.0, 1.0), power=0.8)
+    with pytest.raises(ValueError, match="variance of 0, and of 0 if both"):
+        plan_paired_auc(PairedVariance(0.1, 0.0, 0.0, 1.0), power=0.8)
+    with pytest.raises(ValueError, match=r"of -0\.02 if both AUCs were the arm's"):
+        plan_paired_auc(PairedVariance(0.1, -0.02, 0.03, 1.0), power=0.8)
     with pytest.raises(ValueError, match="no variance"):
         pilot_variance([1, 0, 0], [1, 2, 3], [1, 3, 2])
     with pytest.raises(ValueError, match="inner points"):

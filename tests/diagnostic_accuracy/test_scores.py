@@ -40,7 +40,7 @@ def test_difficult_names():
     names = ["v1.0", "a/b 50%", 'x,"y"', "β@05 [x]: a; 'q'", "🦴", "../../up"]
     scores = scores_of(predictions(dict.fromkeys(names, (0,))))
     assert scores.arms == names
-    assert scores.run("🦴", 0).runs == [("🦴", 0)]
+    assert scores.select(arms=["🦴"], runs=[0]).runs == [("🦴", 0)]
     assert scores.select(arms=["v1.0", "../../up"]).arms == ["v1.0", "../../up"]
 
 
@@ -130,9 +130,9 @@ def test_every_fault_at_once():
     with pytest.raises(ValueError, match="no score has the label fraction"):
         scores_of(table.assign(fraction=1.0), fraction=0.5)
     scores = scores_of(table)
-    with pytest.raises(ValueError, match="no run 7"):
-        scores.run("a", 7)
-    with pytest.raises(ValueError, match="no arm or run"):
+    with pytest.raises(ValueError, match="7 is no arm or run"):
+        scores.select(runs=[7])
+    with pytest.raises(ValueError, match="'b' is no arm or run"):
         scores.select(arms=["b"])
     with pytest.raises(ValueError, match="both classes are needed"):
         scores_of(table, pd.DataFrame({"image_id": table["image_id"].unique(), "age": 3})).where("age > 5")

@@ -18,28 +18,24 @@ from oracles.registry import Case, Informational, Near, quantity
 
 @quantity(r"brier\.(?P<score>\w+)")
 def brier(case: Case, score: str) -> float:
-    return brier_score(case["y"], case[score]).score
+    return brier_score(case["y"], case[score])
 
 
 @quantity(r"citl\.(?P<score>\w+)")
 def in_the_large(case: Case, score: str) -> dict[str, Any]:
-    fit = calibration_fit(case["y"], case[score])
-    return {
-        "est": fit.in_the_large.estimate,
-        "se": _standard_error(fit.in_the_large),
-        "ci95_wald": [fit.in_the_large.lower, fit.in_the_large.upper],
-    }
+    large = calibration_fit(case["y"], case[score])["in_the_large"]
+    return {"est": large.estimate, "se": _standard_error(large), "ci95_wald": [large.lower, large.upper]}
 
 
 @quantity(r"cal_slope\.(?P<score>\w+)")
 def intercept_and_slope(case: Case, score: str) -> dict[str, Any]:
     fit = calibration_fit(case["y"], case[score])
     return {
-        "intercept": fit.intercept.estimate,
-        "slope": fit.slope.estimate,
-        "se_intercept": _glm_precision(_standard_error(fit.intercept), fit.intercept),
-        "se_slope": _glm_precision(_standard_error(fit.slope), fit.slope),
-        "slope_ci95_wald": [_glm_precision(limit, fit.slope) for limit in (fit.slope.lower, fit.slope.upper)],
+        "intercept": fit["intercept"].estimate,
+        "slope": fit["slope"].estimate,
+        "se_intercept": _glm_precision(_standard_error(fit["intercept"]), fit["intercept"]),
+        "se_slope": _glm_precision(_standard_error(fit["slope"]), fit["slope"]),
+        "slope_ci95_wald": [_glm_precision(limit, fit["slope"]) for limit in (fit["slope"].lower, fit["slope"].upper)],
     }
 
 
@@ -63,17 +59,12 @@ def likelihood_ratio(case: Case, score: str) -> dict[str, Any]:
 
 @quantity(r"ici_loess\.(?P<score>\w+)")
 def distances(case: Case, score: str) -> dict[str, Any]:
-    return _distances(case, score, "loess")
+    return smooth_calibration(case["y"], case[score], "loess").distances
 
 
 @quantity(r"ici_loess_direct\.(?P<score>\w+)")
 def distances_fitted_everywhere(case: Case, score: str) -> dict[str, Any]:
-    return _distances(case, score, "loess_direct")
-
-
-def _distances(case: Case, score: str, smoother: str) -> dict[str, Any]:
-    curve = smooth_calibration(case["y"], case[score], smoother)
-    return {"ICI": curve.ici, "E50": curve.e50, "E90": curve.e90, "Emax": curve.emax}
+    return smooth_calibration(case["y"], case[score], "loess_direct").distances
 
 
 # val.prob deletes films with risks of 0 or 1 from its logistic part, which we refuse: nothing to compare there.
@@ -84,12 +75,12 @@ LOGISTIC_PART = ("Dxy", "C (ROC)", "R2", "D", "D:Chi-sq", "D:p", "U", "U:Chi-sq"
 def val_prob(case: Case, score: str) -> dict[str, Any]:
     y, risk = case["y"], case[score]
     fit, test, spiegelhalter = calibration_fit(y, risk), unreliability_test(y, risk), spiegelhalter_test(y, risk)
-    curve = smooth_calibration(y, risk, "lowess")
+    distances = smooth_calibration(y, risk, "lowess").distances
     ours: dict[str, Any] = {
-        "Brier": brier_score(y, risk).score,
-        "Emax": curve.emax,
-        "E90": curve.e90,
-        "Eavg": curve.ici,
+        "Brier": brier_score(y, risk),
+        "Emax": distances["Emax"],
+        "E90": distances["E90"],
+        "Eavg": distances["ICI"],
         "S:z": spiegelhalter.estimate,
         "S:p": spiegelhalter.p,
     }
@@ -112,8 +103,8 @@ def val_prob(case: Case, score: str) -> dict[str, Any]:
         "U:p": test.p,
         "Q": test.quality,
         # rms stops its iterations earlier than R's glm, whose values ("cal_slope") are met to 1e-7
-        "Intercept": Near(fit.intercept.estimate or 0.0, 1e-6),
-        "Slope": Near(fit.slope.estimate or 0.0, 1e-6),
+        "Intercept": Near(fit["intercept"].estimate or 0.0, 1e-6),
+        "Slope": Near(fit["slope"].estimate or 0.0, 1e-6),
     }
 
 

@@ -6,13 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from diagnostic_accuracy.planning import Plan, pilot_variance, plan_one_auc, plan_paired_auc
+from diagnostic_accuracy.planning import pilot_variance, plan_one_auc, plan_paired_auc
 from oracles.registry import Case, quantity
-
-
-def _row(plan: Plan) -> dict[str, Any]:
-    sizes = {"ncases": plan.positives, "ncontrols": plan.negatives}
-    return sizes | {"auc": plan.effect, "sig.level": plan.alpha, "power": plan.power}
 
 
 @quantity(r"power_one_(?P<settings>.+)")
@@ -20,10 +15,15 @@ def one_curve(case: Case, settings: str) -> dict[str, Any]:
     given = dict(part.split("=") for part in settings.split(","))
     names = {"ncases": "positives", "ncontrols": "negatives", "kappa": "ratio", "sig.level": "alpha"}
     one_sided = given.pop("alternative", "two.sided").strip("'\"") in ("one.sided", "greater")
+    sides = 2 if one_sided else 1  # the one-sided test at alpha is the two-sided one at 2 alpha
     known = {names.get(key, key): float(value) for key, value in given.items() if value != "NULL"}
     if given.get("sig.level") == "NULL":
         known["alpha"] = None
-    return _row(plan_one_auc(**known, two_sided=not one_sided))
+    else:
+        known["alpha"] = known.get("alpha", 0.05) * sides
+    plan = plan_one_auc(**known)
+    sizes = {"ncases": plan.positives, "ncontrols": plan.negatives}
+    return sizes | {"auc": plan.auc, "sig.level": plan.alpha / sides, "power": plan.power}
 
 
 @quantity(r"power_paired_(?P<method>delong|obuchowski)_(?P<data>[a-z0-9]+)_(?P<one>[a-z0-9]+)_(?P<other>[a-z0-9]+)")
@@ -35,5 +35,7 @@ def two_curves(case: Case, method: str, data: str, one: str, other: str, expecte
             frame = pd.read_csv(path)
             columns = ("s1", "s2") if first == one else ("s2", "s1")
             pilot = pilot_variance(frame["y"], frame[columns[0]], frame[columns[1]], method)
-            return _row(plan_paired_auc(pilot, power=expected["power"], alpha=expected["sig.level"]))
+            films = plan_paired_auc(pilot, power=expected["power"], alpha=expected["sig.level"])
+            asked = {name: expected[name] for name in ("sig.level", "power")}
+            return asked | {"ncases": films, "ncontrols": films * pilot.ratio}
     raise FileNotFoundError(f"neither {data}_{one}_{other}.csv nor {data}_{other}_{one}.csv lies beside this case")

@@ -32,7 +32,8 @@ from osteotl.workflow.steps import ENGINE, ROOT, from_root, to_root
 # nbformat's checker would compile a grammar of internet addresses at each start, 0.9 s; a notebook's schema has none
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
-INPUT_FAULTS = ("CohortError", "ScoresError", "SettingsError", "StudyError")  # their `faults` are the user's to mend: exit 2
+# their `faults` are the user's to mend: exit 2
+INPUT_FAULTS = ("CohortError", "ScoresError", "SettingsError", "StudyError")
 
 
 DEATHS = {
