@@ -136,6 +136,20 @@ def test_appended_notebooks_keep_their_code_and_repeat_no_identifier():
     assert len(ids) == len(set(ids))
 
 
+def test_a_huge_table_of_an_appended_notebook_does_not_make_the_page_too_large_to_send():
+    def page(cells):
+        table = f"<table>{'<tr><td>0.951</td></tr>' * cells}</table>"
+        lines = "AUC\n" + "0.951\n" * cells
+        data = {"text/html": table, "text/plain": lines}
+        shown = new_notebook(cells=[new_code_cell("show(x)", outputs=[new_output("display_data", data=data)])])
+        return render(notebook(*ROC), [("04", shown)])
+
+    assert page(100).count("<td>0.951</td>") == 100
+    long = page(100_000)  # 24 characters of HTML and 6 of text a row
+    assert "<td>0.951</td>" not in long
+    assert "[… 592,004 more characters in outputs/notebooks]" in long
+
+
 def test_appended_notebooks_are_named_by_what_they_did(tmp_path):
     for stem, heading in (("02_finetune_scratch_1_0", "02 Fine-tuning"), ("03_evaluate", "03 Evaluation")):
         nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {heading}")]), tmp_path / f"{stem}.ipynb")

@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from osteotl.report.safety import FilmNames, clean, private
 
 LONGEST_OUTPUT = 8_000
+LARGEST_TABLE = 120_000  # characters of HTML; of a larger one the first lines are shown as text
 IMAGE_BUDGET = 900_000
 OWN = "06_report"
 
@@ -154,6 +155,8 @@ def _tidy(output: NotebookNode, known: FilmNames, shown: set[str], left: int) ->
     if "data" not in output:
         return output, left
     output.data = NotebookNode(output.data)
+    if len(output.data.get("text/html", "")) > LARGEST_TABLE and "text/plain" in output.data:
+        del output.data["text/html"]
     for kind in [k for k in output.data if k.startswith("text/")]:
         content = "".join(output.data[kind])
         output.data[kind] = content if kind == "text/html" else private(content, known)
