@@ -64,9 +64,11 @@ def main() -> list[Row]:
                     UV_CACHE_DIR=str(folder / "cache")),
             command(light, "own_scores_again", *own, "--outputs", "outputs/again", note="set up before"),
         ]  # fmt: skip
+        save("newcomer", rows)
         if options.tests:
             rows.append(command(place, "tests", "test", note="set up before"))
-    return save("newcomer", rows)
+            save("newcomer", rows)
+    return rows
 
 
 if __name__ == "__main__":

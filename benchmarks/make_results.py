@@ -29,7 +29,6 @@ FRONT = (
     ("newcomer", "again", "seconds", "the same again, with nothing changed"),
     ("newcomer", "own_scores_first", "seconds", "own scores in a new clone: fetching packages, set-up, report"),
     ("newcomer", "own_scores_again", "seconds", "own scores after that"),
-    ("newcomer", "tests", "seconds", "all tests"),
 )
 """Rows that the README shows, each linked to its place in RESULTS.md: (table, row, column, in words)."""
 HEAD = """# What was measured
