@@ -56,10 +56,9 @@ def execute(notebook: nbformat.NotebookNode, config: Path, outputs: Path, before
     notebook.cells = whole.cells[len(first) :]
 
 
-def execute_file(name: str, target: Path, config: Path, outputs: Path, before: str = "") -> nbformat.NotebookNode:
+def execute_file(name: str, target: Path, config: Path, outputs: Path, before: str = "") -> None:
     """Execute one of the project's notebooks, and write it as executed."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     execute(notebook, config, outputs, before)
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
-    return notebook

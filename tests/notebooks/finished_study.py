@@ -184,7 +184,6 @@ def explore(study: Finished, lines: Mapping[str, str], more: Sequence[str] = ())
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in more]
     copy = study.outputs / "scratch" / "notebooks" / "04_statistics.ipynb"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, copy)
     before = study.hashes()
     execute(notebook, study.config, study.outputs)
     nbformat.write(notebook, copy)

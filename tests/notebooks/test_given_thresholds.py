@@ -75,6 +75,7 @@ def test_the_page_says_that_they_are_fixed(study, explored):
     assert "There are no validation films: scores could not be recalibrated" in page.select_one(
         "#limitations"
     ).get_text(" ")
+    assert "the sites are not known" in page.select_one("#omissions").get_text(" ")
 
 
 def test_every_arm_of_a_file_has_one_or_none(tmp_path, capsys):
