@@ -87,7 +87,7 @@ class Cases:
     ) -> tuple[Floats, Floats]:
         codes, targets = np.full(cuts.shape[1], -1), np.full(cuts.shape[1], np.nan)
         for k, point in learnt:
-            targets[k] = np.nan if point.target is None else point.target
+            targets[k] = _target(point)
             codes[k] = CODES.get(point.rule, -1)
             if codes[k] < 0:
                 cuts[:, k] = self._by_python(weights, point)
@@ -125,12 +125,15 @@ def ranked(
             yield (rate, *name, unit), values
 
 
+def _target(point: Point) -> float:
+    return np.nan if point.target is None else point.target
+
+
 def _index(point: Point, tp: NDArray[np.int64], fp: NDArray[np.int64]) -> int:
     """What a rule written in Python chooses; -1 where a class is missing."""
     if not (tp[-1] and fp[-1]):
         return -1
-    target = np.nan if point.target is None else point.target
-    chosen = int(point.rule(tp, fp, int(tp[-1]), int(fp[-1]), target))  # type: ignore[misc]
+    chosen = int(point.rule(tp, fp, int(tp[-1]), int(fp[-1]), _target(point)))  # type: ignore[misc]
     if not 0 <= chosen < tp.size:
         raise ValueError(
             f"the rule of {point.name!r} returned {chosen}; it must return an index from 0 to {tp.size - 1}"
